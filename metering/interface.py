@@ -1,0 +1,64 @@
+"""What the rest of the server asks of metering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One full record about to leave for an institution."""
+
+    institution: str
+    database: str
+    record_id: int
+    control_number: str
+    account: str = ""
+    protocol: str = ""  # "z3950" or "sru"
+    session: str = ""  # association or request id, as in the log
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Names the durable entries of one response: `count` of them from `first`."""
+
+    first: int
+    count: int
+
+
+class Meter(Protocol):
+    """The worker's side: entries are durable before their bytes go out."""
+
+    async def deliver(self, deliveries: Sequence[Delivery]) -> Receipt:
+        """Return once the entries survive a crash.
+
+        Raises:
+            MeteringError: they could not be stored; nothing may be sent.
+        """
+
+    def confirm(self, receipt: Receipt) -> None:
+        """The bytes were handed to the client's connection."""
+
+    def void(self, receipt: Receipt, reason: str) -> None:
+        """The bytes did not go out; the entries count nothing."""
+
+
+class MeteringError(Exception):
+    """The ledger cannot take an entry: disk full, read-only, damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One member's year, estimated until settlement. Money is in fen."""
+
+    institution: str
+    year: int
+    holdings_uploaded: int  # H
+    downloads: int  # D, repeats not counted
+    repeats: int
+    voided: int
+    quota: int  # 6 * H // 5
+    billable: int
+    charge_fen: int

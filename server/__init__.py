@@ -1,0 +1,1 @@
+"""The asyncio shells, processes, configuration and command line."""

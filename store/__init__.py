@@ -1,0 +1,1 @@
+"""The catalogue: records, holdings and the bitmap index."""

@@ -1,0 +1,81 @@
+"""What the rest of the server asks of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from protocol.diagnostic import Diagnostic
+from protocol.query import Query
+from protocol.record import Database, Holding, StoredRecord
+
+
+class ResultSet(Protocol):
+    """Records chosen by a search, in a fixed order that later updates leave alone."""
+
+    def __len__(self) -> int: ...
+
+    def ids(self, start: int, count: int) -> Sequence[int] | Diagnostic:
+        """The record ids at positions `start` (from 1) to `start + count - 1`.
+
+        Out of range is Bib-1 13.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TermEntry:
+    """One line of a Scan: `term` as indexed, `display` as a reader expects it."""
+
+    term: str
+    display: str
+    occurrences: int  # records, exact
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    entries: tuple[TermEntry, ...]
+    position: int  # of the start term in `entries`, from 1; 0: before, len+1: after
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    access_point: str
+    descending: bool = False
+    case_sensitive: bool = False
+    missing: str = "high"  # "high", "low", "omit", "fail", or a value after "="
+
+
+class Catalogue(Protocol):
+    """Reading. Methods are coroutines that mostly finish without suspending."""
+
+    databases: Mapping[str, Database]  # by folded name and alias
+
+    def resolve(self, names: Sequence[str]) -> tuple[Database, ...] | Diagnostic:
+        """The databases meant by `names`; unknown is Bib-1 109 with the name.
+
+        `Default` and `all` mean every database.
+        """
+
+    async def search(
+        self, databases: Sequence[Database], query: Query, sets: Mapping[str, ResultSet]
+    ) -> ResultSet | Diagnostic: ...
+
+    async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
+        """The newest version of each record; None: no such record."""
+
+    async def scan(
+        self, databases: Sequence[Database], access_point: str, term: str,
+        *, count: int, position: int, step_size: int = 0, phrases: bool = False,
+    ) -> ScanResult | Diagnostic: ...
+
+    async def sort(
+        self, sets: Sequence[ResultSet], keys: Sequence[SortKey]
+    ) -> ResultSet | Diagnostic: ...
+
+    async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]: ...
+
+    def totals(self) -> Mapping[str, int]:
+        """Live records by database name."""
+
+    def close(self) -> None: ...
