@@ -1,0 +1,36 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SHARED_DATA = CHECKOUT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real MARC files; must exist in CI, elsewhere the test skips."""
+    if not SHARED_DATA.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"the real MARC files are missing: {SHARED_DATA}")
+        pytest.skip("the real MARC files are not beside this checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def client_program() -> Callable[[str], str]:
+    """Find an installed client by name; missing is a failure, never a skip."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.fail(f"{name} is not installed: run `make test-tools`")
+        return path
+
+    return find
