@@ -1,0 +1,197 @@
+"""The configuration file: one TOML file, read once, checked whole, passed down as values."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from protocol.record import Database, MarcFamily
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+DatabaseName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names file, path and reason."""
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Server(_Section, frozen=True):
+    """Processes, files and logs."""
+
+    data_dir: str = "data"
+    workers: Count = 0
+    shutdown_grace_s: Seconds = 10.0
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Z3950(_Section, frozen=True):
+    """The Z39.50 listener and the bounds of one association."""
+
+    host: str = "127.0.0.1"
+    port: Port = 2100
+    idle_timeout_s: Seconds = 300.0
+    apdu_size_bytes_max: Annotated[int, msgspec.Meta(ge=65536, le=16 * 1024 * 1024)] = 4194304
+    associations_max: Positive = 5000
+    result_sets_max: Positive = 50
+    present_records_max: Positive = 1000
+    term_charsets: tuple[Literal["utf-8", "gb18030"], ...] = ("utf-8", "gb18030")
+
+
+class Http(_Section, frozen=True):
+    """The HTTP listener: SRU, status."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = ""
+    request_timeout_s: Seconds = 60.0
+
+
+class Sru(_Section, frozen=True):
+    """Page sizes of SRU."""
+
+    maximum_records_default: Positive = 10
+    maximum_records_max: Positive = 100
+
+
+class Access(_Section, frozen=True):
+    """Who may come in without an account, and how often a login may fail."""
+
+    anonymous: bool = False
+    login_failures_max: Positive = 5
+    login_pause_s: Seconds = 30.0
+
+
+class Catalogue(_Section, frozen=True):
+    """The catalogue database of each process."""
+
+    cache_bytes_max: Positive = 67108864
+    merge_interval_s: Seconds = 2.0
+
+
+class Metering(_Section, frozen=True):
+    """The ledger of downloads and holdings."""
+
+    repeat_window_s: Annotated[int, msgspec.Meta(ge=0)] | Literal["day", "year"] = 30
+    fold_interval_s: Seconds = 0.5
+    fsync: bool = True
+
+
+class DatabaseSection(_Section, frozen=True):
+    """One database of the catalogue."""
+
+    name: DatabaseName
+    title: str
+    family: MarcFamily
+    aliases: tuple[DatabaseName, ...] = ()
+
+
+DEFAULT_DATABASES = (
+    DatabaseSection(name="cn_cat", title="中文图书 Chinese", family=MarcFamily.UNIMARC),
+    DatabaseSection(name="we_cat", title="西文图书 Western", family=MarcFamily.MARC21),
+    DatabaseSection(name="jp_cat", title="日文图书 Japanese", family=MarcFamily.UNIMARC),
+    DatabaseSection(name="ru_cat", title="俄文图书 Russian", family=MarcFamily.UNIMARC),
+    DatabaseSection(name="ancient", title="古籍 Ancient books", family=MarcFamily.UNIMARC),
+)
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    server: Server = Server()
+    z3950: Z3950 = Z3950()
+    http: Http = Http()
+    sru: Sru = Sru()
+    access: Access = Access()
+    catalogue: Catalogue = Catalogue()
+    metering: Metering = Metering()
+    database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
+
+    @property
+    def databases(self) -> tuple[Database, ...]:
+        return tuple(Database(d.name, d.title, d.family, d.aliases) for d in self.database)
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.server.data_dir)
+
+    @property
+    def catalogue_path(self) -> Path:
+        return self.data_dir / "catalogue.sqlite"
+
+    @property
+    def members_path(self) -> Path:
+        return self.data_dir / "members.sqlite"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.data_dir / "ledger.sqlite"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.data_dir / "spool"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def workers(self) -> int:
+        return self.server.workers or os.cpu_count() or 1
+
+
+RESERVED_DATABASE_NAMES = frozenset({"default", "all", "ir-explain-1"})
+
+
+def load_config(path: Path) -> Config:
+    """Read and check `path`; a relative `data_dir` is taken from the file's folder.
+
+    Raises:
+        ConfigError: unreadable, not TOML, an unknown key or a value out of range.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    return parse_config(document, path)
+
+
+def parse_config(document: dict[str, Any], path: Path) -> Config:
+    """Check a parsed document; `path` is used in messages and for `data_dir`."""
+    try:
+        config = msgspec.convert(document, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    seen: set[str] = set()
+    for number, section in enumerate(config.database):
+        for name in (section.name, *section.aliases):
+            folded = name.lower()
+            if folded in RESERVED_DATABASE_NAMES:
+                raise ConfigError(f"{path}: `{name}` is reserved - at `$.database[{number}]`")
+            if folded in seen:
+                raise ConfigError(f"{path}: `{name}` is there twice - at `$.database[{number}]`")
+            seen.add(folded)
+    if not config.database:
+        raise ConfigError(f"{path}: at least one [[database]] is needed - at `$.database`")
+    if config.sru.maximum_records_default > config.sru.maximum_records_max:
+        raise ConfigError(
+            f"{path}: Expected at most maximum_records_max - at `$.sru.maximum_records_default`"
+        )
+    data_dir = (path.resolve().parent / config.server.data_dir).resolve()
+    server = msgspec.structs.replace(config.server, data_dir=str(data_dir))
+    return msgspec.structs.replace(config, server=server)

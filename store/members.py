@@ -1,0 +1,227 @@
+"""Institutions, their accounts and passwords, in `members.sqlite`."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import argon2
+
+SCHEMA_VERSION = 1
+CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+VERIFIED_MAX = 4096
+
+
+class MemberError(Exception):
+    """A change that cannot be made; the message says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A member library. `created_us` is UTC, microseconds since 1970."""
+
+    code: str
+    name: str
+    status: str  # "active", "suspended" or "ended"
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who signs in. `institution` is None for an operator of the consortium."""
+
+    name: str
+    institution: Institution | None
+    role: str  # "member" or "operator"
+
+
+class Members:
+    """Reads and changes members; one instance a process, used from one thread.
+
+    With `create`, a missing database is made; otherwise it is opened for
+    reading only.
+
+    Raises:
+        MemberError: the database is missing, or of another version.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._create_schema()
+        else:
+            if not path.exists():
+                raise MemberError(f"{path}: no such database; add a member first")
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                timeout=30.0,
+                check_same_thread=False,
+            )
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            self._connection.close()
+            raise MemberError(f"{path}: schema version {version}, expected {SCHEMA_VERSION}")
+        self._hasher = argon2.PasswordHasher()
+        # argon2id takes some 50 ms by design; a client that signs in for each
+        # request is recognised by a keyed digest that lives in this process only.
+        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        self._digest_key = secrets.token_bytes(32)
+        self._unknown_hash: str | None = None
+
+    def _create_schema(self) -> None:
+        with self._transaction():
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                schema = resources.files("store").joinpath("members.sql").read_text("utf-8")
+                for statement in schema.split(";\n"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def add_institution(self, code: str, name: str, now_us: int) -> Institution:
+        """Add an active institution.
+
+        Raises:
+            MemberError: a code that is malformed or taken, or an empty name.
+        """
+        if not CODE_PATTERN.fullmatch(code):
+            raise MemberError(
+                f"{code!r} is no institution code: 1 to 32 letters, digits, '-', '_' or '.'"
+            )
+        if not name.strip():
+            raise MemberError("an institution needs a name")
+        code = code.upper()
+        try:
+            self._connection.execute(
+                "INSERT INTO institution (code, name, created_us) VALUES (?, ?, ?)",
+                (code, name.strip(), now_us),
+            )
+        except sqlite3.IntegrityError:
+            raise MemberError(f"the institution {code} is there already") from None
+        return Institution(code, name.strip(), "active", now_us)
+
+    def add_account(
+        self, name: str, password: str, institution: str | None, now_us: int
+    ) -> None:
+        """Add an account of `institution`, or of an operator where that is None.
+
+        Raises:
+            MemberError: a name that is malformed or taken, no password, or an
+                institution that is not there.
+        """
+        if not CODE_PATTERN.fullmatch(name):
+            raise MemberError(
+                f"{name!r} is no account name: 1 to 32 letters, digits, '-', '_' or '.'"
+            )
+        if not password:
+            raise MemberError("an account needs a password")
+        role = "operator" if institution is None else "member"
+        if institution is not None and self.institution(institution) is None:
+            raise MemberError(f"there is no institution {institution}")
+        try:
+            self._connection.execute(
+                "INSERT INTO account (name, institution, role, password_hash, created_us)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (name, institution, role, self._hasher.hash(password), now_us),
+            )
+        except sqlite3.IntegrityError:
+            raise MemberError(f"the account {name} is there already") from None
+
+    def add_member(self, code: str, name: str, password: str, now_us: int) -> Account:
+        """Add an institution with its first account, named as its code in lower case."""
+        with self._transaction():
+            institution = self.add_institution(code, name, now_us)
+            self.add_account(institution.code.lower(), password, institution.code, now_us)
+        return Account(institution.code.lower(), institution, "member")
+
+    def institution(self, code: str) -> Institution | None:
+        row = self._connection.execute(
+            "SELECT code, name, status, created_us FROM institution WHERE code = ?", (code,)
+        ).fetchone()
+        return Institution(*row) if row else None
+
+    def institutions(self) -> list[Institution]:
+        """All institutions, by code."""
+        rows = self._connection.execute(
+            "SELECT code, name, status, created_us FROM institution ORDER BY code"
+        )
+        return [Institution(*row) for row in rows]
+
+    def account_names(self) -> dict[str, list[str]]:
+        """Account names by institution code, operators under an empty code."""
+        names: dict[str, list[str]] = {}
+        for institution, name in self._connection.execute(
+            "SELECT coalesce(institution, ''), name FROM account ORDER BY name"
+        ):
+            names.setdefault(institution, []).append(name)
+        return names
+
+    def recognise(self, name: str, password: str) -> Account | None:
+        """The account, when this process verified the same password before."""
+        row = self._account_row(name)
+        if row is None or self._digest(row[0], password, row[2]) not in self._verified:
+            return None
+        return self._account(row)
+
+    def verify(self, name: str, password: str) -> Account | None:
+        """The account whose password this is; None for a wrong one of either.
+
+        Takes some 50 ms of processor by design, for an unknown name too: call
+        it off the event loop.
+        """
+        row = self._account_row(name)
+        if row is None:
+            if self._unknown_hash is None:
+                self._unknown_hash = self._hasher.hash(secrets.token_hex(16))
+            self._matches(self._unknown_hash, password)
+            return None
+        if not self._matches(row[2], password):
+            return None
+        self._verified[self._digest(row[0], password, row[2])] = None
+        if len(self._verified) > VERIFIED_MAX:
+            self._verified.popitem(last=False)
+        return self._account(row)
+
+    def _account_row(self, name: str) -> tuple[str, str | None, str, str] | None:
+        row: tuple[str, str | None, str, str] | None = self._connection.execute(
+            "SELECT name, institution, password_hash, role FROM account WHERE name = ?", (name,)
+        ).fetchone()
+        return row
+
+    def _account(self, row: tuple[str, str | None, str, str]) -> Account:
+        name, code, _, role = row
+        return Account(name, self.institution(code) if code is not None else None, role)
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except argon2.exceptions.VerifyMismatchError:
+            return False
+
+    def _digest(self, name: str, password: str, password_hash: str) -> bytes:
+        secret = "\0".join((name, password_hash, password)).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._digest_key, secret, "sha256")

@@ -1,0 +1,17 @@
+-- Institutions of the consortium and the accounts beneath them.
+CREATE TABLE institution (
+    code TEXT PRIMARY KEY COLLATE NOCASE,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended', 'ended')),
+    created_us INTEGER NOT NULL
+) STRICT;
+
+-- An operator of the consortium belongs to no institution.
+CREATE TABLE account (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    institution TEXT REFERENCES institution (code),
+    role TEXT NOT NULL CHECK (role IN ('member', 'operator')),
+    password_hash TEXT NOT NULL,
+    created_us INTEGER NOT NULL,
+    CHECK ((role = 'operator') = (institution IS NULL))
+) STRICT;
