@@ -16,6 +16,13 @@ from enum import Enum
 MASK_ANY = "\uf8f0"  # any run of characters, also none
 MASK_ONE = "\uf8f1"  # exactly one character
 
+# Operators below one another. Parsers refuse more, so that whoever hashes,
+# compares or prints a tree stays within Python's recursion limit.
+QUERY_DEPTH_MAX = 512
+# Search terms of one query, and characters of one of them.
+QUERY_TERMS_MAX = 4096
+TERM_CHARS_MAX = 4096
+
 
 class Relation(Enum):
     """How the term compares with the access point's values (Bib-1 type 2)."""
@@ -106,6 +113,33 @@ class Boolean:
 
 
 Query = Clause | ResultSetRef | Boolean
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStart:
+    """Where a Scan begins: `term` in the list of `access_point`, in no need to exist.
+
+    `phrases` asks for whole field values rather than words. An empty term
+    means the head of the list.
+    """
+
+    access_point: str
+    term: str
+    phrases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SortSpec:
+    """One key of a wished order, the most significant first in a tuple of them.
+
+    `missing` says what becomes of records without the value: "high", "low",
+    "omit", "fail", or a value to use instead after "=".
+    """
+
+    access_point: str
+    descending: bool = False
+    case_sensitive: bool = False
+    missing: str = "high"
 
 
 def postorder(query: Query) -> Iterator[Query]:
