@@ -1,0 +1,81 @@
+# `make demo` and `make test` do all set-up on Debian or Ubuntu with Python 3.11+.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Real clients and the peers that tests and benchmarks run beside us (Debian names).
+TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark
+PYTEST := $(BIN)/python -X dev -m pytest
+
+.PHONY: help install install-dev test-tools demo test test-long lint format lock bench clean
+
+help:
+	@echo 'make demo       a sample catalogue with a running server: what to type is printed'
+	@echo 'make test       install what the tests need and run them all'
+	@echo 'make test-long  the exhaustive tests: minutes to hours'
+	@echo 'make lint       ruff and mypy --strict'
+	@echo 'make bench      measure beside Zebra (Debian package idzebra-2.0)'
+	@echo 'make install    .venv with the locked dependencies and the lianmu command'
+	@echo 'make lock       pin the newest dependencies in requirements*.txt'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Lianmu needs Python 3.11 or newer: set PYTHON=/path/to/python3'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo 'python3-venv is missing: apt-get install python3-venv'; rm -rf $(VENV); exit 1; }
+
+$(VENV)/installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+install: $(VENV)/installed
+
+install-dev: $(VENV)/installed-dev
+
+test-tools:
+	@for program in yaz-client zoomsh zebrasrv xmllint tshark; do \
+		command -v $$program >/dev/null || missing=yes; done; \
+	perl -MZOOM -e1 2>/dev/null || missing=yes; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
+		$$sudo apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(TEST_TOOLS); \
+	fi
+
+demo: install
+	$(BIN)/lianmu demo
+
+test: install-dev test-tools
+	$(PYTEST) -m 'not long'
+
+test-long: install-dev test-tools
+	$(PYTEST) -m long --timeout=3600
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install-dev test-tools
+	$(BIN)/python -m benchmarks.known_item
+
+lock: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet pip-tools
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--output-file requirements.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,60 @@
+"""One worker process: its Z39.50 and HTTP listeners over one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+
+from server import eventloop
+from server.config import Config
+from server.http import HttpServer
+from server.log import Log
+from server.service import Service
+from server.z3950 import Z3950Server
+
+log = Log("lianmu.worker")
+
+
+def run(
+    config: Config,
+    index: int,
+    z3950_listener: socket.socket,
+    http_listener: socket.socket,
+    ready: int,
+    lifeline: int,
+) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone.
+
+    `ready` is written one octet once both listeners accept; `lifeline` becomes
+    readable when the supervisor has ended.
+    """
+    eventloop.run(_serve(config, index, z3950_listener, http_listener, ready, lifeline))
+
+
+async def _serve(
+    config: Config,
+    index: int,
+    z3950_listener: socket.socket,
+    http_listener: socket.socket,
+    ready: int,
+    lifeline: int,
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(lifeline, stop.set)
+    async with Service(config, index) as service:
+        z3950 = Z3950Server(config, service)
+        http = HttpServer(config, service, z3950)
+        await z3950.start(z3950_listener)
+        await http.start(http_listener)
+        log.debug("worker ready", worker=index, pid=os.getpid())
+        os.write(ready, b"1")
+        os.close(ready)
+        await stop.wait()
+        loop.remove_reader(lifeline)
+        await asyncio.gather(
+            z3950.stop(config.server.shutdown_grace_s), http.stop(config.server.shutdown_grace_s)
+        )
