@@ -1,12 +1,15 @@
 """The APDUs of Z39.50-2003 §4.1, one frozen dataclass each, Init to Close.
 
 Everything a caller needs is named here; the definitions are in `apdu_*`.
+`decode` and `encode` take one whole APDU; `protocol.association` cuts a stream
+into those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from protocol import ber
 from protocol.apdu_common import (
     AttributeElement,
     AttributesPlusTerm,
@@ -14,8 +17,6 @@ from protocol.apdu_common import (
     ComplexAttribute,
     DefaultDiagFormat,
     DiagRec,
-    External,
-    Form,
     InfoCategory,
     Information,
     IntUnit,
@@ -134,7 +135,11 @@ from protocol.apdu_services import (
     TermInfo,
     WaitAction,
 )
-from protocol.asn1 import GeneralizedTime, Null, Opaque
+from protocol.asn1 import GeneralizedTime, Null, Opaque, Sequence
+from protocol.asn1_read import content_reader
+from protocol.asn1_write import whole_writer
+from protocol.ber import ProtocolError
+from protocol.external import External, Form
 
 Apdu = (
     InitializeRequest
@@ -192,6 +197,77 @@ TAGS: Mapping[type[Apdu], int] = {
     DuplicateDetectionRequest: 49,
     DuplicateDetectionResponse: 50,
 }
+
+# What a client may send, Close aside.
+Request = (
+    InitializeRequest
+    | SearchRequest
+    | PresentRequest
+    | DeleteResultSetRequest
+    | AccessControlResponse
+    | ResourceControlResponse
+    | TriggerResourceControlRequest
+    | ResourceReportRequest
+    | ScanRequest
+    | SortRequest
+    | ExtendedServicesRequest
+    | DuplicateDetectionRequest
+)
+Response = (
+    InitializeResponse
+    | SearchResponse
+    | PresentResponse
+    | Segment
+    | DeleteResultSetResponse
+    | AccessControlRequest
+    | ResourceControlRequest
+    | ResourceReportResponse
+    | ScanResponse
+    | SortResponse
+    | ExtendedServicesResponse
+    | DuplicateDetectionResponse
+)
+
+_READERS = {
+    ber.context_identifier(tag, constructed=True): content_reader(Sequence(cls))
+    for cls, tag in TAGS.items()
+}
+_WRITERS = {cls: whole_writer(Sequence(cls), tag) for cls, tag in TAGS.items()}
+
+
+class UnknownApduError(ProtocolError):
+    """An APDU that Z39.50-2003 does not define."""
+
+
+def decode(data: bytes) -> Apdu:
+    """The APDU that all of `data` is.
+
+    Raises:
+        UnknownApduError: its tag is none of PDU.
+        ProtocolError: anything else that is not as Z39.50-2003 §4.1 says.
+    """
+    try:
+        identifier, offset, end = ber.read_header(data, 0)
+        reader = _READERS.get(identifier)
+        if reader is None:
+            raise UnknownApduError(f"no APDU begins with tag {identifier:x}")
+        apdu: Apdu
+        apdu, offset = reader(data, offset, end, len(data))
+    except IndexError as error:
+        raise ProtocolError("an APDU is cut short") from error
+    if offset != len(data):
+        raise ProtocolError("an APDU is longer than its length says")
+    return apdu
+
+
+def encode(apdu: Apdu) -> bytes:
+    """The octets of `apdu`, lengths definite.
+
+    A value that the description does not allow is our mistake, not the
+    peer's, and raises TypeError, AttributeError, OverflowError or ValueError.
+    """
+    return _WRITERS[type(apdu)](apdu)
+
 
 __all__ = [
     "TAGS",
@@ -263,6 +339,7 @@ __all__ = [
     "PresentResponse",
     "PresentStatus",
     "PrivateProximityUnit",
+    "ProtocolError",
     "ProtocolVersion",
     "ProximityOperator",
     "ProximityRelation",
@@ -273,12 +350,14 @@ __all__ = [
     "Record",
     "RecordComposition",
     "Records",
+    "Request",
     "RequestedAction",
     "ResourceControlRequest",
     "ResourceControlResponse",
     "ResourceReportRequest",
     "ResourceReportResponse",
     "ResourceReportStatus",
+    "Response",
     "ResultAttr",
     "ResultSetId",
     "ResultSetStatus",
@@ -314,6 +393,9 @@ __all__ = [
     "TermInfo",
     "TriggerResourceControlRequest",
     "Unit",
+    "UnknownApduError",
     "WaitAction",
+    "decode",
+    "encode",
     "rpn_postorder",
 ]

@@ -5,9 +5,6 @@ Names are the snake_case form of the ASN.1 names of Z39.50-2003 §4.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
-
 from protocol.asn1 import (
     ADDINFO,
     GENERALIZED_TIME,
@@ -19,7 +16,6 @@ from protocol.asn1 import (
     Asn1Type,
     Cached,
     Choice,
-    Custom,
     Explicit,
     GeneralizedTime,
     Null,
@@ -31,32 +27,8 @@ from protocol.asn1 import (
     positional_sequence,
     sequence,
 )
+from protocol.external import EXTERNAL, External
 from protocol.oid import DIAG_BIB_1, Oid
-
-
-class Form(IntEnum):
-    """How EXTERNAL holds its value; the numbers are the context tags."""
-
-    SINGLE_ASN1_TYPE = 0  # `data` is one whole TLV
-    OCTET_ALIGNED = 1  # `data` is the octets themselves
-    ARBITRARY = 2  # `data` is a BIT STRING's content, its unused-bits octet first
-
-
-@dataclass(frozen=True, slots=True)
-class External:
-    """A value of a type named by an object identifier (X.690 §8.18).
-
-    `data` is kept undecoded; `protocol.external` reads the formats we know.
-    """
-
-    direct_reference: Oid | None
-    data: bytes
-    form: Form = Form.OCTET_ALIGNED
-    indirect_reference: int | None = None
-    descriptor: str | None = None
-
-
-EXTERNAL: Asn1Type[External] = Custom("external", 8, (External,))
 
 REFERENCE_ID = Tagged(2, OCTETS)
 RESULT_SET_ID = Tagged(31, STRING)

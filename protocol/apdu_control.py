@@ -6,11 +6,9 @@ from enum import IntEnum
 
 from protocol.apdu_common import (
     DIAG_REC,
-    EXTERNAL,
     OTHER_INFORMATION,
     REFERENCE_ID,
     DiagRec,
-    External,
     OtherInformation,
 )
 from protocol.asn1 import (
@@ -25,6 +23,7 @@ from protocol.asn1 import (
     component,
     sequence,
 )
+from protocol.external import EXTERNAL, External
 from protocol.oid import Oid
 
 # bytes is the simple form.

@@ -10,18 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from protocol.apdu_common import AttributeElement, AttributesPlusTerm, External
+from protocol.apdu_common import AttributeElement, AttributesPlusTerm
 from protocol.asn1 import (
     BOOLEAN,
     INTEGER,
-    Asn1Type,
-    Custom,
     Wrapped,
     choice,
     component,
-    positional_sequence,
     sequence,
 )
+from protocol.external import External
+from protocol.frozen import frozen
 from protocol.oid import Oid
 
 RPN_DEPTH_MAX = 1_000  # operators above one another
@@ -51,7 +50,7 @@ class ProximityRelation(IntEnum):
     NOT_EQUAL = 6
 
 
-@positional_sequence
+@frozen
 class PrivateProximityUnit:
     code: int
 
@@ -78,14 +77,14 @@ class BooleanOperator(IntEnum):
     AND_NOT = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResultSetId:
     """A result set as an operand."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResultAttr:
     """A result set restricted by attributes (type-101 only)."""
 
@@ -141,7 +140,7 @@ def _flat(root: RpnNode) -> tuple[object, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RpnQuery:
     """`query_type` is 1 or 101."""
 
@@ -150,18 +149,19 @@ class RpnQuery:
     query_type: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CqlQuery:
     """Type-104 with the CQL identifier: `text` is the query (Z39.50-2003 §3.7.5)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherQuery:
     """Any other type (0, 2, 100, 102, 104 without CQL), unread.
 
-    `data` is the content of the alternative; `external` is set for type-104.
+    `query_type` is the context tag and `data` the content under it, except
+    that type-104 has `external` instead.
     """
 
     query_type: int
@@ -174,9 +174,9 @@ class QueryBound(IntEnum):
     OPERANDS = RPN_OPERANDS_MAX
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryTooComplex:
-    """A well-formed RPN query beyond `bound`, left unread.
+    """An RPN query beyond `bound`, left unread.
 
     The search fails with a diagnostic (Bib-1 6, too many Boolean operators)
     and the association goes on.
@@ -187,4 +187,3 @@ class QueryTooComplex:
 
 
 Query = RpnQuery | CqlQuery | OtherQuery | QueryTooComplex
-QUERY: Asn1Type[Query] = Custom("query", -1, (RpnQuery, CqlQuery, OtherQuery, QueryTooComplex))

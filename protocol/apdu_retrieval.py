@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from protocol.apdu_common import (
@@ -10,16 +9,15 @@ from protocol.apdu_common import (
     DEFAULT_DIAG_FORMAT,
     DIAG_REC,
     ELEMENT_SET_NAME,
-    EXTERNAL,
     OTHER_INFORMATION,
     REFERENCE_ID,
     RESULT_SET_ID,
     DefaultDiagFormat,
     DiagRec,
-    External,
     OtherInformation,
 )
-from protocol.apdu_query import QUERY, Query
+from protocol.apdu_query import Query
+from protocol.apdu_query_codec import QUERY
 from protocol.asn1 import (
     BOOLEAN,
     INTEGER,
@@ -41,6 +39,8 @@ from protocol.asn1 import (
     positional_sequence,
     sequence,
 )
+from protocol.external import EXTERNAL, External
+from protocol.frozen import frozen
 from protocol.oid import Oid
 
 
@@ -169,7 +169,7 @@ class SearchRequest:
     other_info: OtherInformation = component(201, OTHER_INFORMATION, default=())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SurrogateDiagnostic:
     """Stands at the position of a record or term that could not be given."""
 
@@ -180,17 +180,17 @@ Fragment = External | bytes
 FRAGMENT_SYNTAX: Choice[Fragment] = choice("FragmentSyntax", (None, EXTERNAL), (None, OCTETS))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartingFragment:
     fragment: Fragment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IntermediateFragment:
     fragment: Fragment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FinalFragment:
     fragment: Fragment
 
@@ -214,7 +214,7 @@ class NamePlusRecord:
     record: Record = component(1, RECORD)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MultipleNonSurDiagnostics:
     diagnostics: tuple[DiagRec, ...]
 
@@ -269,7 +269,7 @@ class Range:
     number_of_records: int = component(2, INTEGER)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaUri:
     """A schema named by a URI (option stringSchema)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from protocol.apdu_common import (
@@ -11,7 +10,6 @@ from protocol.apdu_common import (
     DATABASE_NAME,
     DIAG_REC,
     ELEMENT_SET_NAME,
-    EXTERNAL,
     INT_UNIT,
     OTHER_INFORMATION,
     REFERENCE_ID,
@@ -19,7 +17,6 @@ from protocol.apdu_common import (
     AttributeElement,
     AttributesPlusTerm,
     DiagRec,
-    External,
     IntUnit,
     OtherInformation,
     Term,
@@ -43,6 +40,8 @@ from protocol.asn1 import (
     positional_sequence,
     sequence,
 )
+from protocol.external import EXTERNAL, External
+from protocol.frozen import frozen
 from protocol.oid import Oid
 
 # Scan
@@ -330,7 +329,7 @@ _CRITERION: Choice[DuplicateDetectionCriterion] = choice(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PercentOfEntries:
     percent: int
 

@@ -2,7 +2,7 @@
 
 A class decorated with `sequence` is a frozen dataclass with slots whose fields
 are `component(tag, type)`. That description is the only one: `protocol.codec`
-compiles encoder and decoder from it.
+compiles decoder and encoder from it.
 
     @sequence
     class InfoCategory:
@@ -21,8 +21,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from enum import Enum, IntEnum
-from typing import Any, Generic, TypeVar, cast, dataclass_transform, overload
+from typing import Any, Generic, TypeVar, dataclass_transform, overload
 
+from protocol.frozen import make_frozen
 from protocol.oid import Oid
 
 T = TypeVar("T")
@@ -56,8 +57,8 @@ class Asn1Type(Generic[T_co]):
 class Primitive(Asn1Type[T_co]):
     """A type with a universal tag and no components.
 
-    `kind` names the code that `protocol.codec` inlines for its content;
-    `accepted` are universal tags read as well as `number`, which is written.
+    `kind` names the code that is inlined for its content. `number` is written;
+    the universal tags in `accepted` are read as well.
     """
 
     kind: str
@@ -70,6 +71,7 @@ BOOLEAN: Asn1Type[bool] = Primitive("boolean", 1, bool)
 INTEGER: Asn1Type[int] = Primitive("integer", 2, int)
 OCTETS: Asn1Type[bytes] = Primitive("octets", 4, bytes)
 NULL: Asn1Type[Null] = Primitive("null", 5, Null)
+FLAG: Asn1Type[bool] = Primitive("flag", 5, bool)  # NULL OPTIONAL: its presence is True
 OID: Asn1Type[Oid] = Primitive("oid", 6, Oid)
 GENERALIZED_TIME: Asn1Type[GeneralizedTime] = Primitive("time", 24, GeneralizedTime)
 # InternationalString is GeneralString (Z39.50-2003 §4.1). Every other string
@@ -125,7 +127,7 @@ class Wrapped(Asn1Type[T_co]):
     For alternatives of one CHOICE that would otherwise be the same in Python.
     """
 
-    wrapper: Callable[[Any], T_co]
+    wrapper: type[T_co]
     type: Asn1Type[Any]
 
 
@@ -138,11 +140,18 @@ class Sequence(Asn1Type[T_co]):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Custom(Asn1Type[T_co]):
-    """A type with a hand-written codec, found by `name` in `protocol.codec`."""
+    """A type whose codec is written by hand.
 
-    name: str
-    number: int
+    `read(data, offset, end, limit)` and `write(value)` are as
+    `protocol.asn1_read` and `protocol.asn1_write` say. `number` is the
+    universal tag; None for a CHOICE, which is read and written as the content
+    of the explicit tag around it.
+    """
+
+    number: int | None
     pythons: tuple[type[Any], ...]
+    read: Callable[[bytes, int, int, int], tuple[T_co, int]]
+    write: Callable[[Any], bytes]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -198,13 +207,13 @@ def component(tag: int | None, type_: Asn1Type[Any], **default: Any) -> Any:
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(component,))
 def sequence(cls: C) -> C:
     """Make `cls` a frozen, slotted, keyword-only dataclass that describes a SEQUENCE."""
-    return cast(C, dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls))
+    return make_frozen(cls, kw_only=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(component,))
 def positional_sequence(cls: C) -> C:
     """As `sequence`, for small types built by position."""
-    return cast(C, dataclasses.dataclass(frozen=True, slots=True)(cls))
+    return make_frozen(cls, kw_only=False)
 
 
 def components(cls: type[Any]) -> Mapping[str, tuple[Component, Any]]:
