@@ -1,0 +1,197 @@
+"""`Catalogue` on SQLite: what a worker process asks of the shared catalogue.
+
+Questions of known, small cost are answered at once on the event loop's own
+connection, which is many times cheaper than a hop to a thread. One that turns
+out to touch much is given up and done again in a thread, on another
+connection, so that it holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from protocol.diagnostic import Bib1, Diagnostic
+from protocol.query import Query
+from protocol.record import Database, Holding, StoredRecord
+from store import evaluate
+from store.index import DATABASE
+from store.interface import ResultSet
+from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
+from store.records import read_databases, read_holding
+from store.result_set import RecordSet
+from store.sqlite import FILE_NAME
+
+# What a query may touch on the event loop: some milliseconds at the worst.
+INLINE_TERMS_MAX = 256
+INLINE_BYTES_MAX = 4 << 20
+# What a query may touch at all; more is Bib-1 234.
+TERMS_MAX = 10_000
+BYTES_MAX = 1 << 30
+INLINE_RECORDS_MAX = 256  # fetched on the event loop by one request
+THREADS = 2
+
+_ALL = frozenset({"default", "all"})
+_SELECT_RECORD = (
+    "SELECT record_id, database_id, control_number, marc, version, modified_us, deleted"
+    " FROM record WHERE record_id = ?"
+)
+_SELECT_HOLDINGS = (
+    "SELECT institution, record_id, call_number, copies, location, barcodes FROM holding"
+    " WHERE record_id = ? ORDER BY institution"
+)
+_Answer = TypeVar("_Answer")
+
+
+class SqliteCatalogue:
+    """Read-only; any number of processes may have one open beside one writer."""
+
+    def __init__(
+        self, directory: Path, *, cache_size_bytes_max: int = CACHE_SIZE_BYTES_MAX
+    ) -> None:
+        """Open the catalogue that a `CatalogueWriter` made in `directory`.
+
+        Raises:
+            StoreError: there is none, or its schema is another.
+        """
+        self._path = directory / FILE_NAME
+        self._cache_size_bytes_max = cache_size_bytes_max
+        self._reader = IndexReader(self._path, cache_size_bytes_max=cache_size_bytes_max)
+        self._execute = self._reader.connection.cursor().execute
+        self._threads = ThreadPoolExecutor(THREADS, "catalogue")
+        self._readers: SimpleQueue[IndexReader | None] = SimpleQueue()
+        for _ in range(THREADS):
+            self._readers.put(None)  # opened when first needed
+        self._databases_by_id = read_databases(self._reader.connection)
+        self.databases: dict[str, Database] = {}
+        for database in self._databases_by_id.values():
+            for name in (database.name, *database.aliases):
+                self.databases[name.casefold()] = database
+
+    def resolve(self, names: Sequence[str]) -> tuple[Database, ...] | Diagnostic:
+        """The databases meant by `names`, each once; unknown is Bib-1 109 with the name.
+
+        `Default` and `all` mean every database, unless one is named so.
+        """
+        meant: dict[str, Database] = {}
+        for name in names:
+            folded = name.casefold()
+            database = self.databases.get(folded)
+            if database is not None:
+                meant[database.name] = database
+            elif folded in _ALL:
+                meant.update((each.name, each) for each in self._databases_by_id.values())
+            else:
+                return Diagnostic(Bib1.DATABASE_UNAVAILABLE, name)
+        return tuple(meant.values())
+
+    async def search(
+        self, databases: Sequence[Database], query: Query, sets: Mapping[str, ResultSet]
+    ) -> RecordSet | Diagnostic:
+        """The records of `databases` that match, in order of record id.
+
+        A query over more terms than TERMS_MAX is Bib-1 234; further diagnostics
+        are those of `store.evaluate.plan`.
+        """
+        return await self._answer(lambda reader: self._search(reader, databases, query, sets))
+
+    def _search(
+        self,
+        reader: IndexReader,
+        databases: Sequence[Database],
+        query: Query,
+        sets: Mapping[str, ResultSet],
+    ) -> RecordSet | Diagnostic:
+        instructions = evaluate.plan(query, reader.register_ids, sets)
+        if isinstance(instructions, Diagnostic):
+            return instructions
+        return RecordSet(evaluate.search(reader, self._subset(databases), instructions))
+
+    def _subset(self, databases: Sequence[Database]) -> list[str] | None:
+        """The names of some of the databases; None when it is all of them."""
+        if len(databases) >= len(self._databases_by_id):
+            return None
+        return [database.name for database in databases]
+
+    async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
+        """The newest version of each record; None: no such record."""
+        if len(record_ids) <= INLINE_RECORDS_MAX:
+            return [self._fetch_one(record_id) for record_id in record_ids]
+        records: list[StoredRecord | None] = []
+        for first in range(0, len(record_ids), INLINE_RECORDS_MAX):
+            records += await self.fetch(record_ids[first : first + INLINE_RECORDS_MAX])
+            await asyncio.sleep(0)  # others take their turn
+        return records
+
+    def _fetch_one(self, record_id: int) -> StoredRecord | None:
+        row = self._execute(_SELECT_RECORD, (record_id,)).fetchone()
+        if row is None:
+            return None
+        _, database_id, control_number, marc, version, modified_us, deleted = row
+        database = self._databases_by_id[database_id]
+        return StoredRecord(
+            record_id, database, control_number, marc, version, modified_us, bool(deleted)
+        )
+
+    async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]:
+        """What each record's holders have, by institution; records without are left out."""
+        found = {}
+        for record_id in record_ids:
+            rows = self._execute(_SELECT_HOLDINGS, (record_id,)).fetchall()
+            if rows:
+                found[record_id] = [read_holding(row) for row in rows]
+        return found
+
+    def totals(self) -> dict[str, int]:
+        """Live records by database name."""
+        reader = self._reader
+        reader.begin(Bounds(TERMS_MAX, BYTES_MAX))
+        try:
+            register = reader.register_ids[DATABASE]
+            return {
+                database.name: len(reader.records(register, database.name))
+                for database in self._databases_by_id.values()
+            }
+        finally:
+            reader.end()
+
+    async def _answer(self, question: Callable[[IndexReader], _Answer]) -> _Answer | Diagnostic:
+        """Ask here if it costs little, otherwise in a thread."""
+        reader = self._reader
+        reader.begin(Bounds(INLINE_TERMS_MAX, INLINE_BYTES_MAX, inline=True))
+        try:
+            return question(reader)
+        except BoundExceeded:
+            pass
+        finally:
+            reader.end()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._answer_in_thread, question)
+
+    def _answer_in_thread(self, question: Callable[[IndexReader], _Answer]) -> _Answer | Diagnostic:
+        reader = self._readers.get()
+        try:
+            if reader is None:
+                reader = IndexReader(self._path, cache_size_bytes_max=self._cache_size_bytes_max)
+            reader.begin(Bounds(TERMS_MAX, BYTES_MAX))
+            try:
+                return question(reader)
+            except BoundExceeded:
+                return Diagnostic(Bib1.TOO_MANY_INDEX_TERMS)
+            finally:
+                reader.end()
+        finally:
+            self._readers.put(reader)
+
+    def close(self) -> None:
+        """Wait for what is under way in threads, and close every connection."""
+        self._threads.shutdown()
+        self._reader.close()
+        for _ in range(THREADS):
+            reader = self._readers.get()
+            if reader is not None:
+                reader.close()

@@ -1,0 +1,310 @@
+"""One search term against one access point, made into questions to the index."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pyroaring import BitMap
+
+from protocol.access_point import AccessPoint, Kind
+from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.diagnostic import Bib1, Diagnostic
+from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
+from store import analysis, extract
+from store.analysis import END, START
+from store.index import ANY, PRESENT, cut_value, key_register
+from store.postings import POSITION_STEP, SHARD_BITS, SHARD_MASK
+from store.reader import TERM_END, Segment, TermRange
+
+Matcher = Callable[[Segment], BitMap]
+
+_HAN_MIN = "\u1100"  # bigrams are made of nothing before it
+_MASK = re.compile(f"[{MASK_ANY}{MASK_ONE}]")
+
+
+class Refused(Exception):  # noqa: N818 - carries the diagnostic to the evaluator
+    """The clause cannot be searched."""
+
+    def __init__(self, condition: Bib1, addinfo: str = "") -> None:
+        super().__init__(condition, addinfo)
+        self.diagnostic = Diagnostic(condition, addinfo)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One word of a phrase, `offset` positions after the phrase's first."""
+
+    offset: int
+    term: str  # may hold masks
+
+    @property
+    def has_mask(self) -> bool:
+        return _MASK.search(self.term) is not None
+
+
+def matcher(clause: Clause, registers: Mapping[str, int]) -> Matcher:
+    """The question that `clause` asks of each segment.
+
+    Raises:
+        Refused: the access point, or the relation on it, cannot be searched.
+    """
+    point = BY_NAME.get(clause.access_point)
+    if point is None:
+        raise Refused(Bib1.USE_ATTRIBUTE_UNSUPPORTED, clause.access_point)
+    if clause.relation is Relation.ALWAYS:
+        return _present(point, registers)
+    if clause.relation is Relation.NOT_EQUAL:
+        present, equal = _present(point, registers), _equal(clause, point, registers)
+        return lambda segment: present(segment) - equal(segment)
+    if clause.relation is Relation.EQUAL:
+        return _equal(clause, point, registers)
+    return _compared(clause, point, registers)
+
+
+def text_registers(point: AccessPoint) -> list[str]:
+    """The access points whose positions answer for `point`: itself, or those of `any`."""
+    if point.name != ANY:
+        return [point.name]
+    return [p.name for p in ACCESS_POINTS if p.kind is Kind.TEXT and p.in_any and p.name != ANY]
+
+
+def _present(point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    if point.name == ANY:
+        return _term(registers[PRESENT], ANY)
+    return _term(registers[PRESENT], point.name)
+
+
+def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    if point.kind is not Kind.TEXT:
+        register = registers[point.name]
+        keys = extract.query_keys(point.kind, clause.term)
+        return _any_of([_term_or_mask(register, cut_value(key)) for key in keys])
+    if clause.structure is Structure.KEY or clause.anchor is Anchor.COMPLETE:
+        return _whole_field(clause.term, point, registers)
+    if (
+        clause.anchor is Anchor.FIRST
+        and clause.structure is Structure.PHRASE
+        and clause.term.endswith(MASK_ANY)
+    ):
+        return _whole_field(clause.term, point, registers)
+    if clause.anchor is not Anchor.ANYWHERE or clause.structure is Structure.PHRASE:
+        return _phrase(phrase_slots(clause.term, clause.anchor), point, registers)
+    parts = [
+        _phrase([Slot(offset, term) for term, offset in part], point, registers)
+        for part in analysis.query_parts(clause.term)
+    ]
+    if clause.structure is Structure.ANY_WORD:
+        return _any_of(parts)
+    every = _all_of(parts)
+    if point.name == ANY:
+        # An identifier with hyphens is several words, and one term of `any`.
+        keys = [
+            key
+            for kind in (Kind.ISBN, Kind.ISSN, Kind.IDENTIFIER)
+            for key in extract.query_keys(kind, clause.term)
+            if key.isascii() and not _MASK.search(key)
+        ]
+        words = registers[ANY]
+        return _any_of([every, *[_term(words, key) for key in dict.fromkeys(keys)]])
+    return every
+
+
+def _compared(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    """Order relations: a range of the values, or of the whole fields of a text."""
+    if point.name == ANY:
+        raise Refused(Bib1.RELATION_UNSUPPORTED, clause.relation.value)
+    if point.kind is Kind.TEXT:
+        register = registers[key_register(point.name)]
+    else:
+        register = registers[point.name]
+    values = [clause.term]
+    if clause.relation is Relation.WITHIN:
+        values = clause.term.split()
+        if len(values) != 2:
+            raise Refused(Bib1.MALFORMED_SEARCH_TERM, clause.term)
+    keys = [_comparable(value, point) for value in values]
+    if clause.relation is Relation.WITHIN:
+        bounds = TermRange(keys[0], _after(keys[1], point))
+    elif clause.relation is Relation.LESS:
+        bounds = TermRange("", keys[0])
+    elif clause.relation is Relation.LESS_OR_EQUAL:
+        bounds = TermRange("", _after(keys[0], point))
+    elif clause.relation is Relation.GREATER:
+        bounds = TermRange(_after(keys[0], point))
+    else:
+        bounds = TermRange(keys[0])
+    return lambda segment: segment.records_in(register, bounds)
+
+
+def _comparable(value: str, point: AccessPoint) -> str:
+    if _MASK.search(value):
+        raise Refused(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, "truncation with an order relation")
+    if point.kind is Kind.TEXT:
+        return analysis.key(value)
+    for key in extract.query_keys(point.kind, value):
+        return key
+    raise Refused(Bib1.ILLEGAL_TERM_VALUE, value)
+
+
+def _after(key: str, point: AccessPoint) -> str:
+    """Where the terms that equal `key` end; a year takes its months and days along."""
+    return key + TERM_END if point.kind is Kind.DATE else key + "\0"
+
+
+def _whole_field(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    key = analysis.key(term)
+    return _any_of(
+        [_term_or_mask(registers[key_register(name)], key) for name in text_registers(point)]
+    )
+
+
+def _term(register: int, term: str) -> Matcher:
+    return lambda segment: segment.records(register, term)
+
+
+def _term_or_mask(register: int, term: str) -> Matcher:
+    if _MASK.search(term):
+        terms = term_range(term)
+        return lambda segment: segment.records_in(register, terms)
+    return _term(register, term)
+
+
+def term_range(term: str) -> TermRange:
+    """The terms that a masked term stands for."""
+    first_mask = _MASK.search(term)
+    low = term[: first_mask.start()] if first_mask else term
+    if term == low + MASK_ANY:
+        return TermRange(low, low + TERM_END)
+    glob = re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", term)
+    glob = glob.replace(MASK_ANY, "*").replace(MASK_ONE, "?")
+    return TermRange(low, low + TERM_END, glob)
+
+
+def _any_of(matchers: Sequence[Matcher]) -> Matcher:
+    if len(matchers) == 1:
+        return matchers[0]
+    if not matchers:
+        return lambda segment: BitMap()
+    return lambda segment: BitMap.union(*[ask(segment) for ask in matchers])
+
+
+def _all_of(matchers: Sequence[Matcher]) -> Matcher:
+    if len(matchers) == 1:
+        return matchers[0]
+
+    def ask_all(segment: Segment) -> BitMap:
+        records: BitMap | None = None
+        for ask in matchers:
+            records = ask(segment) if records is None else records & ask(segment)
+            if not records:
+                break
+        return records if records is not None else BitMap()
+
+    return ask_all
+
+
+def _continues(slot: Slot, after: Slot) -> bool:
+    return (
+        after.offset == slot.offset + 1
+        and len(slot.term) == 2
+        and slot.term[1] == after.term[0]
+        and slot.term[1] >= _HAN_MIN
+    )
+
+
+def phrase_slots(term: str, anchor: Anchor = Anchor.ANYWHERE) -> list[Slot]:
+    """The words of a phrase, with START before them and END after them as `anchor` demands."""
+    slots = [Slot(offset, token) for token, offset in analysis.query_words(term)]
+    if slots and anchor in {Anchor.FIRST, Anchor.COMPLETE}:
+        slots.insert(0, Slot(-1, START))
+    if slots and anchor in {Anchor.LAST, Anchor.COMPLETE}:
+        slots.append(Slot(analysis.query_length(term), END))
+    return slots
+
+
+def _phrase(slots: list[Slot], point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    """The records with all `slots` at their places in one field."""
+    words = registers[point.name]
+    if not slots:
+        return lambda segment: BitMap()
+    if len(slots) == 1:
+        return _term_or_mask(words, slots[0].term)
+    every = _all_of(
+        [_term_or_mask(words, slot.term) for slot in slots if slot.term not in {START, END}]
+    )
+    places_in = [registers[name] for name in text_registers(point)]
+    needed = _cover(slots)
+
+    def ask(segment: Segment) -> BitMap:
+        candidates = every(segment)
+        if not candidates:
+            return candidates
+        found = [phrase_records(segment, register, needed) for register in places_in]
+        return found[0] if len(found) == 1 else BitMap.union(*found)
+
+    return ask
+
+
+def _cover(slots: list[Slot]) -> list[Slot]:
+    """Leave out every bigram whose two characters the bigrams beside it bring."""
+    kept: list[Slot] = []
+    for index, slot in enumerate(slots):
+        inner = 0 < index < len(slots) - 1
+        if (
+            inner
+            and kept[-1] is slots[index - 1]
+            and _continues(slots[index - 1], slot)
+            and _continues(slot, slots[index + 1])
+        ):
+            continue
+        kept.append(slot)
+    return kept
+
+
+def phrase_places(segment: Segment, register: int, slots: Sequence[Slot]) -> dict[int, BitMap]:
+    """Where the phrase begins, by shard: the place of the slot with the least offset."""
+    least = min(slot.offset for slot in slots)
+    found: dict[int, BitMap] = {}
+    for number, slot in enumerate(slots):
+        places = slot_places(segment, register, slot)
+        down = (least - slot.offset) * POSITION_STEP
+        for shard in list(found) if number else list(places):
+            here = places.get(shard)
+            if here is None:
+                del found[shard]
+                continue
+            if down:
+                here = here.shift(down)
+            found[shard] = found[shard] & here if number else here
+            if not found[shard]:
+                del found[shard]
+        if not found:
+            break
+    return found
+
+
+def slot_places(segment: Segment, register: int, slot: Slot) -> dict[int, BitMap]:
+    """Where the word of a slot stands; of a masked one, every word it stands for."""
+    if not slot.has_mask:
+        return segment.positions(register, slot.term)
+    shards: dict[int, list[BitMap]] = {}
+    for term in segment.terms(register, term_range(slot.term)):
+        if term in {START, END}:
+            continue
+        for shard, places in segment.positions(register, term).items():
+            shards.setdefault(shard, []).append(places)
+    return {shard: BitMap.union(*places) for shard, places in shards.items()}
+
+
+def phrase_records(segment: Segment, register: int, slots: Sequence[Slot]) -> BitMap:
+    """The records that hold the phrase in one register."""
+    records = BitMap()
+    for shard, places in phrase_places(segment, register, slots).items():
+        numbers = np.frombuffer(places.to_array(), np.uint32) & np.uint32(SHARD_MASK)
+        numbers |= np.uint32(shard << SHARD_BITS)
+        records |= BitMap(array("I", numbers.tobytes()))
+    return records

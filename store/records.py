@@ -1,0 +1,225 @@
+"""The rows of records, their history and their holdings; no word about the index.
+
+Every method runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from protocol.iso2709 import Field, MarcRecord, build
+from protocol.record import Database, Holding, MarcFamily, StoredRecord
+from store.sqlite import StoreError
+
+_STORED_COLUMNS = (
+    "record_id, database_id, control_number, marc, version, modified_us, deleted FROM record"
+)
+_SAVE_HISTORY = """
+INSERT INTO record_version (record_id, version, modified_us, account, deleted, marc)
+SELECT record_id, version, modified_us, account, deleted, marc FROM record WHERE record_id = ?
+"""
+_WRITE_HOLDING = """
+INSERT INTO holding VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) ON CONFLICT DO UPDATE SET
+    call_number = excluded.call_number, copies = excluded.copies,
+    location = excluded.location, barcodes = excluded.barcodes,
+    modified_us = excluded.modified_us
+"""
+
+
+def read_databases(connection: sqlite3.Connection) -> dict[int, Database]:
+    """The catalogue's databases by their number."""
+    return {
+        number: Database(name, title, MarcFamily(family), tuple(json.loads(aliases)))
+        for number, name, title, family, aliases in connection.execute(
+            "SELECT database_id, name, title, family, aliases FROM database ORDER BY database_id"
+        )
+    }
+
+
+def read_holding(row: Sequence[object]) -> Holding:
+    """A `Holding` of institution, record_id, call_number, copies, location, barcodes."""
+    institution, record_id, call_number, copies, location, barcodes = row
+    return Holding(
+        str(institution), int(str(record_id)), str(call_number), int(str(copies)),
+        str(location), tuple(json.loads(str(barcodes))),
+    )  # fmt: skip
+
+
+class RecordRows:
+    """Reading and changing records by their identity: (database, 003, 001)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+        self.databases: dict[int, Database] = {}
+
+    def add_databases(self, databases: Sequence[Database]) -> None:
+        """Create or update databases, and read them all."""
+        for database in databases:
+            self._execute(
+                "INSERT INTO database (name, title, family, aliases) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET title = excluded.title,"
+                " family = excluded.family, aliases = excluded.aliases",
+                (
+                    database.name,
+                    database.title,
+                    database.family.value,
+                    json.dumps(database.aliases, ensure_ascii=False),
+                ),
+            )
+        self.databases = read_databases(self._execute("SELECT 1").connection)
+
+    def database_id(self, name: str) -> int:
+        """Raises StoreError: there is none of that name."""
+        for number, database in self.databases.items():
+            if database.name == name:
+                return number
+        raise StoreError(f"there is no database {name!r}")
+
+    def get(self, record_id: int) -> StoredRecord | None:
+        """The newest version of a record."""
+        return self._stored("record_id = ?", (record_id,))
+
+    def resolve(
+        self, database_id: int, agency: str, control_number: str, marc: bytes
+    ) -> StoredRecord | None:
+        """The stored record that `marc` is, or is the next version of.
+
+        Without a control number: the one that came as the same octets.
+        """
+        if control_number:
+            return self._stored(
+                "database_id = ? AND agency = ? AND control_number = ?",
+                (database_id, agency, control_number),
+            )
+        row = self._execute(
+            "SELECT record_id FROM numbered_here WHERE database_id = ? AND digest = ?",
+            (database_id, _digest(marc)),
+        ).fetchone()
+        return None if row is None else self.get(row[0])
+
+    def _stored(self, condition: str, values: tuple[object, ...]) -> StoredRecord | None:
+        row = self._execute(f"SELECT {_STORED_COLUMNS} WHERE {condition}", values).fetchone()
+        if row is None:
+            return None
+        record_id, database_id, control_number, marc, version, modified_us, deleted = row
+        return StoredRecord(
+            record_id, self.databases[database_id], control_number, marc,
+            version, modified_us, bool(deleted),
+        )  # fmt: skip
+
+    def next_record_id(self) -> int:
+        row = self._execute("SELECT coalesce(max(record_id), 0) + 1 FROM record").fetchone()
+        next_id: int = row[0]
+        return next_id
+
+    def assign_number(
+        self, database_id: int, record_id: int, record: MarcRecord, marc: bytes
+    ) -> tuple[str, bytes]:
+        """A control number for a new record that has none, and the record with it."""
+        number = f"lm{record_id:09d}"
+        while self._stored(
+            "database_id = ? AND agency = '' AND control_number = ?", (database_id, number)
+        ):
+            number += "x"  # someone else's record came with our number
+        self._execute(
+            "INSERT INTO numbered_here VALUES (?, ?, ?)", (database_id, _digest(marc), record_id)
+        )
+        return number, with_number(record, number)
+
+    def insert(
+        self,
+        record_id: int,
+        database_id: int,
+        identity: tuple[str, str],
+        marc: bytes,
+        *,
+        account: str,
+        at_us: int,
+    ) -> StoredRecord:
+        """A new record, in version 1; `identity` is its 003 and 001."""
+        self._execute(
+            "INSERT INTO record VALUES (?, ?, ?, ?, 1, ?6, ?6, ?7, 0, ?5)",
+            (record_id, database_id, *identity, marc, at_us, account),
+        )
+        database = self.databases[database_id]
+        return StoredRecord(record_id, database, identity[1], marc, 1, at_us)
+
+    def replace(
+        self, stored: StoredRecord, marc: bytes, account: str, at_us: int, *, deleted: bool = False
+    ) -> StoredRecord:
+        """The next version of a record; the one before goes into its history."""
+        self._execute(_SAVE_HISTORY, (stored.record_id,))
+        self._execute(
+            "UPDATE record SET version = version + 1, modified_us = ?, account = ?,"
+            " deleted = ?, marc = ? WHERE record_id = ?",
+            (at_us, account, deleted, marc, stored.record_id),
+        )
+        return replace(
+            stored, marc=marc, version=stored.version + 1, modified_us=at_us, deleted=deleted
+        )
+
+    def version(self, record_id: int, version: int) -> bytes:
+        """The octets of one version, the newest included."""
+        row = self._execute(
+            "SELECT marc FROM record WHERE record_id = ?1 AND version = ?2 UNION ALL"
+            " SELECT marc FROM record_version WHERE record_id = ?1 AND version = ?2",
+            (record_id, version),
+        ).fetchone()
+        if row is None:
+            raise StoreError(f"record {record_id} has no version {version}: the file is damaged")
+        marc: bytes = row[0]
+        return marc
+
+    def holders(self, record_id: int) -> list[str]:
+        """Codes of the institutions that hold a record."""
+        rows = self._execute("SELECT institution FROM holding WHERE record_id = ?", (record_id,))
+        return [row[0] for row in rows]
+
+    def write_holding(self, holding: Holding, at_us: int) -> None:
+        self._execute(
+            _WRITE_HOLDING,
+            (
+                holding.record_id,
+                holding.institution,
+                holding.call_number,
+                holding.copies,
+                holding.location,
+                json.dumps(holding.barcodes, ensure_ascii=False),
+                at_us,
+            ),
+        )
+
+    def remove_holding(self, institution: str, record_id: int) -> None:
+        self._execute(
+            "DELETE FROM holding WHERE record_id = ? AND institution = ?", (record_id, institution)
+        )
+
+    def write_holding_event(
+        self, institution: str, record_id: int, change: int, at_us: int, account: str
+    ) -> None:
+        """Tell the ledger that a pair came (+1) or went (-1)."""
+        self._execute(
+            "INSERT INTO holding_event (institution, record_id, change, at_us, account)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (institution, record_id, change, at_us, account),
+        )
+
+
+def with_number(record: MarcRecord, number: str) -> bytes:
+    """The stored form of a record with 001 put before its other fields."""
+    fields = [field for field in record.fields if field.tag != "001"]
+    return build(record.leader, [Field("001", number), *fields], oversize=True)
+
+
+def agency_of(record: MarcRecord) -> str:
+    """Field 003, or an empty string."""
+    field = record.first("003")
+    return field.text.strip() if field else ""
+
+
+def _digest(marc: bytes) -> bytes:
+    return blake2b(marc, digest_size=16).digest()

@@ -1,0 +1,118 @@
+-- The catalogue, schema version 1. Times are UTC in microseconds since 1970.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE database (
+    database_id INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    title       TEXT NOT NULL,
+    family      TEXT NOT NULL,
+    aliases     TEXT NOT NULL          -- a JSON list
+);
+
+-- The newest version of each record. Rows are never removed, so a record_id is
+-- never used again. `marc` comes last: it overflows its page.
+CREATE TABLE record (
+    record_id      INTEGER PRIMARY KEY,
+    database_id    INTEGER NOT NULL REFERENCES database,
+    agency         TEXT NOT NULL,      -- field 003, or empty
+    control_number TEXT NOT NULL,      -- field 001
+    version        INTEGER NOT NULL,
+    created_us     INTEGER NOT NULL,
+    modified_us    INTEGER NOT NULL,
+    account        TEXT NOT NULL,      -- who stored this version
+    deleted        INTEGER NOT NULL,
+    marc           BLOB NOT NULL       -- UTF-8 ISO 2709
+);
+CREATE UNIQUE INDEX record_identity ON record (database_id, agency, control_number);
+
+-- Records that came without a control number, by a digest of what came, so that
+-- loading a file again does not double them.
+CREATE TABLE numbered_here (
+    database_id INTEGER NOT NULL REFERENCES database,
+    digest      BLOB NOT NULL,
+    record_id   INTEGER NOT NULL REFERENCES record,
+    PRIMARY KEY (database_id, digest)
+) WITHOUT ROWID;
+
+-- What stood in `record` before each change.
+CREATE TABLE record_version (
+    record_id   INTEGER NOT NULL REFERENCES record,
+    version     INTEGER NOT NULL,
+    modified_us INTEGER NOT NULL,
+    account     TEXT NOT NULL,
+    deleted     INTEGER NOT NULL,
+    marc        BLOB NOT NULL,
+    PRIMARY KEY (record_id, version)
+);
+
+-- One list of terms: the words of an access point (`title`), its whole fields
+-- (`title/key`), its sort values (`title/sort`), or one of the catalogue's own.
+CREATE TABLE register (
+    register_id INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE
+);
+
+-- The main index. `frequency` is the number of records in `records`; `display`
+-- is how a reader expects a whole field, where that differs from the term.
+CREATE TABLE posting (
+    register_id INTEGER NOT NULL,
+    term        TEXT NOT NULL,
+    frequency   INTEGER NOT NULL,
+    display     TEXT,
+    records     BLOB NOT NULL,         -- see store/postings.py
+    PRIMARY KEY (register_id, term)
+) WITHOUT ROWID;
+
+CREATE TABLE position (
+    register_id INTEGER NOT NULL,
+    term        TEXT NOT NULL,
+    shard       INTEGER NOT NULL,      -- record_id >> 20
+    positions   BLOB NOT NULL,
+    PRIMARY KEY (register_id, term, shard)
+) WITHOUT ROWID;
+
+-- Records changed since the last merge. Such a record is found by `entries`
+-- alone: whatever the main index holds of it is out of date.
+CREATE TABLE delta (
+    sequence          INTEGER PRIMARY KEY AUTOINCREMENT,
+    record_id         INTEGER NOT NULL UNIQUE,
+    base_version      INTEGER NOT NULL, -- the version in the main index; 0: none
+    base_institutions TEXT NOT NULL,    -- its holders there, a JSON list
+    entries           BLOB NOT NULL     -- see store/index.py; empty: deleted
+);
+
+-- One row. `generation` counts the changes to the main index; delta rows up to
+-- `merged_sequence` have gone into it.
+CREATE TABLE state (
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    generation      INTEGER NOT NULL,
+    merged_sequence INTEGER NOT NULL
+);
+INSERT INTO state VALUES (1, 1, 0);
+
+CREATE TABLE holding (
+    record_id   INTEGER NOT NULL REFERENCES record,
+    institution TEXT NOT NULL,
+    call_number TEXT NOT NULL,
+    copies      INTEGER NOT NULL,
+    location    TEXT NOT NULL,
+    barcodes    TEXT NOT NULL,         -- a JSON list
+    created_us  INTEGER NOT NULL,
+    modified_us INTEGER NOT NULL,
+    PRIMARY KEY (record_id, institution)
+) WITHOUT ROWID;
+CREATE INDEX holding_by_institution ON holding (institution, record_id);
+
+-- Pairs that came (+1) and went (-1), in order, for the ledger to fold.
+CREATE TABLE holding_event (
+    sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
+    institution TEXT NOT NULL,
+    record_id   INTEGER NOT NULL,
+    change      INTEGER NOT NULL CHECK (change IN (1, -1)),
+    at_us       INTEGER NOT NULL,
+    account     TEXT NOT NULL
+);

@@ -1,0 +1,116 @@
+"""Opening the catalogue's SQLite file: pragmas, schema version, migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from importlib.resources import files
+from pathlib import Path
+
+FILE_NAME = "catalogue.sqlite"
+SCHEMA_VERSION = 1  # kept in PRAGMA user_version
+PAGE_SIZE_BYTES = 8192
+MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
+READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
+WRITER_CACHE_KIB = 65536
+BUSY_TIMEOUT_S = 120.0  # another process's batch may hold the write lock that long
+JOURNAL_SIZE_MAX_BYTES = 64 << 20  # a batch's log shrinks back to this
+
+# Number n holds the statements that lead from schema n to n + 1.
+MIGRATIONS: dict[int, str] = {}
+
+
+class StoreError(Exception):
+    """The catalogue cannot be read or written as asked; says why."""
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection that may be handed from thread to thread.
+
+    Raises:
+        StoreError: there is no catalogue at `path`, or of another schema.
+    """
+    if not path.is_file():
+        raise StoreError(f"there is no catalogue at {path}")
+    connection = _connect(f"{path.resolve().as_uri()}?mode=ro", READER_CACHE_KIB)
+    connection.execute("PRAGMA query_only = ON")
+    version = _schema_version(connection)
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise StoreError(
+            f"{path} has schema {version}, this program reads {SCHEMA_VERSION}:"
+            " open it once for writing to migrate it"
+        )
+    return connection
+
+
+def open_writer(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """A connection that writes; creates the file and its schema, or migrates it.
+
+    `durable` syncs the log at every commit. Without it a crash of the machine
+    may lose the last commits, but never leaves half of one.
+
+    Raises:
+        StoreError: the file's schema is newer than this program.
+    """
+    is_new = not path.exists()
+    connection = _connect(path.resolve().as_uri(), WRITER_CACHE_KIB)
+    if is_new:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_MAX_BYTES}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    _migrate(connection, path)
+    return connection
+
+
+def _connect(uri: str, cache_kib: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,  # transactions are begun and ended by name
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute(f"PRAGMA mmap_size = {MMAP_SIZE_BYTES}")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    return connection
+
+
+def _schema_version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if _schema_version(connection) == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")  # several processes may start at once
+    try:
+        version = _schema_version(connection)
+        if version > SCHEMA_VERSION:
+            raise StoreError(f"{path} has schema {version}, newer than this program")
+        if version == 0:
+            _run_script(connection, files("store").joinpath("schema.sql").read_text("utf-8"))
+            connection.execute("INSERT INTO meta VALUES ('catalogue_id', ?)", (str(uuid.uuid4()),))
+        else:
+            for step in range(version, SCHEMA_VERSION):
+                _run_script(connection, MIGRATIONS[step])
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        connection.close()
+        raise
+    connection.execute("COMMIT")
+
+
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements inside the open transaction (`executescript` would commit it)."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

@@ -1,0 +1,321 @@
+"""Changing the catalogue: one record or holding at a time, searchable at once.
+
+A change writes the record, its history and one row of the delta in the same
+transaction; `merge` later folds the delta into the main index, in steps short
+enough that nobody waits long for the write lock. Readers never wait.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol.iso2709 import parse
+from protocol.record import Database, Holding, StoredRecord
+from store.batch import Batch, ChunkBuilder
+from store.index import (
+    RecordIndex,
+    fingerprint,
+    index_record,
+    pack,
+    register_names,
+    unpack_by_name,
+)
+from store.records import RecordRows, agency_of, with_number
+from store.sqlite import FILE_NAME, StoreError, open_writer
+
+MERGE_AFTER_RECORDS = 1000  # readers keep that many in memory, some 15 kB each
+MERGE_STEP_RECORDS = 250  # holds the write lock for about 0.1 s
+
+
+@dataclass(frozen=True, slots=True)
+class VersionConflict:
+    """The record is no longer, or not yet, in the version that an update was made from."""
+
+    record_id: int  # 0: there is no such record
+    version: int  # the newest
+
+
+class UnknownRecord(StoreError):  # noqa: N818 - the name says what it is
+    """There is no such record, or it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What the main index holds of a record: a version (0: nothing) and its holders."""
+
+    version: int
+    institutions: list[str]
+
+
+class CatalogueWriter:
+    """The one way to change a catalogue. Processes take turns, transaction by transaction."""
+
+    def __init__(
+        self,
+        directory: Path,
+        databases: Sequence[Database] = (),
+        *,
+        durable: bool = True,
+        merge_after_records: int | None = MERGE_AFTER_RECORDS,
+    ) -> None:
+        """Open the catalogue in `directory`; create it, and `databases`, where missing.
+
+        Without `durable` a crash of the machine may lose the last commits.
+        `merge_after_records`: that many changed records start a merge step at
+        the end of a transaction; None leaves merging to the caller.
+
+        Raises:
+            StoreError: the file's schema is newer than this program.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / FILE_NAME
+        self.connection = open_writer(self.path, durable=durable)
+        self.rows = RecordRows(self.connection)
+        self.register_ids: dict[str, int] = {}
+        self._merge_after_records: int | None = None
+        self._in_transaction = False
+        with self.transaction():
+            self.rows.add_databases(databases)
+            self._set_up_index()
+        self._merge_after_records = merge_after_records
+
+    def _set_up_index(self) -> None:
+        execute = self.connection.execute
+        for name in register_names():
+            execute("INSERT INTO register (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        self.register_ids = dict(execute("SELECT name, register_id FROM register").fetchall())
+        self._register_names = {number: name for name, number in self.register_ids.items()}
+        execute("INSERT INTO meta VALUES ('index', ?) ON CONFLICT DO NOTHING", (fingerprint(),))
+        built_by = execute("SELECT value FROM meta WHERE key = 'index'").fetchone()[0]
+        self.is_index_current = built_by == fingerprint()
+
+    @property
+    def databases(self) -> list[Database]:
+        return list(self.rows.databases.values())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Several changes that come together or not at all; may be nested."""
+        if self._in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN IMMEDIATE")
+        self._in_transaction = True
+        try:
+            yield
+            if self._merge_after_records is not None and (
+                self._delta_count() > self._merge_after_records
+            ):
+                self.merge_step(MERGE_STEP_RECORDS)
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        else:
+            self.connection.execute("COMMIT")
+        finally:
+            self._in_transaction = False
+
+    def put(
+        self,
+        database: str,
+        marc: bytes,
+        *,
+        account: str = "",
+        at_us: int | None = None,
+        if_version: int | None = None,
+    ) -> StoredRecord | VersionConflict:
+        """Store a record: a new one, or the next version of the one with its number.
+
+        `marc` is in the stored form. The identity is (database, 003, 001). A
+        record without 001 is given one; the same octets without 001 are the
+        same record again. Octets that are stored already change nothing.
+        `if_version` is the version that the caller read; 0: it must be new.
+
+        Raises:
+            StoreError: unknown database, or the index must be rebuilt first.
+            MalformedRecord: `marc` is not in the stored form.
+        """
+        self.require_current_index()
+        record = parse(marc)
+        agency, number = agency_of(record), record.control_number
+        with self.transaction():
+            database_id = self.rows.database_id(database)
+            stored = self.rows.resolve(database_id, agency, number, marc)
+            version = stored.version if stored else 0
+            if if_version is not None and if_version != version:
+                return VersionConflict(stored.record_id if stored else 0, version)
+            at_us = now_us() if at_us is None else at_us
+            if stored is None:
+                record_id = self.rows.next_record_id()
+                if not number:
+                    number, marc = self.rows.assign_number(database_id, record_id, record, marc)
+                stored = self.rows.insert(
+                    record_id, database_id, (agency, number), marc, account=account, at_us=at_us
+                )
+                self._write_delta(stored, _Base(0, []))
+                return stored
+            if not number:
+                marc = with_number(record, stored.control_number)
+            if stored.marc == marc and not stored.deleted:
+                return stored
+            base = self._base(stored)
+            stored = self.rows.replace(stored, marc, account, at_us)
+            self._write_delta(stored, base)
+            return stored
+
+    def delete(
+        self,
+        record_id: int,
+        *,
+        account: str = "",
+        at_us: int | None = None,
+        if_version: int | None = None,
+    ) -> StoredRecord | VersionConflict:
+        """Take a record out of every search; its number and history remain.
+
+        Raises:
+            UnknownRecord: there is none, or it is deleted already.
+        """
+        self.require_current_index()
+        with self.transaction():
+            stored = self._live(record_id)
+            if if_version is not None and if_version != stored.version:
+                return VersionConflict(record_id, stored.version)
+            base = self._base(stored)
+            at_us = now_us() if at_us is None else at_us
+            stored = self.rows.replace(stored, stored.marc, account, at_us, deleted=True)
+            self._write_delta(stored, base)
+            return stored
+
+    def put_holding(self, holding: Holding, *, account: str = "", at_us: int | None = None) -> bool:
+        """Store what an institution holds of a record; True: it held nothing before.
+
+        Raises:
+            UnknownRecord: there is no such record, or it is deleted.
+        """
+        self.require_current_index()
+        with self.transaction():
+            stored = self._live(holding.record_id)
+            at_us = now_us() if at_us is None else at_us
+            if holding.institution in self.rows.holders(holding.record_id):
+                self.rows.write_holding(holding, at_us)
+                return False
+            base = self._base(stored)
+            self.rows.write_holding(holding, at_us)
+            self.rows.write_holding_event(holding.institution, holding.record_id, 1, at_us, account)
+            self._write_delta(stored, base)
+            return True
+
+    def remove_holding(
+        self, institution: str, record_id: int, *, account: str = "", at_us: int | None = None
+    ) -> bool:
+        """Take a holding away; True: there was one."""
+        self.require_current_index()
+        with self.transaction():
+            stored = self.rows.get(record_id)
+            if stored is None or institution not in self.rows.holders(record_id):
+                return False
+            at_us = now_us() if at_us is None else at_us
+            base = self._base(stored)
+            self.rows.remove_holding(institution, record_id)
+            self.rows.write_holding_event(institution, record_id, -1, at_us, account)
+            self._write_delta(stored, base)
+            return True
+
+    def merge(self, *, records_max: int = MERGE_STEP_RECORDS) -> int:
+        """Fold up to `records_max` changed records into the main index.
+
+        Returns how many are left; call again until that is 0.
+        """
+        self.require_current_index()
+        with self.transaction():
+            self.merge_step(records_max)
+            return self._delta_count()
+
+    def merge_step(self, records_max: int) -> None:
+        """`merge` inside a transaction that is open."""
+        changed = self.connection.execute(
+            "SELECT sequence, record_id, base_version, base_institutions, entries"
+            " FROM delta ORDER BY sequence LIMIT ?",
+            (records_max,),
+        ).fetchall()
+        if not changed:
+            return
+        before, after = ChunkBuilder(), ChunkBuilder()
+        for place, (_, record_id, base_version, institutions, entries) in enumerate(changed):
+            if base_version:
+                marc = self.rows.version(record_id, base_version)
+                before.add(place, self.index(record_id, marc, json.loads(institutions)))
+            if entries:
+                after.add(place, unpack_by_name(entries, self._register_names))
+        batch = Batch(self.register_ids)
+        batch.remove(before.build(), 0)
+        batch.add(after.build(), 0)
+        batch.write(self.connection, [row[1] for row in changed])
+        last_sequence = changed[-1][0]
+        self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
+        self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
+
+    def index(self, record_id: int, marc: bytes, institutions: Sequence[str]) -> RecordIndex:
+        """The postings of a version of a record."""
+        stored = self.rows.get(record_id)
+        if stored is None:
+            raise UnknownRecord(f"there is no record {record_id}")
+        database = stored.database
+        return index_record(parse(marc), database.family, database.name, institutions)
+
+    def require_current_index(self) -> None:
+        """Raise StoreError when the index was made by another analysis than this program's."""
+        if not self.is_index_current:
+            raise StoreError(
+                f"the index in {self.path} was built by another version of the analysis:"
+                " run `lianmu reindex`"
+            )
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _live(self, record_id: int) -> StoredRecord:
+        stored = self.rows.get(record_id)
+        if stored is None or stored.deleted:
+            raise UnknownRecord(f"there is no record {record_id}")
+        return stored
+
+    def _delta_count(self) -> int:
+        count: int = self.connection.execute("SELECT count(*) FROM delta").fetchone()[0]
+        return count
+
+    def _base(self, stored: StoredRecord) -> _Base:
+        """What the main index holds of a record that is about to change."""
+        row = self.connection.execute(
+            "SELECT base_version, base_institutions FROM delta WHERE record_id = ?",
+            (stored.record_id,),
+        ).fetchone()
+        if row is not None:
+            return _Base(row[0], json.loads(row[1]))
+        if stored.deleted:
+            return _Base(0, [])
+        return _Base(stored.version, self.rows.holders(stored.record_id))
+
+    def _write_delta(self, stored: StoredRecord, base: _Base) -> None:
+        """From now on the record is found by what it is now."""
+        entries = b""
+        if not stored.deleted:
+            institutions = self.rows.holders(stored.record_id)
+            index = self.index(stored.record_id, stored.marc, institutions)
+            entries = pack(index, self.register_ids)
+        self.connection.execute(
+            "INSERT OR REPLACE INTO delta"
+            " (record_id, base_version, base_institutions, entries) VALUES (?, ?, ?, ?)",
+            (stored.record_id, base.version, json.dumps(base.institutions), entries),
+        )
+
+
+def now_us() -> int:
+    """UTC in microseconds since 1970."""
+    return time.time_ns() // 1000
