@@ -6,17 +6,24 @@ coding scheme at 9, follow the octets that are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from protocol.charset import (
+    OUTPUT_ENCODINGS,
     Undecodable,
     Unencodable,
+    UnknownEncoding,
     canonical_encoding,
     decode_text,
     encode_text,
+    likely_encodings,
 )
 from protocol.iso2709_structure import (
+    ENTRY_SIZE_BYTES,
     FIELD_SIZE_BYTES_MAX,
     LEADER_SIZE_BYTES,
     RECORD_SIZE_BYTES_MAX,
@@ -24,6 +31,7 @@ from protocol.iso2709_structure import (
     RawRecord,
     RecordTooLong,
     RefusedRecord,
+    Structure,
     assemble,
     dissect,
     fits_iso2709,
@@ -38,6 +46,9 @@ __all__ = [
     "control_field", "control_number", "decode_record", "encode_record", "fits_iso2709", "parse",
     "split",
 ]  # fmt: skip
+
+
+_subfields_of = re.compile("\x1f([^\x1f]?)([^\x1f]*)").findall
 
 
 class Field:
@@ -71,7 +82,7 @@ class Field:
     @property
     def subfields(self) -> list[tuple[str, str]]:
         """(code, value) in order; an empty subfield has the code ""."""
-        return [(part[:1], part[1:]) for part in self.text.split("\x1f")[1:]]
+        return _subfields_of(self.text)
 
     def values(self, codes: str) -> list[str]:
         """Values of the subfields whose code is one of `codes`, in record order."""
@@ -127,26 +138,47 @@ def parse(marc: bytes) -> MarcRecord:
         MalformedRecord: the octets are not UTF-8 or the directory does not fit.
     """
     try:
-        parts = marc.decode().split("\x1e")
+        texts = marc.decode().split("\x1e")
     except UnicodeDecodeError as error:
         raise MalformedRecord(f"not UTF-8 at {error.start}") from None
-    head = parts[0]
-    parts.pop()
-    if (len(head) - LEADER_SIZE_BYTES) != 12 * (len(parts) - 1):
-        raise MalformedRecord("the directory does not fit the fields")
-    starts = [head[i : i + 5] for i in range(31, len(head), 12)]
+    leader = texts[0][:LEADER_SIZE_BYTES]
+    tags, starts = _directory(marc, len(texts) - 2)
+    texts = texts[1:-1]
     if starts != sorted(starts):
         # Data may lie in another order than the directory's, which is the record's.
         order = sorted(range(len(starts)), key=starts.__getitem__)
         by_entry = [""] * len(starts)
-        for index, text in zip(order, parts[1:], strict=True):
+        for index, text in zip(order, texts, strict=True):
             by_entry[index] = text
-        parts[1:] = by_entry
-    fields = [
-        Field(head[i : i + 3], text)
-        for i, text in zip(range(24, len(head), 12), parts[1:], strict=True)
-    ]
-    return MarcRecord(head[:LEADER_SIZE_BYTES], fields)
+        texts = by_entry
+    return MarcRecord(leader, list(map(Field, tags, texts)))
+
+
+def _directory(marc: bytes, count: int) -> tuple[list[str], list[bytes]]:
+    """Tags and starting positions of `count` entries, in the order of the directory."""
+    if marc.find(b"\x1e") != LEADER_SIZE_BYTES + ENTRY_SIZE_BYTES * count or count < 1:
+        raise MalformedRecord("the directory does not fit the fields")
+    columns = _entries_layout(count).unpack_from(marc, LEADER_SIZE_BYTES)
+    return list(map(_TAGS.__getitem__, columns[0::2])), list(columns[1::2])
+
+
+@lru_cache(maxsize=512)
+def _entries_layout(count: int) -> struct.Struct:
+    return struct.Struct("3s4x5s" * count)
+
+
+class _Tags(dict[bytes, str]):
+    """Tags as text, each made once: a record then costs no decoding per entry."""
+
+    def __missing__(self, octets: bytes) -> str:
+        tag = octets.decode("ascii", "replace")
+        if len(self) < _TAGS_KEPT_MAX:
+            self[octets] = tag
+        return tag
+
+
+_TAGS_KEPT_MAX = 10_000
+_TAGS = _Tags()
 
 
 def build(
@@ -216,25 +248,69 @@ def decode_record(
 
     `encoding` is a name of `charset.ENCODINGS` or "auto". `offset` only goes
     into a refusal. A character that cannot be read refuses the record.
+
+    Raises:
+        UnknownEncoding: `encoding` names no set.
     """
     structure = dissect(raw)
     if isinstance(structure, str):
         return RefusedRecord(offset, guess_control_number(raw), structure)
-    used = "utf-8" if encoding == "auto" else canonical_encoding(encoding)
-    fields = []
-    for tag, value in structure.fields:
-        text = decode_text(value, used)
-        if isinstance(text, Undecodable):
-            reason = f"field {tag.decode()}: {text}"
+    scheme = chr(structure.leader[9])
+    if encoding == "auto":
+        declared = _declared_sets(structure)
+        candidates = likely_encodings(raw, family, scheme, declared)
+        if not candidates:
+            reason = f"not UTF-8, and 100$a 26-29 ({declared[:4]!r}) names no set read unasked"
             return RefusedRecord(offset, guess_control_number(raw), reason)
-        fields.append((tag, text))
-    if structure.exact and used == "utf-8":
-        return DecodedRecord(raw, used)
-    leader = structure.leader
-    if family is MarcFamily.MARC21 and used != "utf-8":
-        leader = leader[:9] + b"a" + leader[10:]
-    marc = assemble(leader, [(tag, text.encode()) for tag, text in fields], oversize=True)
-    return DecodedRecord(marc, used, tuple(structure.warnings))
+    else:
+        candidates = (canonical_encoding(encoding),)
+    reason = ""
+    if structure.exact and candidates == ("utf-8",) and _is_utf8(raw):
+        return DecodedRecord(raw, "utf-8")
+    for used in candidates:
+        octets = _to_utf8(structure, used)
+        if isinstance(octets, str):
+            reason = reason or octets
+            continue
+        leader = structure.leader
+        if family is MarcFamily.MARC21 and used != "utf-8":
+            leader = leader[:9] + b"a" + leader[10:]
+        marc = assemble(leader, octets, oversize=True)
+        return DecodedRecord(marc, used, tuple(structure.warnings))
+    if encoding == "auto" and scheme == "a" and not isinstance(_to_utf8(structure, "marc-8"), str):
+        reason += "; leader/09 says Unicode, but it reads as marc-8"
+    return RefusedRecord(offset, guess_control_number(raw), reason)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _declared_sets(structure: Structure) -> str:
+    """UNIMARC 100$a 26-33, or what there is of it."""
+    for tag, value in structure.fields:
+        if tag == b"100" and value[2:4] == b"\x1fa":
+            return value[30:38].decode("ascii", "replace")
+    return ""
+
+
+def _to_utf8(structure: Structure, encoding: str) -> list[tuple[bytes, bytes]] | str:
+    """The fields in UTF-8, or the reason why one cannot be read."""
+    if encoding == "utf-8" and b"".join([value for _, value in structure.fields]).isascii():
+        return structure.fields
+    octets = []
+    for tag, value in structure.fields:
+        text = decode_text(value, encoding)
+        if isinstance(text, Undecodable):
+            return f"field {tag.decode()}: {text}"
+        if text.count("\x1f") != value.count(b"\x1f"):
+            structure.warnings.append(f"field {tag.decode()}: 1F inside an ideograph read as 7C")
+        octets.append((tag, text.encode()))
+    return octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,25 +322,31 @@ class EncodingFailure:
     character: str = ""
 
 
-def encode_record(marc: bytes, family: MarcFamily, encoding: str) -> bytes | EncodingFailure:
-    """A stored record as ISO 2709 in `encoding`, to be sent."""
+def encode_record(
+    marc: bytes, family: MarcFamily, encoding: str, *, references: bool = False
+) -> bytes | EncodingFailure:
+    """A stored record as ISO 2709 in `encoding`, one of `charset.OUTPUT_ENCODINGS`.
+
+    `references`: what the set lacks goes out as `&#x4E00;`.
+
+    Raises:
+        UnknownEncoding: `encoding` names no set that is written.
+    """
     used = canonical_encoding(encoding)
+    if used not in OUTPUT_ENCODINGS:
+        raise UnknownEncoding(encoding)
     if used == "utf-8" and fits_iso2709(marc):
         return marc
     record = parse(marc)
     octets: list[tuple[bytes, bytes]] = []
     for field in record.fields:
-        value = encode_text(field.text, used)
+        value = encode_text(field.text, used, references=references)
         if isinstance(value, Unencodable):
             return EncodingFailure(f"field {field.tag}: {value}", field.tag, value.character)
-        octets.append((field.tag.encode(), value))
+        octets.append((field.tag.encode("ascii"), value))
     leader = record.leader.encode()
     if family is MarcFamily.MARC21 and used != "utf-8":
         leader = leader[:9] + b" " + leader[10:]
-    return _assemble(leader, octets)
-
-
-def _assemble(leader: bytes, octets: Sequence[tuple[bytes, bytes]]) -> bytes | EncodingFailure:
     try:
         return assemble(leader, octets)
     except RecordTooLong as error:

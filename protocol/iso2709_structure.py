@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
 from typing import BinaryIO
 
 RECORD_TERMINATOR = 0x1D
@@ -23,11 +26,13 @@ FRAME_SIZE_BYTES_MAX = 16 * 1024 * 1024  # what `split` holds of one unterminate
 READ_SIZE_BYTES = 1024 * 1024
 
 # A leader and the first directory entry after it: what a record must begin with
-# to be believed where nothing else says that a record begins.
+# to be believed where nothing else says that a record begins. Directories are
+# mostly digits, so the letter at leader/06 is what keeps this out of them.
 _RECORD_START = re.compile(
-    rb"[0-9 ]{5}[\x20-\x7e]{5}22[0-9]{5}[\x20-\x7e]{7}"  # leader
+    rb"[0-9]{5}[A-Za-z ][A-Za-z][A-Za-z0-9 |#-]{3}22[0-9]{5}[\x20-\x7e]{7}"  # leader
     rb"[0-9A-Za-z]{3}[0-9]{9}"  # tag, length, start
 )
+_LEADER_CONTROLS = re.compile(rb"[^\x20-\x7e]")
 _BETWEEN_RECORDS = b"\r\n\0\x1a"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -108,14 +113,6 @@ def dissect(raw: bytes) -> Structure | str:
     directory = raw[LEADER_SIZE_BYTES:directory_end]
     if directory_end < 0 or not directory:
         return "there is no directory"
-    if len(directory) % ENTRY_SIZE_BYTES:
-        return f"the directory has {len(directory)} octets, not a multiple of {ENTRY_SIZE_BYTES}"
-    entries = [
-        directory[i : i + ENTRY_SIZE_BYTES] for i in range(0, len(directory), ENTRY_SIZE_BYTES)
-    ]
-    for entry in entries:
-        if not entry[:3].isalnum():
-            return f"the directory has a tag {_printable(entry[:3])}"
     if leader[:5] != b"%05d" % len(raw):
         warnings.append(
             f"leader 0-4 says {_printable(leader[:5])}, the record has {len(raw)} octets"
@@ -128,7 +125,7 @@ def dissect(raw: bytes) -> Structure | str:
     if data and data[-1] != FIELD_TERMINATOR:
         warnings.append("the last field has no terminator")
         data += b"\x1e"
-    fields = _by_position(entries, data, warnings) or _by_terminator(entries, data, warnings)
+    fields = _match(directory, data, warnings)
     if isinstance(fields, str):
         return fields
     for tag, value in fields:
@@ -140,48 +137,84 @@ def dissect(raw: bytes) -> Structure | str:
 
 def _dissect_exact(raw: bytes) -> Structure | None:
     """The usual record: everything correct, fields in the order of the directory."""
-    base_digits = raw[12:17]
-    if not (raw[:5].isdigit() and base_digits.isdigit() and raw[10:12] == b"22"):
+    leader = raw[:LEADER_SIZE_BYTES]
+    if not (raw[:5].isdigit() and raw[12:17].isdigit() and raw[10:12] == b"22"):
         return None
-    base = int(base_digits)
+    base = int(raw[12:17])
+    count = (base - LEADER_SIZE_BYTES - 1) // ENTRY_SIZE_BYTES
     if (
         int(raw[:5]) != len(raw)
         or raw[-2:] != b"\x1e\x1d"
-        or not LEADER_SIZE_BYTES < base <= len(raw) - 2
-        or raw[base - 1] != FIELD_TERMINATOR
-        or not raw[:LEADER_SIZE_BYTES].isascii()
+        or count < 1
+        or base != LEADER_SIZE_BYTES + ENTRY_SIZE_BYTES * count + 1
+        or raw.find(FIELD_TERMINATOR) != base - 1
         or raw.find(RECORD_TERMINATOR) != len(raw) - 1
-        or raw.find(0, 0, LEADER_SIZE_BYTES) >= 0
+        or _LEADER_CONTROLS.search(leader)
     ):
         return None
     values = raw[base:-2].split(b"\x1e")
-    fields = []
-    entry_at, start = LEADER_SIZE_BYTES, 0
-    for value in values:
-        size = len(value) + 1
-        entry = raw[entry_at : entry_at + ENTRY_SIZE_BYTES]
-        tag = entry[:3]
-        if entry[3:] != b"%04d%05d" % (size, start) or not tag.isalnum():
-            return None
-        fields.append((tag, value))
-        entry_at += ENTRY_SIZE_BYTES
-        start += size
-    if entry_at != base - 1:
+    if len(values) != count:
         return None
-    return Structure(raw[:LEADER_SIZE_BYTES], fields)
+    columns = _entries_layout(count).unpack_from(raw, LEADER_SIZE_BYTES)
+    tags = columns[0::2]
+    sizes = [len(value) + 1 for value in values]
+    starts = accumulate(sizes, initial=0)
+    if columns[1::2] != tuple(map(b"%04d%05d".__mod__, zip(sizes, starts, strict=False))):
+        return None
+    if not b"".join(tags).isalnum():
+        return None
+    return Structure(leader, list(zip(tags, values, strict=True)))
+
+
+@lru_cache(maxsize=512)
+def _entries_layout(count: int) -> struct.Struct:
+    return struct.Struct("3s9s" * count)
 
 
 def _mend_leader(leader: bytes) -> tuple[bytes | None, list[str]]:
     warnings: list[str] = []
     if not leader.isascii():
         return None, warnings
-    if any(octet < 0x20 or octet == 0x7F for octet in leader):
-        leader = bytes(0x20 if octet < 0x20 or octet == 0x7F else octet for octet in leader)
+    if _LEADER_CONTROLS.search(leader):
+        leader = _LEADER_CONTROLS.sub(b" ", leader)
         warnings.append("control characters in the leader became blanks")
     if leader[10:12] != b"22":
         warnings.append(f"leader 10-11 says {_printable(leader[10:12])}, not 22")
         leader = leader[:10] + b"22" + leader[12:]
     return leader, warnings
+
+
+def _match(directory: bytes, data: bytes, warnings: list[str]) -> list[tuple[bytes, bytes]] | str:
+    """The fields of `data` with the tags of `directory`, or why that cannot be."""
+    if len(directory) % ENTRY_SIZE_BYTES:
+        fields = _by_wide_entries(directory, data)
+        if fields is None:
+            size = len(directory)
+            return f"the directory has {size} octets, not a multiple of {ENTRY_SIZE_BYTES}"
+        warnings.append("the directory has entries of more than 12 octets")
+        return fields
+    entries = [
+        directory[i : i + ENTRY_SIZE_BYTES] for i in range(0, len(directory), ENTRY_SIZE_BYTES)
+    ]
+    for entry in entries:
+        if not entry[:3].isalnum():
+            return f"the directory has a tag {_printable(entry[:3])}"
+    return _by_position(entries, data, warnings) or _by_terminator(entries, data, warnings)
+
+
+def _by_wide_entries(directory: bytes, data: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Fields of a directory that writes big numbers in as many digits as they need."""
+    fields = []
+    at = start = 0
+    for value in data.split(b"\x1e")[:-1]:
+        tag = directory[at : at + 3]
+        numbers = b"%04d%05d" % (len(value) + 1, start)
+        if not tag.isalnum() or not directory.startswith(numbers, at + 3):
+            return None
+        fields.append((tag, value))
+        at += 3 + len(numbers)
+        start += len(value) + 1
+    return fields if at == len(directory) else None
 
 
 def _by_position(
@@ -252,42 +285,41 @@ def assemble(
     """
     if len(leader) != LEADER_SIZE_BYTES:
         raise MalformedRecord(f"a leader of {len(leader)} octets")
-    directory = []
-    start = 0
-    for tag, value in fields:
-        size = len(value) + 1
-        if len(tag) != 3:
-            raise MalformedRecord(f"a tag of {len(tag)} octets")
-        if size > FIELD_SIZE_BYTES_MAX or start > RECORD_SIZE_BYTES_MAX:
-            if not oversize:
-                if size > FIELD_SIZE_BYTES_MAX:
-                    raise RecordTooLong(size, FIELD_SIZE_BYTES_MAX, tag.decode("ascii", "replace"))
-                break  # the whole record is too long: counted below
-            entry = b"%3b%04d%05d" % (
-                tag,
-                min(size, FIELD_SIZE_BYTES_MAX),
-                min(start, RECORD_SIZE_BYTES_MAX),
-            )
-        else:
-            entry = b"%3b%04d%05d" % (tag, size, start)
-        directory.append(entry)
-        start += size
+    tags = [tag for tag, _ in fields]
+    values = [value for _, value in fields]
+    if any(len(tag) != 3 for tag in tags):
+        raise MalformedRecord("a tag that has not three octets")
+    sizes = [len(value) + 1 for value in values]
     base = LEADER_SIZE_BYTES + ENTRY_SIZE_BYTES * len(fields) + 1
-    size_bytes = base + sum(len(value) + 1 for _, value in fields) + 1
-    if size_bytes > RECORD_SIZE_BYTES_MAX and not oversize:
-        raise RecordTooLong(size_bytes, RECORD_SIZE_BYTES_MAX)
-    parts = [
-        b"%05d" % min(size_bytes, RECORD_SIZE_BYTES_MAX),
-        leader[5:12],
-        b"%05d" % min(base, RECORD_SIZE_BYTES_MAX),
-        leader[17:],
-        *directory,
-        b"\x1e",
-    ]
-    for _, value in fields:
-        parts += (value, b"\x1e")
-    parts.append(b"\x1d")
-    return b"".join(parts)
+    size_bytes = base + sum(sizes) + 1
+    starts = list(accumulate(sizes, initial=0))
+    if size_bytes > RECORD_SIZE_BYTES_MAX or max(sizes, default=0) > FIELD_SIZE_BYTES_MAX:
+        if not oversize:
+            raise _too_long(size_bytes, tags, sizes)
+        size_bytes = min(size_bytes, RECORD_SIZE_BYTES_MAX)
+        base = min(base, RECORD_SIZE_BYTES_MAX)
+        starts = [min(start, RECORD_SIZE_BYTES_MAX) for start in starts]
+        sizes = [min(size, FIELD_SIZE_BYTES_MAX) for size in sizes]
+    directory = map(b"%b%04d%05d".__mod__, zip(tags, sizes, starts, strict=False))
+    return b"".join(
+        (
+            b"%05d" % size_bytes,
+            leader[5:12],
+            b"%05d" % base,
+            leader[17:],
+            *directory,
+            b"\x1e",
+            b"\x1e".join(values),
+            b"\x1e\x1d" if values else b"\x1d",
+        )
+    )
+
+
+def _too_long(size_bytes: int, tags: list[bytes], sizes: list[int]) -> RecordTooLong:
+    for tag, size in zip(tags, sizes, strict=True):
+        if size > FIELD_SIZE_BYTES_MAX:
+            return RecordTooLong(size, FIELD_SIZE_BYTES_MAX, tag.decode("ascii", "replace"))
+    return RecordTooLong(size_bytes, RECORD_SIZE_BYTES_MAX)
 
 
 def fits_iso2709(marc: bytes) -> bool:
@@ -387,27 +419,22 @@ class _Frames:
         rest = self._window[first + 1 : end].lstrip(_BETWEEN_RECORDS)
         return _RECORD_START.match(rest) is None
 
-    def _take_irregular(self, offset: int, end: int) -> RawRecord | RefusedRecord:
+    def _take_irregular(self, offset: int, end: int) -> RawRecord | RefusedRecord | None:
         """A record whose length is wrong, or that has no terminator, or that is none."""
-        stop = end or len(self._window)
-        start = self._at
+        start, stop = self._at, end or len(self._window)
         # An unterminated record must not swallow the one that follows it.
         inner = _RECORD_START.search(self._window, start + 1, stop)
-        leading_blanks = inner is not None and not self._window[start : inner.start()].strip()
-        if inner is not None and leading_blanks:
-            self._take(inner.start())
-            return (
-                RawRecord(self._window_offset + self._at, self._take(stop))
-                if end
-                else (self._refuse_unterminated(offset, self._take(stop)))
-            )
-        if inner is not None:
-            raw = self._take(inner.start()).rstrip(_BETWEEN_RECORDS)
-            if raw.endswith(b"\x1e"):
-                return RawRecord(offset, raw + b"\x1d")
-            return self._refuse_unterminated(offset, raw)
-        raw = self._take(stop)
-        return RawRecord(offset, raw) if end else self._refuse_unterminated(offset, raw)
+        if inner is None:
+            raw = self._take(stop)
+            if end:
+                return RawRecord(offset, raw)
+            return self._refuse_unterminated(offset, raw) if raw.strip() else None
+        raw = self._take(inner.start()).rstrip(_BETWEEN_RECORDS)
+        if not raw.strip():
+            return self.next_record()
+        if raw.endswith(b"\x1e"):
+            return RawRecord(offset, raw + b"\x1d")
+        return self._refuse_unterminated(offset, raw)
 
     def _refuse_unterminated(self, offset: int, raw: bytes) -> RefusedRecord:
         declared = raw[:5].decode("ascii", "replace")
