@@ -62,3 +62,21 @@ class Usage:
     quota: int  # 6 * H // 5
     billable: int
     charge_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingEvent:
+    """A pair (institution, record) that became present (+1) or absent (-1).
+
+    The catalogue writes one in the transaction that changes the holding and
+    numbers them from 1 without reuse; `seq` is that number.
+    """
+
+    seq: int
+    institution: str
+    record_id: int
+    change: int  # +1 or -1
+    at_us: int  # UTC, microseconds since 1970
+    account: str = ""
+    database: str = ""
+    control_number: str = ""

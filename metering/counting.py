@@ -1,0 +1,215 @@
+"""The counting rules: which meter an entry moves, and by how much.
+
+| fact | counts |
+|---|---|
+| delivery | 1 download; or 1 repeat when a billed delivery of the same record to the same institution lies within the repeat window |
+| void | takes back what its delivery counted, in that delivery's year |
+| holding added | 1 holding, once per institution, record and year |
+| holding removed | takes back the holding counted in the same year; else 0 |
+| correction | what it says |
+| audit | 0 |
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from metering.entry import (
+    AT_US_MAX,
+    Draft,
+    Kind,
+    Meter,
+    accounting_day,
+    day_span_us,
+    year_span_us,
+)
+from metering.interface import MeteringError
+
+RepeatWindow = int | Literal["day", "year"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRule:
+    """When a delivery repeats a billed one: seconds, or the same day or year.
+
+    30 is the double-click rule of COUNTER; 0 bills every delivery. Days and years
+    are those of Asia/Shanghai. A window in seconds reaches both ways, so that a
+    clock set back by a little does not bill a repeat.
+    """
+
+    window: RepeatWindow = 30
+
+    def __post_init__(self) -> None:
+        if isinstance(self.window, int) and self.window < 0:
+            raise ValueError(f"a repeat window of {self.window} s")
+
+    def span_us(self, at_us: int) -> tuple[int, int] | None:
+        """First and last moment of a billed delivery that one at `at_us` would repeat."""
+        if self.window == "day":
+            return day_span_us(at_us)
+        if self.window == "year":
+            return year_span_us(at_us)
+        if self.window == 0:
+            return None
+        return at_us - self.window * 1_000_000, at_us + self.window * 1_000_000
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A draft with what it counts and where; the ledger adds place and hash."""
+
+    draft: Draft
+    institution: str
+    record_id: int
+    database: str
+    control_number: str
+    meter: Meter
+    quantity: int
+    year: int
+    day: int
+    refers_to: str
+
+
+_BILLED = """
+SELECT id FROM entry AS delivery
+WHERE institution = ? AND record_id = ? AND at_us BETWEEN ? AND ?
+  AND kind = 'delivery' AND meter = 'download'
+  AND NOT EXISTS (SELECT 1 FROM entry WHERE refers_to = delivery.id AND kind = 'void')
+ORDER BY at_us DESC, seq DESC
+"""
+_HELD = """
+SELECT coalesce(sum(quantity), 0) FROM entry
+WHERE institution = ? AND record_id = ? AND year = ? AND meter = 'holding'
+  AND kind IN ('holding_added', 'holding_removed')
+"""
+_TARGET = """
+SELECT kind, meter, quantity, institution, record_id, database, control_number, year, day
+FROM entry WHERE id = ?
+"""
+_VOIDED = "SELECT 1 FROM entry WHERE refers_to = ? AND kind = 'void'"
+
+
+class Counter:
+    """Counts drafts one after another, as if each were in the ledger before the next.
+
+    It looks at the ledger and remembers what it counted itself, so that the same
+    drafts count the same whether they are stored already or not.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, rule: RepeatRule) -> None:
+        """`connection` is inside the transaction that the figures shall belong to."""
+        self._connection = connection
+        self._rule = rule
+        self._counted: dict[str, Counted] = {}
+        self._billed: dict[tuple[str, int], list[tuple[int, str]]] = {}
+        self._voided: set[str] = set()
+        self._held: dict[tuple[str, int, int], int] = {}
+
+    def count(self, draft: Draft) -> Counted | None:
+        """What the draft counts; None: a void of what is void already or was never stored.
+
+        Raises:
+            MeteringError: a correction refers to an entry that does not exist, or a
+                time is outside the years 1970 to 9999.
+        """
+        if not 0 <= draft.at_us < AT_US_MAX:
+            raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
+        counted: Counted | None
+        if draft.kind is Kind.DELIVERY:
+            counted = self._delivery(draft)
+        elif draft.kind is Kind.VOID:
+            counted = self._void(draft)
+        elif draft.kind in (Kind.HOLDING_ADDED, Kind.HOLDING_REMOVED):
+            counted = self._holding(draft)
+        elif draft.kind is Kind.CORRECTION:
+            counted = self._correction(draft)
+        else:
+            counted = _of_itself(draft, Meter.NONE, 0)
+        if counted is not None:
+            self._counted[draft.id] = counted
+        return counted
+
+    def is_void(self, entry_id: str) -> bool:
+        return (
+            entry_id in self._voided
+            or self._connection.execute(_VOIDED, (entry_id,)).fetchone() is not None
+        )
+
+    def _delivery(self, draft: Draft) -> Counted:
+        key = (draft.institution, draft.record_id)
+        billed = self._billed_delivery(key, draft.at_us)
+        if billed is not None:
+            return _of_itself(draft, Meter.REPEAT, 1, billed)
+        self._billed.setdefault(key, []).append((draft.at_us, draft.id))
+        return _of_itself(draft, Meter.DOWNLOAD, 1)
+
+    def _billed_delivery(self, key: tuple[str, int], at_us: int) -> str | None:
+        span = self._rule.span_us(at_us)
+        if span is None:
+            return None
+        for billed_us, entry_id in reversed(self._billed.get(key, ())):
+            if span[0] <= billed_us <= span[1] and entry_id not in self._voided:
+                return entry_id
+        for (entry_id,) in self._connection.execute(_BILLED, (*key, *span)):
+            if entry_id not in self._voided:
+                return str(entry_id)
+        return None
+
+    def _void(self, draft: Draft) -> Counted | None:
+        target = self._target(draft)
+        if target is None:
+            return None
+        if target.draft.kind is not Kind.DELIVERY:
+            raise MeteringError(f"entry {draft.id} voids {draft.refers_to}, which is no delivery")
+        if self.is_void(draft.refers_to):
+            return None
+        self._voided.add(draft.refers_to)
+        return _of_target(draft, target, target.meter, -target.quantity)
+
+    def _holding(self, draft: Draft) -> Counted:
+        year, _ = accounting_day(draft.at_us)
+        key = (draft.institution, draft.record_id, year)
+        held = self._held.get(key)
+        if held is None:
+            (held,) = self._connection.execute(_HELD, key).fetchone()
+        now = 1 if draft.kind is Kind.HOLDING_ADDED else 0
+        self._held[key] = now
+        return _of_itself(draft, Meter.HOLDING, now - held)
+
+    def _correction(self, draft: Draft) -> Counted:
+        target = self._target(draft)
+        if target is None:
+            raise MeteringError(f"entry {draft.id} corrects {draft.refers_to!r}, which is unknown")
+        return _of_target(draft, target, draft.meter, draft.quantity)
+
+    def _target(self, draft: Draft) -> Counted | None:
+        target = self._counted.get(draft.refers_to)
+        if target is not None:
+            return target
+        row = self._connection.execute(_TARGET, (draft.refers_to,)).fetchone()
+        if row is None:
+            return None
+        kind, meter, quantity, institution, record_id, database, control_number, year, day = row
+        of_target = Draft(id=draft.refers_to, kind=Kind(kind), at_us=0)
+        return Counted(
+            of_target, institution, record_id, database, control_number,
+            Meter(meter), quantity, year, day, "",
+        )  # fmt: skip
+
+
+def _of_itself(draft: Draft, meter: Meter, quantity: int, refers_to: str = "") -> Counted:
+    year, day = accounting_day(draft.at_us)
+    return Counted(
+        draft, draft.institution, draft.record_id, draft.database, draft.control_number,
+        meter, quantity, year, day, refers_to or draft.refers_to,
+    )  # fmt: skip
+
+
+def _of_target(draft: Draft, target: Counted, meter: Meter, quantity: int) -> Counted:
+    return Counted(
+        draft, target.institution, target.record_id, target.database, target.control_number,
+        meter, quantity, target.year, target.day, draft.refers_to,
+    )  # fmt: skip
