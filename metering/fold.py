@@ -1,0 +1,187 @@
+"""Folding: spools and the catalogue's holding events become ledger entries, once each.
+
+What was read and how far is stored in one transaction, so a fold that is
+interrupted anywhere is simply done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from metering.entry import Draft, Kind
+from metering.interface import HoldingEvent, MeteringError
+from metering.ledger import Ledger, Outcome, Transaction
+from metering.spool import utc_us
+from metering.spool_format import Position, lock, naming_errors, spools
+from metering.spool_reading import DONE, SpoolReading, read_spool, remove_folded
+
+EventsAfter = Callable[[int], Iterable[HoldingEvent]]
+
+# Of each source in one transaction: some tenths of a second under the write lock.
+DRAFTS_PER_TRANSACTION = 20_000
+
+
+@dataclass(slots=True)
+class FoldReport:
+    """Entries appended; `orphans` are spools of ended workers, now folded for good."""
+
+    deliveries: int = 0
+    voids: int = 0
+    holdings: int = 0
+    audits: int = 0
+    orphans: int = 0
+
+    def count(self, drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> None:
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            if outcome is not Outcome.CREATED:
+                continue
+            if draft.kind is Kind.DELIVERY:
+                self.deliveries += 1
+            elif draft.kind is Kind.VOID:
+                self.voids += 1
+            elif draft.kind is Kind.AUDIT:
+                self.audits += 1
+            else:
+                self.holdings += 1
+
+
+class Folder:
+    """Moves what the workers and the catalogue noted into the ledger.
+
+    One process folds regularly; a second one does no harm, for positions are read
+    in the transaction that moves them.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        spool_root: Path,
+        *,
+        events_after: EventsAfter | None = None,
+        outbox: str = "catalogue",
+        clock: Callable[[], int] = utc_us,
+    ) -> None:
+        """`events_after(seq)` yields the events behind a number, in order.
+
+        `outbox` names their numbering: a catalogue made anew needs another name,
+        or its first events pass for folded ones.
+        """
+        self._ledger = ledger
+        self._spool_root = spool_root
+        self._events_after = events_after
+        self._outbox = outbox
+        self._clock = clock
+
+    def fold(self) -> FoldReport:
+        """Fold all there is, in as many transactions as it takes.
+
+        Raises:
+            MeteringError: the ledger or a spool cannot be read or written; what was
+                folded before stays so.
+        """
+        report = FoldReport()
+        while self._fold_spools(report):
+            pass
+        while self._fold_events(report):
+            pass
+        return report
+
+    def _fold_spools(self, report: FoldReport) -> bool:
+        """One transaction; whether more is there."""
+        with contextlib.ExitStack() as locks:
+            with self._ledger.writing() as transaction:
+                readings = list(self._read_spools(transaction, locks))
+                drafts = in_order(readings)
+                outcomes = transaction.append(drafts)
+                for reading in readings:
+                    transaction.move(source(reading.spool), *position_row(reading.end))
+            report.count(drafts, outcomes)
+            for reading in readings:
+                report.orphans += reading.end == DONE
+                with naming_errors():
+                    remove_folded(reading.spool, reading.end, reading.damaged)
+        return not all(reading.complete for reading in readings)
+
+    def _read_spools(
+        self, transaction: Transaction, locks: contextlib.ExitStack
+    ) -> Iterator[SpoolReading]:
+        positions = transaction.positions()
+        with naming_errors():
+            for spool in spools(self._spool_root):
+                start = Position(*positions.get(source(spool), (0, 0)))
+                owned = lock(spool)
+                if owned is not None:
+                    locks.callback(os.close, owned)
+                if start == DONE and owned is not None:
+                    yield SpoolReading(spool, DONE)
+                    continue
+                reading = read_spool(
+                    spool,
+                    start,
+                    orphan=owned is not None,
+                    limit=DRAFTS_PER_TRANSACTION,
+                    now_us=self._clock(),
+                )
+                if reading.end != start:
+                    yield reading
+
+    def _fold_events(self, report: FoldReport) -> bool:
+        if self._events_after is None:
+            return False
+        with self._ledger.writing() as transaction:
+            name = f"holdings:{self._outbox}"
+            after, _ = transaction.positions().get(name, (0, 0))
+            events = list(islice(self._events_after(after), DRAFTS_PER_TRANSACTION))
+            drafts = [holding_draft(self._outbox, event) for event in events]
+            outcomes = transaction.append(drafts)
+            if events:
+                transaction.move(name, events[-1].seq)
+        report.count(drafts, outcomes)
+        return len(events) == DRAFTS_PER_TRANSACTION
+
+
+def source(spool: Path) -> str:
+    """A spool's name among the ledger's positions."""
+    return f"spool:{spool.name}"
+
+
+def position_row(position: Position) -> tuple[int, int]:
+    return position.segment, position.offset_bytes
+
+
+def holding_draft(outbox: str, event: HoldingEvent) -> Draft:
+    """Raises MeteringError for a change other than +1 and -1."""
+    if event.change not in (1, -1):
+        raise MeteringError(f"holding event {event.seq}: a change of {event.change}")
+    return Draft(
+        id=f"{outbox}:{event.seq}",
+        kind=Kind.HOLDING_ADDED if event.change == 1 else Kind.HOLDING_REMOVED,
+        at_us=event.at_us,
+        institution=event.institution,
+        account=event.account,
+        database=event.database,
+        record_id=event.record_id,
+        control_number=event.control_number,
+    )
+
+
+def in_order(readings: Sequence[SpoolReading]) -> list[Draft]:
+    """The drafts of several spools by time, each spool's in its own order.
+
+    A clock that was set back must not put a void before its delivery, so within a
+    spool time never goes back.
+    """
+    return [draft for _, draft in heapq.merge(*map(_by_time, readings), key=lambda pair: pair[0])]
+
+
+def _by_time(reading: SpoolReading) -> Iterator[tuple[int, Draft]]:
+    newest_us = 0
+    for draft in reading.drafts:
+        newest_us = max(newest_us, draft.at_us)
+        yield newest_us, draft

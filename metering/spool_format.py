@@ -1,0 +1,218 @@
+"""The bytes of a spool: numbered frames with a checksum in numbered segments.
+
+A spool is a folder that one `SpoolWriter` owns, named by the moment it began:
+
+    20240131T101500Z-3f2a9c1e/
+        000001.spool    frames, then zeros that reserve the disk space
+        000002.spool    begun when the first was full or could not be written
+
+A frame is `size` and CRC-32 of the payload, both 32 bits little-endian, then
+the payload in MessagePack. The first frame of a segment is its `Header`; every
+other one is a `Frame`: the deliveries of one group commit and the receipts
+settled since. A size of 0 ends the segment.
+
+A reader cannot see whether the newest frame has reached the disk. It knows of
+any other: the owner writes nothing behind a frame that it could not make
+durable. So a frame is *final* once another frame stands behind it, and until
+then *provisional*: not to be folded while its owner lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
+
+from metering.interface import Delivery, MeteringError
+
+FORMAT_VERSION = 1
+FRAME_SIZE_BYTES_MAX = 64 << 20
+_PREFIX = struct.Struct("<II")
+_SEGMENT_NAME = re.compile(r"(\d{6})\.spool")
+
+# institution, database, record_id, control_number, account, protocol, session
+DeliveryRow = tuple[str, str, int, str, str, str, str]
+delivery_row = attrgetter(
+    "institution", "database", "record_id", "control_number", "account", "protocol", "session"
+)
+
+
+class Header(msgspec.Struct, array_like=True, frozen=True):
+    """The first frame of a segment: all that its predecessors need to be forgotten."""
+
+    version: int
+    spool: str
+    segment: int
+    previous_size_bytes: int  # frames of the predecessor end here; what follows failed
+    next_index: int
+    unsettled: list[tuple[int, int]]  # (first, count) of receipts neither confirmed nor void
+    owner: str
+    begun_us: int
+
+
+class Frame(msgspec.Struct, array_like=True, frozen=True):
+    """One group commit."""
+
+    number: int  # from 1 in its segment
+    first: int  # index of the first delivery
+    calls: list[tuple[int, list[DeliveryRow]]]  # one receipt each: (at_us, deliveries)
+    confirmed: list[tuple[int, int]]  # (first, count)
+    voided: list[tuple[int, int, int, str]]  # (first, count, at_us, reason)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """Where a reader of a spool goes on: `offset_bytes` in segment number `segment`."""
+
+    segment: int = 0  # 0: nothing was read yet
+    offset_bytes: int = 0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_frame_decoder = msgspec.msgpack.Decoder(Frame)
+_header_decoder = msgspec.msgpack.Decoder(Header)
+
+
+def pack(payload: Header | Frame) -> bytes:
+    """The frame on disk.
+
+    Raises:
+        MeteringError: a value has no stored form, such as a lone surrogate or
+            an integer beyond 64 bits.
+    """
+    try:
+        data = _encoder.encode(payload)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise MeteringError(f"not recordable: {error}") from error
+    if len(data) > FRAME_SIZE_BYTES_MAX:
+        raise MeteringError(f"{len(data)} octets are too many for one frame")
+    return _PREFIX.pack(len(data), zlib.crc32(data)) + data
+
+
+def rows(deliveries: Sequence[Delivery]) -> list[DeliveryRow]:
+    return list(map(delivery_row, deliveries))
+
+
+def segment_path(spool: Path, segment: int) -> Path:
+    return spool / f"{segment:06d}.spool"
+
+
+def segments(spool: Path) -> list[int]:
+    """Numbers of the segments that exist, oldest first."""
+    try:
+        names = [path.name for path in spool.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(int(match[1]) for name in names if (match := _SEGMENT_NAME.fullmatch(name)))
+
+
+def spools(root: Path) -> list[Path]:
+    """The spools in a folder, oldest first; half-made ones have a name with a dot."""
+    try:
+        return sorted(path for path in root.iterdir() if "." not in path.name)
+    except FileNotFoundError:
+        return []
+
+
+def lock(spool: Path, *, shared: bool = False) -> int | None:
+    """Lock a spool without waiting; a descriptor to close, or None: another has it.
+
+    Whoever holds the exclusive lock is its owner. The system drops the lock of a
+    process that died, which is how an orphan is known.
+    """
+    try:
+        descriptor = os.open(spool, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextlib.contextmanager
+def naming_errors() -> Iterator[None]:
+    """Turn what the operating system refuses into a `MeteringError`."""
+    try:
+        yield
+    except OSError as error:
+        raise MeteringError(f"the spools: {error}") from error
+
+
+class SpoolDamaged(MeteringError):  # noqa: N818
+    """Octets that were durable once cannot be read as what they were."""
+
+
+class Segment:
+    """The readable frames of one segment at one moment.
+
+    Reading ends without an error at zeros, at a torn frame, or at bytes that are
+    not the next frame.
+    """
+
+    def __init__(self, spool: Path, number: int) -> None:
+        """Raises FileNotFoundError when the folder has removed it."""
+        self.number = number
+        self._data = segment_path(spool, number).read_bytes()
+        payload = self._payload(0)
+        if payload is None:
+            raise SpoolDamaged(f"{spool.name}: segment {number} has no header")
+        try:
+            self.header = _header_decoder.decode(payload)
+        except msgspec.DecodeError as error:
+            raise SpoolDamaged(f"{spool.name}: segment {number}: {error}") from error
+        if self.header.version != FORMAT_VERSION:
+            raise MeteringError(
+                f"{spool.name}: segment {number} has format {self.header.version},"
+                f" this program reads {FORMAT_VERSION}"
+            )
+        self.first_offset_bytes = _PREFIX.size + len(payload)
+
+    def frames(self, offset_bytes: int = 0) -> Iterator[tuple[Frame, int]]:
+        """Frames from an offset that an earlier reading returned, with where each ends."""
+        offset = max(offset_bytes, self.first_offset_bytes)
+        number = 0
+        while (frame := self._frame(offset)) is not None and (
+            number == 0 or frame.number == number + 1
+        ):
+            number = frame.number
+            offset = offset + _PREFIX.size + _PREFIX.unpack_from(self._data, offset)[0]
+            yield frame, offset
+
+    def has_frame_behind(self, offset_bytes: int) -> bool:
+        """Whether a whole frame stands behind bytes that are none: damage, not a torn end."""
+        written_size_bytes = len(self._data.rstrip(b"\0"))
+        return any(
+            self._frame(offset) is not None
+            for offset in range(offset_bytes + 1, written_size_bytes)
+        )
+
+    def _frame(self, offset: int) -> Frame | None:
+        payload = self._payload(offset)
+        if payload is None:
+            return None
+        try:
+            return _frame_decoder.decode(payload)
+        except msgspec.DecodeError:
+            return None
+
+    def _payload(self, offset: int) -> bytes | None:
+        if offset + _PREFIX.size > len(self._data):
+            return None
+        size, checksum = _PREFIX.unpack_from(self._data, offset)
+        begin = offset + _PREFIX.size
+        if size == 0 or begin + size > len(self._data):
+            return None
+        payload = self._data[begin : begin + size]
+        return payload if zlib.crc32(payload) == checksum else None

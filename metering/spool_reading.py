@@ -1,0 +1,172 @@
+"""A spool as drafts for the ledger, read by the folder and for figures of the moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metering.entry import Draft, Kind
+from metering.spool_format import Frame, Position, Segment, SpoolDamaged, segment_path, segments
+
+# A position behind everything: the spool is folded and may be removed.
+DONE = Position(999_999, 0)
+
+
+@dataclass(slots=True)
+class SpoolReading:
+    """What a spool holds from one position to another."""
+
+    spool: Path
+    end: Position
+    drafts: list[Draft] = field(default_factory=list)
+    complete: bool = True  # False: the limit was reached, more is there
+    damaged: list[int] = field(default_factory=list)  # segments to be kept for inspection
+
+
+def read_spool(
+    spool: Path, start: Position, *, orphan: bool, limit: int, now_us: int
+) -> SpoolReading:
+    """Read about `limit` deliveries from a position.
+
+    Of a spool whose owner lives the newest frame is left out: it may fail yet. An
+    orphan read to its end brings a void for each delivery that was not settled
+    and an audit remark that counts them, and ends at DONE.
+    """
+    reading = SpoolReading(spool, start)
+    for frame, end in _final_frames(reading, orphan):
+        if len(reading.drafts) >= limit:
+            reading.complete = False
+            return reading
+        reading.drafts += drafts(spool.name, frame)
+        reading.end = end
+    for number in reading.damaged:
+        reading.drafts.append(
+            _audit(spool.name, f"{number}:damaged", now_us, f"segment {number} is damaged; kept")
+        )
+    if orphan:
+        lost = list(_unsettled(spool))
+        reason = "not confirmed before its worker ended"
+        reading.drafts += [_void(spool.name, index, now_us, reason) for index in lost]
+        if lost:
+            note = f"{len(lost)} deliveries voided: {reason}"
+            reading.drafts.append(_audit(spool.name, "recovery", now_us, note))
+        reading.end = DONE
+    return reading
+
+
+def newest_frames(spool: Path, start: Position) -> Iterator[Draft]:
+    """The frames that `read_spool` left out because their owner lives."""
+    with contextlib.suppress(FileNotFoundError, SpoolDamaged):
+        if start.segment:
+            for frame, _ in Segment(spool, start.segment).frames(start.offset_bytes):
+                yield from drafts(spool.name, frame)
+
+
+def drafts(name: str, frame: Frame) -> Iterator[Draft]:
+    """A frame's deliveries, then its voids."""
+    index = frame.first
+    for at_us, rows in frame.calls:
+        for row in rows:
+            institution, database, record_id, control_number, account, protocol, session = row
+            yield Draft(
+                id=f"{name}:{index}",
+                kind=Kind.DELIVERY,
+                at_us=at_us,
+                institution=institution,
+                account=account,
+                database=database,
+                record_id=record_id,
+                control_number=control_number,
+                protocol=protocol,
+                session=session,
+            )
+            index += 1
+    for first, count, at_us, reason in frame.voided:
+        for voided in range(first, first + count):
+            yield _void(name, voided, at_us, reason)
+
+
+def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, Position]]:
+    """Frames from `reading.end` with where each ends; notes the damaged segments."""
+    spool = reading.spool
+    numbers = [number for number in segments(spool) if number >= reading.end.segment]
+    for number, following in zip(numbers, [*numbers[1:], 0], strict=True):
+        try:
+            segment = Segment(spool, number)
+            size_bytes = Segment(spool, following).header.previous_size_bytes if following else 0
+        except FileNotFoundError:
+            return  # another folder has removed it: its position is further already
+        except SpoolDamaged:
+            if following or orphan:
+                reading.damaged.append(number)
+            continue
+        begin = reading.end.offset_bytes if number == reading.end.segment else 0
+        reading.end = Position(number, begin or segment.first_offset_bytes)
+        held: tuple[Frame, Position] | None = None
+        for frame, end in segment.frames(begin):
+            if following and end > size_bytes:
+                break
+            if held is not None:
+                yield held
+            held = frame, Position(number, end)
+        if held is not None and (following or orphan):
+            yield held
+        if following:
+            if (held[1] if held else reading.end).offset_bytes < size_bytes:
+                reading.damaged.append(number)
+            reading.end = Position(following, 0)
+        elif orphan and segment.has_frame_behind(reading.end.offset_bytes):
+            reading.damaged.append(number)
+
+
+def _unsettled(spool: Path) -> Iterator[int]:
+    """Indexes of the deliveries of an orphan that were neither confirmed nor voided."""
+    numbers = segments(spool)
+    if not numbers:
+        return
+    try:
+        segment = Segment(spool, numbers[-1])
+    except SpoolDamaged:
+        return
+    unsettled = dict(segment.header.unsettled)
+    for frame, _ in segment.frames():
+        first = frame.first
+        for _, rows in frame.calls:
+            unsettled[first] = len(rows)
+            first += len(rows)
+        for settled_first in (*(c[0] for c in frame.confirmed), *(v[0] for v in frame.voided)):
+            unsettled.pop(settled_first, None)
+    for first, count in sorted(unsettled.items()):
+        yield from range(first, first + count)
+
+
+def remove_folded(spool: Path, end: Position, damaged: list[int]) -> None:
+    """Remove the segments before a stored position; with DONE the whole spool.
+
+    A damaged segment moves beside the spool instead.
+    """
+    for number in segments(spool):
+        if number < end.segment:
+            path = segment_path(spool, number)
+            with contextlib.suppress(FileNotFoundError):
+                if number in damaged:
+                    path.rename(spool.with_name(f"{spool.name}.{number:06d}.damaged"))
+                else:
+                    path.unlink()
+    if end == DONE:
+        for left_over in spool.iterdir():
+            left_over.unlink()
+        spool.rmdir()
+
+
+def _void(name: str, index: int, at_us: int, reason: str) -> Draft:
+    delivery = f"{name}:{index}"
+    return Draft(
+        id=f"{delivery}:void", kind=Kind.VOID, at_us=at_us, refers_to=delivery, note=reason
+    )
+
+
+def _audit(name: str, what: str, at_us: int, note: str) -> Draft:
+    return Draft(id=f"{name}:{what}", kind=Kind.AUDIT, at_us=at_us, note=note)

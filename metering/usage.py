@@ -1,0 +1,121 @@
+"""A member's year as it stands now, with what the folder has not reached yet."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from metering.entry import Draft
+from metering.fold import EventsAfter, holding_draft, in_order, source
+from metering.interface import Usage
+from metering.ledger import Ledger, Snapshot, Totals
+from metering.quota import billable, quota
+from metering.spool_format import Position, lock, naming_errors, spools
+from metering.spool_reading import DONE, SpoolReading, newest_frames, read_spool
+from metering.tariff import DOWNLOAD_OVER_QUOTA, tariff_of_year
+
+_NO_LIMIT = 1 << 62
+
+
+class UsageReader:
+    """Figures of the year: the ledger's sums and all that waits to be folded.
+
+    What waits is counted by the ledger's own rules on top of it, so folding
+    changes no figure. It reads files and blocks; call it from a thread.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        spool_root: Path,
+        *,
+        events_after: EventsAfter | None = None,
+        outbox: str = "catalogue",
+    ) -> None:
+        """The arguments are those of the `Folder`."""
+        self._ledger = ledger
+        self._spool_root = spool_root
+        self._events_after = events_after
+        self._outbox = outbox
+
+    def usage(self, institution: str, year: int) -> Usage:
+        """One member's figures; zeros when it did nothing.
+
+        Raises:
+            MeteringError: the ledger or a spool cannot be read.
+        """
+        totals = self._totals(year, institution)
+        return usage_of(institution, year, totals.get(institution, Totals()))
+
+    def usage_all(self, year: int) -> list[Usage]:
+        """Every member with an entry in the year, by code."""
+        return [
+            usage_of(institution, year, totals)
+            for institution, totals in sorted(self._totals(year).items())
+            if institution
+        ]
+
+    def _totals(self, year: int, institution: str | None = None) -> dict[str, Totals]:
+        with naming_errors(), contextlib.ExitStack() as locks:
+            # Listed before the ledger is looked at: a spool that is gone by now is in it.
+            found = self._spools(locks)
+            with self._ledger.reading() as snapshot:
+                totals = snapshot.totals(year, institution)
+                waiting = [
+                    draft
+                    for draft in self._waiting(snapshot, found)
+                    if institution is None or draft.institution in (institution, "")
+                ]
+                for counted in snapshot.preview(waiting):
+                    if counted.year == year:
+                        totals.setdefault(counted.institution, Totals()).add(
+                            counted.draft.kind, counted.meter, 1, counted.quantity
+                        )
+        return totals
+
+    def _spools(self, locks: contextlib.ExitStack) -> list[tuple[Path, bool]]:
+        found = []
+        for spool in spools(self._spool_root):
+            descriptor = lock(spool, shared=True)
+            if descriptor is not None:
+                locks.callback(os.close, descriptor)
+            found.append((spool, descriptor is not None))
+        return found
+
+    def _waiting(self, snapshot: Snapshot, found: list[tuple[Path, bool]]) -> Iterator[Draft]:
+        positions = snapshot.positions()
+        readings = []
+        newest = []
+        for spool, orphan in found:
+            start = Position(*positions.get(source(spool), (0, 0)))
+            if start == DONE:
+                continue
+            reading = read_spool(spool, start, orphan=orphan, limit=_NO_LIMIT, now_us=0)
+            readings.append(reading)
+            if not orphan:
+                drafts = list(newest_frames(spool, reading.end))
+                newest.append(SpoolReading(spool, reading.end, drafts))
+        events = []
+        if self._events_after is not None:
+            after, _ = positions.get(f"holdings:{self._outbox}", (0, 0))
+            events = [holding_draft(self._outbox, event) for event in self._events_after(after)]
+        return chain(in_order(readings), in_order(newest), events)
+
+
+def usage_of(institution: str, year: int, totals: Totals) -> Usage:
+    """The year's figures with the tariff that is in force."""
+    over = billable(totals.downloads, totals.holdings)
+    return Usage(
+        institution=institution,
+        year=year,
+        holdings_uploaded=totals.holdings,
+        downloads=totals.downloads,
+        repeats=totals.repeats,
+        voided=totals.voided,
+        quota=quota(totals.holdings),
+        billable=over,
+        charge_fen=over * tariff_of_year(year).price_fen(DOWNLOAD_OVER_QUOTA),
+    )
