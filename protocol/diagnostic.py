@@ -54,19 +54,23 @@ class Bib1(_Condition):
     DATABASE_LOCKED = 29, "One of the specified databases is locked"
     RESULT_SET_UNKNOWN = 30, "Specified result set does not exist"
     RESOURCES_EXHAUSTED_NO_RESULTS = 31, "Resources exhausted: no results available"
-    RESOURCES_EXHAUSTED_UNPREDICTABLE = 32, (
-        "Resources exhausted: unpredictable partial results available"
+    RESOURCES_EXHAUSTED_UNPREDICTABLE = (
+        32,
+        ("Resources exhausted: unpredictable partial results available"),
     )
-    RESOURCES_EXHAUSTED_VALID_SUBSET = 33, (
-        "Resources exhausted: valid subset of results available"
+    RESOURCES_EXHAUSTED_VALID_SUBSET = (
+        33,
+        ("Resources exhausted: valid subset of results available"),
     )
     UNSPECIFIED_ERROR = 100, "Unspecified error"
     ACCESS_CONTROL_FAILURE = 101, "Access-control failure"
-    CHALLENGE_NOT_ISSUED_TERMINATED = 102, (
-        "Challenge required, could not be issued: request terminated"
+    CHALLENGE_NOT_ISSUED_TERMINATED = (
+        102,
+        ("Challenge required, could not be issued: request terminated"),
     )
-    CHALLENGE_NOT_ISSUED_RECORD = 103, (
-        "Challenge required, could not be issued: record not included"
+    CHALLENGE_NOT_ISSUED_RECORD = (
+        103,
+        ("Challenge required, could not be issued: record not included"),
     )
     CHALLENGE_FAILED = 104, "Challenge failed: record not included"
     TERMINATED_AT_CLIENT_REQUEST = 105, "Terminated at client's request"
@@ -97,8 +101,9 @@ class Bib1(_Condition):
     ILLEGAL_SET_IN_PROXIMITY = 130, "Illegal result set in proximity search"
     PROXIMITY_RELATION_UNSUPPORTED = 131, "Unsupported proximity relation"
     PROXIMITY_UNIT_UNSUPPORTED = 132, "Unsupported proximity unit code"
-    PROXIMITY_ATTRIBUTES_UNSUPPORTED = 201, (
-        "Proximity not supported with this attribute combination"
+    PROXIMITY_ATTRIBUTES_UNSUPPORTED = (
+        201,
+        ("Proximity not supported with this attribute combination"),
     )
     PROXIMITY_DISTANCE_UNSUPPORTED = 202, "Unsupported distance for proximity"
     PROXIMITY_ORDERED_UNSUPPORTED = 203, "Ordered flag not supported for proximity"
@@ -114,8 +119,9 @@ class Bib1(_Condition):
     ILLEGAL_SORT_RELATION = 214, "Illegal sort relation"
     ILLEGAL_CASE_VALUE = 215, "Illegal case value"
     ILLEGAL_MISSING_DATA_ACTION = 216, "Illegal missing data action"
-    SEGMENTS_CANNOT_FIT = 217, (
-        "Segmentation: cannot guarantee records will fit in specified segments"
+    SEGMENTS_CANNOT_FIT = (
+        217,
+        ("Segmentation: cannot guarantee records will fit in specified segments"),
     )
     ES_PACKAGE_NAME_IN_USE = 218, "ES: package name already in use"
     ES_NO_SUCH_PACKAGE = 219, "ES: no such package, on modify/delete"
@@ -125,8 +131,9 @@ class Bib1(_Condition):
     ES_CANNOT_MODIFY = 223, "ES: permission denied: cannot modify or delete"
     ES_IMMEDIATE_FAILED = 224, "ES: immediate execution failed"
     ES_IMMEDIATE_UNSUPPORTED = 225, "ES: immediate execution not supported for this service"
-    ES_IMMEDIATE_PARAMETERS_UNSUPPORTED = 226, (
-        "ES: immediate execution not supported for these parameters"
+    ES_IMMEDIATE_PARAMETERS_UNSUPPORTED = (
+        226,
+        ("ES: immediate execution not supported for these parameters"),
     )
     NO_DATA_IN_REQUESTED_SYNTAX = 227, "No data available in requested record syntax"
     MALFORMED_SCAN = 228, "Scan: malformed scan"
@@ -148,20 +155,24 @@ class Bib1(_Condition):
     COMP_SPEC_UNSUPPORTED = 244, "Present: comp-spec parameter not supported"
     RESULT_ATTRIBUTES_UNSUPPORTED = 245, "Type-1 query: restriction operand not supported"
     COMPLEX_ATTRIBUTE_UNSUPPORTED = 246, "Type-1 query: complex attributeValue not supported"
-    ATTRIBUTE_SET_IN_ELEMENT_UNSUPPORTED = 247, (
-        "Type-1 query: attributeSet in AttributeElement not supported"
+    ATTRIBUTE_SET_IN_ELEMENT_UNSUPPORTED = (
+        247,
+        ("Type-1 query: attributeSet in AttributeElement not supported"),
     )
     MALFORMED_APDU = 1001, "Malformed APDU"
     ES_EXTERNAL_ITEM_ORDER_UNSUPPORTED = 1002, "ES: EXTERNAL form of Item Order not supported"
-    ES_RESULT_SET_ITEM_ORDER_UNSUPPORTED = 1003, (
-        "ES: result set item form of Item Order not supported"
+    ES_RESULT_SET_ITEM_ORDER_UNSUPPORTED = (
+        1003,
+        ("ES: result set item form of Item Order not supported"),
     )
     ES_ACCESS_CONTROL_REQUIRED = 1004, "ES: not supported unless access control is in effect"
-    RECORDS_IN_SEARCH_RESPONSE_UNSUPPORTED = 1005, (
-        "Response records in Search response not supported"
+    RECORDS_IN_SEARCH_RESPONSE_UNSUPPORTED = (
+        1005,
+        ("Response records in Search response not supported"),
     )
-    RECORDS_IN_SEARCH_RESPONSE_IMPOSSIBLE = 1006, (
-        "Response records in Search response not possible for specified database"
+    RECORDS_IN_SEARCH_RESPONSE_IMPOSSIBLE = (
+        1006,
+        ("Response records in Search response not possible for specified database"),
     )
     NO_EXPLAIN_SERVER = 1007, "No Explain server"
     ES_MISSING_PARAMETER = 1008, "ES: missing mandatory parameter for specified function"
@@ -171,8 +182,9 @@ class Bib1(_Condition):
     NO_SEARCHES_REMAINING = 1012, "Init/AC: no searches remaining"
     INCORRECT_INTERFACE_TYPE = 1013, "Init/AC: incorrect interface type"
     AUTHENTICATION_SYSTEM_ERROR = 1014, "Init/AC: authentication system error"
-    TOO_MANY_SESSIONS_FOR_USER = 1015, (
-        "Init/AC: maximum number of simultaneous sessions for userid"
+    TOO_MANY_SESSIONS_FOR_USER = (
+        1015,
+        ("Init/AC: maximum number of simultaneous sessions for userid"),
     )
     BLOCKED_NETWORK_ADDRESS = 1016, "Init/AC: blocked network address"
     NO_DATABASES_FOR_USER = 1017, "Init/AC: no databases available for specified userid"
@@ -181,8 +193,9 @@ class Bib1(_Condition):
     TEMPORARILY_UNAVAILABLE = 1020, "Init/AC: system temporarily unavailable"
     ACCOUNT_EXPIRED = 1021, "Init/AC: account has expired"
     PASSWORD_EXPIRED = 1022, "Init/AC: password has expired, a new one must be supplied"
-    PASSWORD_CHANGED_BY_ADMINISTRATOR = 1023, (
-        "Init/AC: password changed by an administrator, a new one must be supplied"
+    PASSWORD_CHANGED_BY_ADMINISTRATOR = (
+        1023,
+        ("Init/AC: password changed by an administrator, a new one must be supplied"),
     )
     ATTRIBUTE_UNSUPPORTED = 1024, "Unsupported attribute"
     SERVICE_UNSUPPORTED_FOR_DATABASE = 1025, "Service not supported for this database"
@@ -202,51 +215,54 @@ class Bib1(_Condition):
     ES_CANNOT_RETURN_PACKAGE = 1049, "ES: cannot return task package: exceeds maximum size"
     ES_REQUEST_TOO_LARGE = 1050, "ES: extended services request too large"
     SCAN_ATTRIBUTE_SET_REQUIRED = 1051, "Scan: attribute set id required, not supplied"
-    ES_PACKAGE_RECORD_TOO_LARGE = 1052, (
-        "ES: cannot process task package record: exceeds maximum record size"
+    ES_PACKAGE_RECORD_TOO_LARGE = (
+        1052,
+        ("ES: cannot process task package record: exceeds maximum record size"),
     )
-    ES_RESPONSE_RECORD_TOO_LARGE = 1053, (
-        "ES: cannot return task package record: exceeds maximum record size"
+    ES_RESPONSE_RECORD_TOO_LARGE = (
+        1053,
+        ("ES: cannot return task package record: exceeds maximum record size"),
     )
     NEGOTIATION_RECORD_REQUIRED = 1054, "Init: required negotiation record not included"
     NEGOTIATION_OPTION_REQUIRED = 1055, "Init: negotiation option required"
     ATTRIBUTE_UNSUPPORTED_FOR_DATABASE = 1056, "Attribute not supported for database"
     ES_PARAMETER_VALUE_UNSUPPORTED = 1057, "ES: unsupported value of task package parameter"
-    DEDUP_PORTION_UNSUPPORTED = 1058, (
-        "Duplicate Detection: cannot dedup on requested record portion"
+    DEDUP_PORTION_UNSUPPORTED = (
+        1058,
+        ("Duplicate Detection: cannot dedup on requested record portion"),
     )
-    DEDUP_CRITERION_UNSUPPORTED = 1059, (
-        "Duplicate Detection: requested detection criterion not supported"
+    DEDUP_CRITERION_UNSUPPORTED = (
+        1059,
+        ("Duplicate Detection: requested detection criterion not supported"),
     )
-    DEDUP_LEVEL_UNSUPPORTED = 1060, (
-        "Duplicate Detection: requested level of match not supported"
-    )
-    DEDUP_REGULAR_EXPRESSION_UNSUPPORTED = 1061, (
-        "Duplicate Detection: requested regular expression not supported"
+    DEDUP_LEVEL_UNSUPPORTED = 1060, ("Duplicate Detection: requested level of match not supported")
+    DEDUP_REGULAR_EXPRESSION_UNSUPPORTED = (
+        1061,
+        ("Duplicate Detection: requested regular expression not supported"),
     )
     DEDUP_CLUSTERING_UNSUPPORTED = 1062, "Duplicate Detection: cannot do clustering"
-    DEDUP_RETENTION_UNSUPPORTED = 1063, (
-        "Duplicate Detection: retention criterion not supported"
+    DEDUP_RETENTION_UNSUPPORTED = 1063, ("Duplicate Detection: retention criterion not supported")
+    DEDUP_RETENTION_TOO_LARGE = (
+        1064,
+        ("Duplicate Detection: requested number of entries for retention too large"),
     )
-    DEDUP_RETENTION_TOO_LARGE = 1064, (
-        "Duplicate Detection: requested number of entries for retention too large"
-    )
-    DEDUP_SORT_UNSUPPORTED = 1065, (
-        "Duplicate Detection: requested sort criterion not supported"
-    )
+    DEDUP_SORT_UNSUPPORTED = 1065, ("Duplicate Detection: requested sort criterion not supported")
     UNKNOWN_SCHEMA = 1066, "CompSpec: unknown schema, or schema not supported"
     ENCAPSULATION_UNSUPPORTED = 1067, "Encapsulation: encapsulated APDUs not supported"
-    ENCAPSULATION_NOT_EXECUTED = 1068, (
-        "Encapsulation: base operation not executed, based on pre-screening"
+    ENCAPSULATION_NOT_EXECUTED = (
+        1068,
+        ("Encapsulation: base operation not executed, based on pre-screening"),
     )
     NO_SYNTAXES_AVAILABLE = 1069, "No syntaxes available for this request"
     SYNTAX_NOT_AUTHORISED = 1070, "User not authorised to receive record in requested syntax"
     PREFERRED_SYNTAX_REQUIRED = 1071, "preferredRecordSyntax not supplied"
-    TERM_NOT_IN_TARGET_CHARSET = 1072, (
-        "Query term includes characters that do not translate into the target character set"
+    TERM_NOT_IN_TARGET_CHARSET = (
+        1072,
+        ("Query term includes characters that do not translate into the target character set"),
     )
-    NO_DATA_FOR_ACCESS_POINT = 1073, (
-        "Database records do not contain data associated with access point"
+    NO_DATA_FOR_ACCESS_POINT = (
+        1073,
+        ("Database records do not contain data associated with access point"),
     )
     PROXY_FAILURE = 1074, "Proxy failure"
 
@@ -269,22 +285,17 @@ class SruDiagnostic(_Condition):
     UNSUPPORTED_QUOTES = 14, "Invalid or unsupported use of quotes"
     UNSUPPORTED_CONTEXT_SET = 15, "Unsupported context set"
     UNSUPPORTED_INDEX = 16, "Unsupported index"
-    UNSUPPORTED_INDEX_SET_COMBINATION = 17, (
-        "Unsupported combination of index and context set"
-    )
+    UNSUPPORTED_INDEX_SET_COMBINATION = 17, ("Unsupported combination of index and context set")
     UNSUPPORTED_INDEX_COMBINATION = 18, "Unsupported combination of indexes"
     UNSUPPORTED_RELATION = 19, "Unsupported relation"
     UNSUPPORTED_RELATION_MODIFIER = 20, "Unsupported relation modifier"
-    UNSUPPORTED_RELATION_MODIFIER_COMBINATION = 21, (
-        "Unsupported combination of relation modifiers"
+    UNSUPPORTED_RELATION_MODIFIER_COMBINATION = (
+        21,
+        ("Unsupported combination of relation modifiers"),
     )
-    UNSUPPORTED_RELATION_INDEX_COMBINATION = 22, (
-        "Unsupported combination of relation and index"
-    )
+    UNSUPPORTED_RELATION_INDEX_COMBINATION = 22, ("Unsupported combination of relation and index")
     TOO_MANY_CHARACTERS_IN_TERM = 23, "Too many characters in term"
-    UNSUPPORTED_RELATION_TERM_COMBINATION = 24, (
-        "Unsupported combination of relation and term"
-    )
+    UNSUPPORTED_RELATION_TERM_COMBINATION = 24, ("Unsupported combination of relation and term")
     SPECIAL_CHARACTER_NOT_QUOTED = 25, "Special characters not quoted in term"
     NON_SPECIAL_CHARACTER_ESCAPED = 26, "Non special character escaped in term"
     EMPTY_TERM = 27, "Empty term unsupported"
@@ -293,11 +304,13 @@ class SruDiagnostic(_Condition):
     TOO_MANY_MASKING_CHARACTERS = 30, "Too many masking characters in term"
     ANCHORING_CHARACTER_UNSUPPORTED = 31, "Anchoring character not supported"
     ANCHORING_CHARACTER_POSITION = 32, "Anchoring character in unsupported position"
-    PROXIMITY_AND_MASKING = 33, (
-        "Combination of proximity/adjacency and masking characters not supported"
+    PROXIMITY_AND_MASKING = (
+        33,
+        ("Combination of proximity/adjacency and masking characters not supported"),
     )
-    PROXIMITY_AND_ANCHORING = 34, (
-        "Combination of proximity/adjacency and anchoring characters not supported"
+    PROXIMITY_AND_ANCHORING = (
+        34,
+        ("Combination of proximity/adjacency and anchoring characters not supported"),
     )
     ONLY_STOPWORDS = 35, "Term contains only stopwords"
     TERM_FORMAT_INVALID = 36, "Term in invalid format for index or relation"
@@ -308,9 +321,7 @@ class SruDiagnostic(_Condition):
     UNSUPPORTED_PROXIMITY_DISTANCE = 41, "Unsupported proximity distance"
     UNSUPPORTED_PROXIMITY_UNIT = 42, "Unsupported proximity unit"
     UNSUPPORTED_PROXIMITY_ORDERING = 43, "Unsupported proximity ordering"
-    UNSUPPORTED_PROXIMITY_COMBINATION = 44, (
-        "Unsupported combination of proximity modifiers"
-    )
+    UNSUPPORTED_PROXIMITY_COMBINATION = 44, ("Unsupported combination of proximity modifiers")
     PREFIX_ASSIGNED_TWICE = 45, "Prefix assigned to multiple identifiers"
     UNSUPPORTED_BOOLEAN_MODIFIER = 46, "Unsupported Boolean modifier"
     CANNOT_PROCESS_QUERY = 47, "Cannot process query: reason unknown"
@@ -320,22 +331,21 @@ class SruDiagnostic(_Condition):
     RESULT_SET_UNKNOWN = 51, "Result set does not exist"
     RESULT_SET_UNAVAILABLE = 52, "Result set temporarily unavailable"
     RESULT_SETS_ONLY_FOR_RETRIEVAL = 53, "Result sets only supported for retrieval"
-    RETRIEVAL_ONLY_FROM_RESULT_SET = 54, (
-        "Retrieval may only occur from an existing result set"
+    RETRIEVAL_ONLY_FROM_RESULT_SET = 54, ("Retrieval may only occur from an existing result set")
+    RESULT_SETS_WITH_TERMS_UNSUPPORTED = (
+        55,
+        ("Combination of result sets with search terms not supported"),
     )
-    RESULT_SETS_WITH_TERMS_UNSUPPORTED = 55, (
-        "Combination of result sets with search terms not supported"
-    )
-    ONLY_SINGLE_RESULT_SET_WITH_TERMS = 56, (
-        "Only combination of single result set with search terms supported"
+    ONLY_SINGLE_RESULT_SET_WITH_TERMS = (
+        56,
+        ("Only combination of single result set with search terms supported"),
     )
     RESULT_SET_WITHOUT_RECORDS = 57, "Result set created but no records available"
-    RESULT_SET_UNPREDICTABLE = 58, (
-        "Result set created with unpredictable partial results available"
+    RESULT_SET_UNPREDICTABLE = (
+        58,
+        ("Result set created with unpredictable partial results available"),
     )
-    RESULT_SET_VALID_SUBSET = 59, (
-        "Result set created with valid partial results available"
-    )
+    RESULT_SET_VALID_SUBSET = 59, ("Result set created with valid partial results available")
     TOO_MANY_MATCHES = 60, "Result set not created: too many matching records"
     FIRST_RECORD_OUT_OF_RANGE = 61, "First record position out of range"
     NEGATIVE_NUMBER_OF_RECORDS = 62, "Negative number of records requested"

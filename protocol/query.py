@@ -7,7 +7,7 @@ with `postorder`, never by recursion: a client may nest hundreds of levels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -140,6 +140,17 @@ class SortSpec:
     descending: bool = False
     case_sensitive: bool = False
     missing: str = "high"
+
+
+def joined(operator: Operator, queries: Sequence[Query]) -> Query:
+    """The queries under one operator, as a balanced tree; at least one is given."""
+    while len(queries) > 1:
+        pairs: list[Query] = [
+            Boolean(operator, left, right)
+            for left, right in zip(queries[::2], queries[1::2], strict=False)
+        ]
+        queries = pairs if len(queries) % 2 == 0 else [*pairs, queries[-1]]
+    return queries[0]
 
 
 def postorder(query: Query) -> Iterator[Query]:

@@ -14,7 +14,9 @@ from protocol.query import MASK_ANY, MASK_ONE, Anchor
 # Kinds whose values are one normalised key each, with no words inside.
 KEY_KINDS = frozenset(Kind) - {Kind.TEXT}
 # Kinds whose keys stand in an order that a client may compare with.
-ORDERED_KINDS = frozenset({Kind.DATE, Kind.CLASSIFICATION, Kind.CODE})
+ORDERED_KINDS = frozenset({Kind.DATE, Kind.CLASSIFICATION})
+# Words of a term that become one key each (`any` of several numbers).
+LIST_WORDS_MAX = 256
 
 _OURS = re.compile(f"[{MASK_ANY}{MASK_ONE}\0]")
 

@@ -1,0 +1,152 @@
+"""CQL context sets, and which access point each of their indexes means.
+
+Indexes come from the access-point table (`AccessPoint.cql`); the few names
+below that table are what clients are known to send besides. Names of sets,
+indexes, relations and modifiers compare without case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from protocol.access_point import AccessPoint
+from protocol.access_points import ACCESS_POINTS, BY_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSet:
+    """`uri` identifies the set; `other_uris` are older names of it."""
+
+    name: str
+    title: str
+    uri: str
+    other_uris: tuple[str, ...] = ()
+
+
+CONTEXT_SETS: tuple[ContextSet, ...] = (
+    ContextSet(
+        "cql", "CQL", "info:srw/cql-context-set/1/cql-v1.2",
+        ("info:srw/cql-context-set/1/cql-v1.1", "info:srw/cql-context-set/1/cql-v2.0",
+         "http://www.loc.gov/zing/cql/context-sets/cql/v1.1/",
+         "http://www.loc.gov/zing/cql/srw-indexes/v1.0/"),
+    ),
+    ContextSet(
+        "dc", "Dublin Core", "info:srw/cql-context-set/1/dc-v1.1",
+        ("http://purl.org/dc/elements/1.1/", "http://purl.org/dc/elements/1.1",
+         "http://www.loc.gov/zing/cql/dc-indexes/v1.0/"),
+    ),
+    ContextSet("bath", "Bath Profile", "http://zing.z3950.org/cql/bath/2.0/",
+               ("http://www.loc.gov/zing/cql/context-sets/bath/v1.1/",)),
+    ContextSet("bib", "Bibliographic", "info:srw/cql-context-set/1/bib-v1"),
+    ContextSet("rec", "Record metadata", "info:srw/cql-context-set/2/rec-1.1",
+               ("info:srw/cql-context-set/2/rec-1.0",)),
+    ContextSet("marc", "MARC fields", "info:srw/cql-context-set/1/marc-v1.0",
+               ("info:srw/cql-context-set/1/marc-v1.1",)),
+    ContextSet("sort", "Sorting", "info:srw/cql-context-set/1/sort-v1.0"),
+    ContextSet("pica", "PICA", "http://zing.z3950.org/cql/pica/1.0/"),
+    ContextSet("local", "Access points by their own name", "urn:lianmu:cql-context-set:local"),
+)  # fmt: skip
+
+SET_BY_URI: dict[str, ContextSet] = {
+    uri: each for each in CONTEXT_SETS for uri in (each.uri, *each.other_uris)
+}
+SET_BY_NAME: dict[str, ContextSet] = {each.name: each for each in CONTEXT_SETS}
+SET_BY_NAME["srw"] = SET_BY_NAME["cql"]  # the name of CQL 1.0
+
+ALL_RECORDS = "allrecords"
+RESULT_SET_ID = frozenset({"resultsetid", "resultsetname"})
+
+# Read only where the table does not define the index.
+_ALSO_SENT = """
+any: cql.anywhere cql.serverChoice cql.keywords cql.anyIndexes cql.allIndexes pica.all
+title: dc.title bath.title pica.tit
+author: dc.creator dc.contributor dc.author bath.author bath.name bib.name pica.per
+subject: dc.subject bath.subject pica.slw
+isbn: bath.isbn bib.isbn dc.isbn pica.isb
+issn: bath.issn bib.issn dc.issn pica.iss
+lccn: bath.lccn bib.lccn dc.lccn
+control_number: rec.id rec.identifier rec.recordIdentifier pica.ppn
+date: dc.date bib.dateIssued pica.jah
+publisher: dc.publisher pica.vlg
+language: dc.language bath.language pica.spr
+"""
+_AUTHORITY_POINTS = ("isbn", "issn", "lccn")
+
+# Which set an unqualified name belongs to is the server's choice: these, in this order.
+_DEFAULT_SETS = ("cql", "dc", "bath", "bib", "rec", "local")
+
+
+def find_index(set_name: str, index: str) -> AccessPoint | None:
+    """The access point of `set_name`.`index`; an empty set name means the defaults."""
+    index = index.lower()
+    if set_name:
+        return _INDEXES.get((set_name, index))
+    for each in _DEFAULT_SETS:
+        point = _INDEXES.get((each, index))
+        if point is not None:
+            return point
+    return None
+
+
+def index_by_name(name: str) -> AccessPoint | None:
+    """The access point of `dc.title`, `title` or `ISBN`, by the usual prefixes."""
+    prefix, dot, index = name.rpartition(".")
+    if not dot:
+        return find_index("", index)
+    known = SET_BY_NAME.get(prefix.lower())
+    return None if known is None else find_index(known.name, index)
+
+
+def identifier_point(authority: str) -> AccessPoint | None:
+    """What `bib.identifierAuthority` narrows an identifier index to."""
+    return BY_NAME.get(authority) if authority in _AUTHORITY_POINTS else None
+
+
+def indexes() -> Iterator[tuple[str, str, AccessPoint]]:
+    """Every index that explain tells of: context set, name as published, access point."""
+    for point in ACCESS_POINTS:
+        for name in point.cql:
+            set_name, _, index = name.partition(".")
+            if set_name in SET_BY_NAME and find_index(set_name, index) is point:
+                yield set_name, index, point
+
+
+def _build() -> dict[tuple[str, str], AccessPoint]:
+    found: dict[tuple[str, str], AccessPoint] = {}
+    for point in ACCESS_POINTS:
+        for name in point.cql:
+            set_name, _, index = name.partition(".")
+            found.setdefault((set_name, index.lower()), point)
+        for field in _fields_alone(point.marc21):
+            found.setdefault(("marc", field), point)
+    for line in _ALSO_SENT.split("\n"):
+        access_point, _, names = line.partition(":")
+        if access_point in BY_NAME:
+            for name in names.split():
+                set_name, _, index = name.partition(".")
+                found.setdefault((set_name, index.lower()), BY_NAME[access_point])
+    for point in ACCESS_POINTS:
+        found.setdefault(("local", point.name.lower()), point)
+    return found
+
+
+def _fields_alone(marc21: str) -> Iterator[str]:
+    """`020` and `020$a` where field 020 alone feeds the access point.
+
+    Where several fields feed it, an index of one of them would find the
+    others too, so it does not exist.
+    """
+    specifications = [re.match(r"(\d{3})([a-z0-9]*)$", each) for each in marc21.split()]
+    matches = [each for each in specifications if each is not None]
+    if len(matches) != len(specifications) or len({each[1] for each in matches}) != 1:
+        return
+    tag = matches[0][1]
+    yield tag
+    for match in matches:
+        for subfield in match[2]:
+            yield f"{tag}${subfield}"
+
+
+_INDEXES = _build()
