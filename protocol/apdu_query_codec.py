@@ -48,8 +48,9 @@ _RESULT_ATTR = ber.context_identifier(214, True)
 _ATTRIBUTE_LIST = ber.context_identifier(44, True)
 _OPERATOR = ber.context_identifier(46, True)
 _PROXIMITY = 0xA3
-_EXTERNAL_TYPES = {ber.context_identifier(104, True): 104}
 _RPN_TYPES = {ber.context_identifier(number, True): number for number in (1, 101)}
+_TYPE_104 = ber.context_identifier(104, True)
+_READ_TYPES = (1, 101, 104)
 
 _read_attributes_plus_term = content_reader(Sequence(AttributesPlusTerm))
 _read_proximity = content_reader(Sequence(ProximityOperator))
@@ -79,13 +80,16 @@ def _read_query(data: bytes, offset: int, end: int, limit: int) -> tuple[Query, 
         except _TooComplex as too_complex:
             query = QueryTooComplex(query_type, too_complex.bound)
             offset = ber.skip(data, offset, stop, limit)
-    elif identifier in _EXTERNAL_TYPES:
+    elif identifier == _TYPE_104:
         external, offset = read_external(data, offset, stop, limit)
         query = _external_query(external)
     else:
+        query_type = ber.tag_number(identifier)
+        if not ber.is_context(identifier) or query_type in _READ_TYPES:
+            raise ProtocolError(f"no Query begins with tag {identifier:x}")
         start, offset = offset, ber.skip(data, offset, stop, limit)
         content_end = offset if stop != ber.INDEFINITE else offset - 2
-        query = OtherQuery(ber.tag_number(identifier), data[start:content_end])
+        query = OtherQuery(query_type, data[start:content_end])
     return query, ber.close_explicit(data, offset, end)
 
 

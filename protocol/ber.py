@@ -319,6 +319,11 @@ def read_oid(content: bytes) -> Oid:
     return Oid((root, first - 40 * root, *subidentifiers[1:]))
 
 
+def is_context(identifier: int) -> bool:
+    """True for a context-specific tag."""
+    return identifier_octets(identifier)[0] & 0xC0 == CONTEXT
+
+
 def identifier_octets(identifier: int) -> bytes:
     return identifier.to_bytes((identifier.bit_length() + 7) // 8 or 1, "big")
 
