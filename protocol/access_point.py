@@ -24,9 +24,17 @@ class AccessPoint:
 
     `bib1` are Bib-1 use attribute values, `cql` qualified index names
     (`dc.title`); the first of each is the canonical one. `marc21` and
-    `unimarc` say which fields feed it: blank-separated `TAGsubfields`
-    (`245abnp`), a control field (`001`), or character positions
-    (`008/35-37`, `100a/9-12`, counted from 0, both ends included).
+    `unimarc` say which fields feed it, blank-separated, each one of
+
+    - `001`: a control field; `245abnp`: subfields, as one text in record order;
+    - `008/35-37`, `100a/9-12`, `LDR/06`: character positions, counted from 0,
+      both ends included;
+
+    with, after the tag, `[.4]`: only with these indicators (`.` is any), and at
+    the end `?2=mesh|fast`: only where a subfield 2 begins with one of these.
+    MARC 21 880 feeds what the field named in its $6 feeds. UNIMARC 4XX with
+    embedded fields ($1) feeds by the subfields of the embedded 200 or 500, $t
+    standing for $a.
     """
 
     name: str
