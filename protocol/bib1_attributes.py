@@ -194,7 +194,7 @@ def resolve(attribute_set: Oid, attributes: tuple[AttributeElement, ...]) -> Rea
         return Diagnostic(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, f"{len(attributes)} attributes")
     if not attributes and attribute_set not in (BIB_1, GILS, CROSS_DOMAIN_1):
         return Diagnostic(Bib1.ATTRIBUTE_SET_UNSUPPORTED, str(attribute_set))
-    points: list[AccessPoint] = []
+    points: dict[str, AccessPoint] = {}  # by the value that the client gave
     given: dict[int, int] = {}
     always = False
     for element in attributes:
@@ -207,8 +207,8 @@ def resolve(attribute_set: Oid, attributes: tuple[AttributeElement, ...]) -> Rea
             if isinstance(point, Diagnostic):
                 return point
             always = always or str(values[0]).lower() in _ALL_RECORDS
-            if point not in points:
-                points.append(point)
+            if point not in points.values():
+                points[str(values[0])] = point
             continue
         if element_set == CROSS_DOMAIN_1 or element.type not in _UNSUPPORTED:
             return Diagnostic(Bib1.ATTRIBUTE_TYPE_UNSUPPORTED, str(element.type))
@@ -221,25 +221,22 @@ def resolve(attribute_set: Oid, attributes: tuple[AttributeElement, ...]) -> Rea
             return Diagnostic(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, told)
     if always:
         return Reading((Target(BY_NAME["any"], Structure.KEY, Anchor.ANYWHERE),), Relation.ALWAYS)
-    return _reading(points or [BY_NAME["any"]], given, use_given=bool(points))
+    return _reading(points or {"": BY_NAME["any"]}, given)
 
 
-def _reading(
-    points: list[AccessPoint], given: dict[int, int], *, use_given: bool
-) -> Reading | Diagnostic:
+def _reading(points: dict[str, AccessPoint], given: dict[int, int]) -> Reading | Diagnostic:
     relation_value = given.get(RELATION, 3)
     relation = _RELATIONS[relation_value]
     structure = given.get(STRUCTURE)
     truncation = given.get(TRUNCATION, _NONE) or _NONE
-    if structure == _LOCAL_NUMBER and (not use_given or points == [BY_NAME["any"]]):
-        points = [BY_NAME["control_number"]]
+    if structure == _LOCAL_NUMBER and list(points.values()) == [BY_NAME["any"]]:
+        points = {"": BY_NAME["control_number"]}
     targets: list[Target] = []
-    for point in points:
+    for use, point in points.items():
         refused = _combination(point, relation, given, truncation)
         if refused is not None:
-            told = " ".join(f"{kind}={value}" for kind, value in sorted(given.items()))
-            use = f"1={point.bib1[0]} " if point.bib1 else ""
-            return Diagnostic(refused, f"{use}{told}")
+            told = [f"{kind}={value}" for kind, value in sorted(given.items())]
+            return Diagnostic(refused, " ".join([f"1={use}"] * bool(use) + told))
         targets.append(_target(point, given))
     return Reading(
         tuple(targets),

@@ -120,10 +120,9 @@ def to_scan(query: CqlQuery) -> ScanStart | SruFault:
         if not isinstance(node, SearchClause) or query.sort_keys:
             return SruFault(SruDiagnostic.QUERY_FEATURE_UNSUPPORTED, "scan takes one clause")
         point = _access_point(node, scope)
-        if not isinstance(point, AccessPoint):
-            raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, node.index, node.position)
-        if not point.scannable:
-            raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, node.index, node.position)
+        if not isinstance(point, AccessPoint) or not point.scannable:
+            index = node.index or "cql.serverChoice"
+            raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, index, node.position)
         name = _relation_name(node.relation, scope)
         term = read_term(node.term, node.term_position, masked=False)
         if isinstance(term, SruFault):

@@ -1,8 +1,8 @@
 """CQL context sets, and which access point each of their indexes means.
 
-Indexes come from the access-point table (`AccessPoint.cql`); the few names
-below that table are what clients are known to send besides. Names of sets,
-indexes, relations and modifiers compare without case.
+Indexes come from the access-point table: its CQL names, every access point by
+its own name in set `local`, and in set `marc` the fields that alone feed one.
+Names of sets, indexes, relations and modifiers compare without case.
 """
 
 from __future__ import annotations
@@ -58,20 +58,19 @@ SET_BY_NAME["srw"] = SET_BY_NAME["cql"]  # the name of CQL 1.0
 ALL_RECORDS = "allrecords"
 RESULT_SET_ID = frozenset({"resultsetid", "resultsetname"})
 
-# Read only where the table does not define the index.
-_ALSO_SENT = """
-any: cql.anywhere cql.serverChoice cql.keywords cql.anyIndexes cql.allIndexes pica.all
-title: dc.title bath.title pica.tit
-author: dc.creator dc.contributor dc.author bath.author bath.name bib.name pica.per
-subject: dc.subject bath.subject pica.slw
-isbn: bath.isbn bib.isbn dc.isbn pica.isb
-issn: bath.issn bib.issn dc.issn pica.iss
-lccn: bath.lccn bib.lccn dc.lccn
-control_number: rec.id rec.identifier rec.recordIdentifier pica.ppn
-date: dc.date bib.dateIssued pica.jah
-publisher: dc.publisher pica.vlg
-language: dc.language bath.language pica.spr
-"""
+# What JabRef and others write for PICA catalogues; no part of what explain tells.
+_PICA_INDEXES = {
+    "all": "any",
+    "tit": "title",
+    "per": "author",
+    "slw": "subject",
+    "isb": "isbn",
+    "iss": "issn",
+    "ppn": "control_number",
+    "jah": "date",
+    "vlg": "publisher",
+    "spr": "language",
+}
 _AUTHORITY_POINTS = ("isbn", "issn", "lccn")
 
 # Which set an unqualified name belongs to is the server's choice: these, in this order.
@@ -119,14 +118,12 @@ def _build() -> dict[tuple[str, str], AccessPoint]:
         for name in point.cql:
             set_name, _, index = name.partition(".")
             found.setdefault((set_name, index.lower()), point)
-        for field in _fields_alone(point.marc21):
-            found.setdefault(("marc", field), point)
-    for line in _ALSO_SENT.split("\n"):
-        access_point, _, names = line.partition(":")
-        if access_point in BY_NAME:
-            for name in names.split():
-                set_name, _, index = name.partition(".")
-                found.setdefault((set_name, index.lower()), BY_NAME[access_point])
+        # Pinyin is made from fields that it does not contain.
+        if not point.name.endswith("_pinyin"):
+            for field in _fields_alone(point.marc21):
+                found.setdefault(("marc", field), point)
+    for index, access_point in _PICA_INDEXES.items():
+        found["pica", index] = BY_NAME[access_point]
     for point in ACCESS_POINTS:
         found.setdefault(("local", point.name.lower()), point)
     return found

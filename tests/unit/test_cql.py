@@ -1,0 +1,268 @@
+"""CQL: the corpus, text that comes back, XCQL, sort orders and scan clauses."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from protocol import cql, cql_parser
+from protocol.cql_ast import CqlQuery, to_text
+from protocol.cql_context import CONTEXT_SETS, indexes
+from protocol.cql_sort import sort_specs, sort_specs_1_1
+from protocol.diagnostic import SruFault
+from protocol.query import ScanStart, SortSpec
+from protocol.xcql import NAMESPACE_1, to_xcql
+from tests.unit.query_notation import notation
+
+HERE = Path(__file__).parent
+YAZ = " yaz: "
+
+
+@dataclass(frozen=True)
+class Case:
+    query: str
+    outcome: str
+    yaz_differs: str
+
+    @property
+    def is_well_formed(self) -> bool:
+        """False where the grammar itself forbids the query."""
+        return not self.outcome.startswith(("! 10 ", "! 13 ", "! 14 "))
+
+
+def corpus() -> list[Case]:
+    lines = (HERE / "cql_corpus.txt").read_text("utf-8").splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    cases = []
+    for query, outcome in zip(lines[::2], lines[1::2], strict=True):
+        assert outcome.startswith("    "), query
+        told, _, why = outcome.strip().partition(YAZ)
+        cases.append(Case(query, told.strip(), why))
+    return cases
+
+
+CORPUS = corpus()
+WELL_FORMED = [case for case in CORPUS if case.is_well_formed]
+
+
+def parsed(text: str) -> CqlQuery:
+    query = cql_parser.parse(text)
+    assert isinstance(query, CqlQuery), query
+    return query
+
+
+def test_the_corpus_is_large_and_has_no_query_twice() -> None:
+    queries = [case.query for case in CORPUS]
+    assert len(queries) >= 120
+    assert len(set(queries)) == len(queries)
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.query)
+def test_a_query_of_the_corpus_means_what_it_says(case: Case) -> None:
+    assert notation(cql.parse_query(case.query)) == case.outcome
+
+
+@pytest.mark.parametrize("case", WELL_FORMED, ids=lambda case: case.query)
+def test_a_parsed_query_survives_being_written_again(case: Case) -> None:
+    query = parsed(case.query)
+    assert parsed(to_text(query)) == query
+
+
+@pytest.fixture(scope="module")
+def xcql_schema() -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(HERE / "schemas" / "xcql-1.xsd"))
+
+
+@pytest.mark.parametrize("case", WELL_FORMED, ids=lambda case: case.query)
+def test_every_parsed_query_is_valid_xcql(case: Case, xcql_schema: etree.XMLSchema) -> None:
+    document = etree.fromstring(to_xcql(parsed(case.query)))
+    xcql_schema.assertValid(document)
+
+
+def test_xcql_shows_prefixes_modifiers_and_sort_keys() -> None:
+    query = parsed('> x = "urn:1" a =/relevant "b \\"c\\" <d>" and/m=1 e sortBy f/sort.descending')
+    assert to_xcql(query) == (
+        f'<triple xmlns="{NAMESPACE_1}"><prefixes><prefix><name>x</name>'
+        "<identifier>urn:1</identifier></prefix></prefixes>"
+        "<boolean><value>and</value><modifiers><modifier><type>m</type>"
+        "<comparison>=</comparison><value>1</value></modifier></modifiers></boolean>"
+        "<leftOperand><searchClause><index>a</index><relation><value>=</value>"
+        "<modifiers><modifier><type>relevant</type></modifier></modifiers></relation>"
+        "<term>b &quot;c&quot; &lt;d&gt;</term></searchClause></leftOperand>"
+        "<rightOperand><searchClause><index>cql.serverChoice</index>"
+        "<relation><value>=</value></relation><term>e</term></searchClause></rightOperand>"
+        "<sortKeys><key><index>f</index><modifiers><modifier><type>sort.descending</type>"
+        "</modifier></modifiers></key></sortKeys></triple>"
+    )
+
+
+@pytest.mark.real_client
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.query)
+def test_libyaz_judges_the_syntax_alike_or_the_corpus_says_why(case: Case) -> None:
+    library = ctypes.util.find_library("yaz") or "libyaz.so.5"
+    yaz = ctypes.CDLL(library)
+    yaz.cql_parser_create.restype = ctypes.c_void_p
+    yaz.cql_parser_string.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
+    yaz.cql_parser_destroy.argtypes = (ctypes.c_void_p,)
+    parser = yaz.cql_parser_create()
+    accepted = yaz.cql_parser_string(parser, case.query.encode()) == 0
+    yaz.cql_parser_destroy(parser)
+    assert (accepted != case.is_well_formed) == bool(case.yaz_differs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a or b and (c not d) prox/distance<3 e",
+        "((((((a))))))",
+        '> dc = "urn:1" (> x = "urn:2" (> y = "urn:3" a)) and b',
+        '"" or "a b" or "a\\"b" or "\\\\"',
+    ],
+)
+def test_needless_parentheses_are_all_that_writing_changes(text: str) -> None:
+    query = parsed(text)
+    assert parsed(to_text(query)) == query
+    assert to_text(parsed(to_text(query))) == to_text(query)
+
+
+def test_left_and_right_nesting_are_told_apart() -> None:
+    assert to_text(parsed("(a and b) or c")) == "a and b or c"
+    assert to_text(parsed("a and (b or c)")) == "a and (b or c)"
+
+
+def test_500_levels_are_answered_and_5000_refused() -> None:
+    chain = " or ".join(["x"] * 501)
+    assert notation(cql.parse_query(chain)).startswith("(or ")
+    nested = "(x or " * 500 + "x" + ")" * 500
+    assert notation(cql.parse_query(nested)).startswith("(or ")
+    assert parsed(to_text(parsed(nested))).sort_keys == ()
+    assert notation(cql.parse_query(" or ".join(["x"] * 5001))).startswith("! 38 ")
+    assert notation(cql.parse_query("(x or " * 5000 + "x" + ")" * 5000)).startswith("! 13 ")
+
+
+def test_bounds_are_told() -> None:
+    assert notation(cql.parse_query("x" * 70_000)) == "! 12 at most 65536 characters"
+    assert notation(cql.parse_query("x" * 5_000)) == "! 23 @0 at most 4096 characters"
+    assert notation(cql.parse_query("x =" + "/relevant" * 20 + " y")).startswith("! 10 ")
+
+
+def test_half_a_surrogate_pair_is_refused_where_it_stands() -> None:
+    assert notation(cql.parse_query("a\ud800b")) == "! 10 @1 half a surrogate pair"
+    assert notation(cql.parse_query('title="a\udc80b"')) == "! 10 @8 half a surrogate pair"
+
+
+def test_our_own_mask_characters_are_taken_out_of_terms() -> None:
+    assert notation(cql.parse_query("dc.title = a\uf8f0b")) == '(title phrase "ab")'
+
+
+@pytest.mark.parametrize(
+    ("text", "specs"),
+    [
+        ("x sortBy title", (SortSpec("title"),)),
+        ("x sortBy dc.title/sort.descending", (SortSpec("title", descending=True),)),
+        ("x sortBy title/respectCase/missingLow",
+         (SortSpec("title", case_sensitive=True, missing="low"),)),
+        ("x sortBy title/missingValue=zz", (SortSpec("title", missing="=zz"),)),
+        ("x sortBy dc.date/descending title/ascending",
+         (SortSpec("date", descending=True), SortSpec("title"))),
+        ('> t="info:srw/cql-context-set/1/dc-v1.1" x sortBy t.title', (SortSpec("title"),)),
+        ("x", ()),
+    ],
+)  # fmt: skip
+def test_sort_by_becomes_sort_keys(text: str, specs: tuple[SortSpec, ...]) -> None:
+    assert sort_specs(parsed(text)) == specs
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("x sortBy nothing", "! 16 @9 nothing"),
+        ("x sortBy foo.title", "! 15 @9 foo"),
+        ("x sortBy isbn", "! 88 @9 isbn"),
+        ("x sortBy title/sort.locale=zh", "! 82 @15 sort.locale"),
+        ("x sortBy title/sideways", "! 82 @15 sideways"),
+        ("x sortBy title title/descending", "! 85 @15 title"),
+        ("x sortBy title and", "! 16 @15 and"),
+    ],
+)
+def test_a_sort_key_that_we_cannot_serve_is_refused(text: str, fault: str) -> None:
+    found = sort_specs(parsed(text))
+    assert isinstance(found, SruFault)
+    assert notation(found) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "specs"),
+    [
+        ("title", (SortSpec("title"),)),
+        ("title,,0", (SortSpec("title", descending=True),)),
+        ("title,dc,1,1,omit", (SortSpec("title", case_sensitive=True, missing="omit"),)),
+        ('date,,0,,"1900" dc.title', (SortSpec("date", descending=True, missing="=1900"),
+                                      SortSpec("title"))),
+        ('"//dc:title"', (SortSpec("title"),)),
+        ("title,,,,lowValue", (SortSpec("title", missing="low"),)),
+    ],
+)  # fmt: skip
+def test_sort_keys_of_sru_1_1_are_read(text: str, specs: tuple[SortSpec, ...]) -> None:
+    assert sort_specs_1_1(text) == specs
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("nothing", "! 88 nothing"),
+        ("isbn", "! 88 isbn"),
+        ("title,,2", "! 90 2"),
+        ("title,,1,x", "! 91 x"),
+        ("title,,1,1,perhaps", "! 92 perhaps"),
+        ("title title", "! 85 title"),
+    ],
+)
+def test_sort_keys_of_sru_1_1_are_refused_precisely(text: str, fault: str) -> None:
+    found = sort_specs_1_1(text)
+    assert isinstance(found, SruFault)
+    assert notation(SruFault(found.condition, found.details)) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("dc.title = fish", ScanStart("title", "fish")),
+        ('dc.title == "the hobbit"', ScanStart("title", "the hobbit", phrases=True)),
+        ('dc.title = ""', ScanStart("title", "")),
+        ("dc.creator = 曹", ScanStart("author", "曹")),
+        ('> x="http://purl.org/dc/elements/1.1/" x.title = a', ScanStart("title", "a")),
+    ],
+)
+def test_a_scan_clause_says_where_to_begin(text: str, start: ScanStart) -> None:
+    assert cql.to_scan(parsed(text)) == start
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [("a and b", 48), ("foo.x = a", 15), ("dc.x = a", 16), ("cql.allRecords = 1", 16), ("fish", 16),
+     ("dc.title foo a", 19), ("a sortBy title", 48)],
+)  # fmt: skip
+def test_a_scan_clause_is_one_clause_on_a_list_of_ours(text: str, condition: int) -> None:
+    found = cql.to_scan(parsed(text))
+    assert isinstance(found, SruFault)
+    assert found.condition == condition
+
+
+def test_every_published_index_resolves_to_its_access_point() -> None:
+    found = list(indexes())
+    assert ("dc", "title") in {(set_name, index) for set_name, index, _ in found}
+    for set_name, index, point in found:
+        assert cql.resolve_index(f"{set_name}.{index}") is point
+
+
+def test_every_context_set_can_be_bound_by_each_of_its_identifiers() -> None:
+    for each in CONTEXT_SETS:
+        for uri in (each.uri, *each.other_uris):
+            found = cql.parse_query(f'> zz = "{uri}" zz.noSuchIndex = 1')
+            assert notation(found).startswith("! 16 "), uri
