@@ -1,0 +1,186 @@
+"""The peer: Zebra 2.2 (Debian `idzebra-2.0`) over the same ISO 2709 file.
+
+Set up as its manual has it for MARC 21: the `grs.marcxml` filter, its own
+record store, words and phrases for the same fields that Lianmu indexes, and
+its stock ICU chain (single ideographs are tokens, so a Chinese word is a
+phrase). Nothing is made worse than the defaults: memory for the load and the
+bound on sorted records are raised. `zebrasrv` keeps its default of one
+process for each connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from benchmarks.load_generator import Address
+from benchmarks.servers import (
+    LoadFigures,
+    Server,
+    free_port,
+    measured,
+    start_process,
+    wait_until_listening,
+)
+
+TAB_DIR = Path("/usr/share/idzebra-2.0/tab")
+MODULE_DIRS = sorted(Path("/usr/lib").glob("**/idzebra-2.0/modules"))
+
+# sortmax: 1,000 by default; the sorted sets have up to 2,000. Every new session
+# allocates a table of that size, so a large one would slow the peer down.
+ZEBRA_CFG = """\
+profilePath: .:{tab}
+modulePath: {modules}
+attset: bib1.att
+recordType: grs.marcxml.catalogue
+recordId: (bib1,Local-number)
+index: {index}
+encoding: utf-8
+storeKeys: 1
+storeData: 1
+register: register:200G
+keyTmpDir: tmp
+setTmpDir: tmp
+memMax: 400
+sortmax: 5000
+"""
+
+# The stock icu.idx has no index for codes and dates, the stock default.idx
+# no ICU; this is the first with what it lacks.
+ICU_IDX = """\
+index w
+completeness 0
+position 1
+alwaysmatches 1
+firstinfield 1
+icuchain words-icu.xml
+
+index p
+completeness 1
+icuchain phrases-icu.xml
+
+index 0
+completeness 0
+position 1
+charmap @
+
+index y
+completeness 0
+charmap @
+
+sort s
+completeness 1
+charmap string.chr
+"""
+
+CATALOGUE_ABS = """\
+name catalogue
+attset bib1.att
+encoding UTF-8
+esetname F @
+esetname B @
+marc usmarc.mar
+xpath disable
+all any
+
+melm 001    Local-number:w
+melm 005    Date/time-last-modified:w
+melm 008    Date-of-publication:w:range(data,7,4),Date-of-publication:y:range(data,7,4),\
+Date-of-publication:s:range(data,7,4),Code-language:w:range(data,35,3)
+melm 020$a  ISBN:w
+melm 022$a  ISSN:w
+melm 050    LC-call-number:w
+melm 082$a  Dewey-classification:w
+melm 100    Author:w,Author:p,Author:s
+melm 245$a  Title:w,Title:p,Title:s
+melm 245$b  Title:w,Title:p
+melm 260$a  Place-publication:w
+melm 260$b  Publisher:w,Publisher:p
+melm 490$a  Title:w,Title-series:w,Title-series:p
+melm 500    Note:w
+melm 504    Note:w
+melm 520    Note:w
+melm 650    Subject-heading:w,Subject-heading:p
+melm 700    Author:w,Author:p
+"""
+
+
+class Zebra(Server):
+    """`zebraidx` and `zebrasrv`; without `icu` the stock `default.idx`, which knows no Chinese."""
+
+    def __init__(self, work_dir: Path, *, icu: bool = True) -> None:
+        self.name = "zebra" if icu else "zebra-no-icu"
+        self._icu = icu
+        super().__init__(work_dir / self.name)
+
+    @staticmethod
+    def missing() -> str:
+        """Why Zebra cannot run here; empty: it can."""
+        absent = [name for name in ("zebraidx", "zebrasrv") if not shutil.which(name)]
+        if absent or not MODULE_DIRS:
+            return f"{', '.join(absent) or 'modules of idzebra-2.0'} not installed"
+        return ""
+
+    def setup(self) -> str:
+        text = ZEBRA_CFG + CATALOGUE_ABS + ICU_IDX
+        return f"{self.name} {hashlib.sha256(text.encode()).hexdigest()}"
+
+    def load(self, records_path: Path) -> LoadFigures:
+        config = ZEBRA_CFG.format(
+            tab=TAB_DIR,
+            modules=":".join(map(str, MODULE_DIRS)),
+            index="catalogue.idx" if self._icu else "default.idx",
+        )
+        (self.directory / "zebra.cfg").write_text(config, encoding="utf-8")
+        (self.directory / "catalogue.abs").write_text(CATALOGUE_ABS, encoding="utf-8")
+        (self.directory / "catalogue.idx").write_text(ICU_IDX, encoding="utf-8")
+        (self.directory / "register").mkdir()
+        (self.directory / "tmp").mkdir()
+        zebraidx = ["zebraidx", "-c", "zebra.cfg", "-l", "zebraidx.log", "-f", "0"]
+        measured([*zebraidx, "init"], self.directory, self.log_path())
+        return measured(
+            [*zebraidx, "-d", self.database, "update", records_path.resolve()],
+            self.directory,
+            self.log_path(),
+        )
+
+    def start(self) -> Address:
+        address = ("127.0.0.1", free_port())
+        self.process = start_process(
+            ["zebrasrv", "-c", "zebra.cfg", "-v", "none", f"tcp:{address[0]}:{address[1]}"],
+            self.directory,
+            self.log_path(),
+        )
+        wait_until_listening(address, self.process, self.log_path())
+        return address
+
+
+class YazZtest(Server):
+    """The floor: YAZ's own server, which searches nothing and sends canned records."""
+
+    name = "yaz-ztest"
+    database = "Default"
+
+    def __init__(self, work_dir: Path) -> None:
+        super().__init__(work_dir / self.name)
+
+    @staticmethod
+    def missing() -> str:
+        """Why it cannot run here; empty: it can."""
+        return "" if shutil.which("yaz-ztest") else "Debian package yaz is not installed"
+
+    def load(self, records_path: Path) -> LoadFigures:
+        # It answers Scan from this file and ends without it.
+        (self.directory / "dummy-words").write_text("history\ntheory\n", encoding="ascii")
+        return LoadFigures(0.0, 0.0, 0, 0)
+
+    def start(self) -> Address:
+        address = ("127.0.0.1", free_port())
+        self.process = start_process(
+            ["yaz-ztest", "-v", "none", f"tcp:{address[0]}:{address[1]}"],
+            self.directory,
+            self.log_path(),
+        )
+        wait_until_listening(address, self.process, self.log_path())
+        return address
