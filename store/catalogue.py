@@ -20,10 +20,12 @@ from protocol.query import Query
 from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
 from store.index import DATABASE
-from store.interface import ResultSet
+from store.interface import ResultSet, ScanResult, SortKey
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
 from store.records import read_databases, read_holding
 from store.result_set import RecordSet
+from store.scan import scan
+from store.sort import RankCache, sort
 from store.sqlite import FILE_NAME
 
 # What a query may touch on the event loop: some milliseconds at the worst.
@@ -62,6 +64,7 @@ class SqliteCatalogue:
         self._cache_size_bytes_max = cache_size_bytes_max
         self._reader = IndexReader(self._path, cache_size_bytes_max=cache_size_bytes_max)
         self._execute = self._reader.connection.cursor().execute
+        self._ranks = RankCache()
         self._threads = ThreadPoolExecutor(THREADS, "catalogue")
         self._readers: SimpleQueue[IndexReader | None] = SimpleQueue()
         for _ in range(THREADS):
@@ -136,6 +139,37 @@ class SqliteCatalogue:
         return StoredRecord(
             record_id, database, control_number, marc, version, modified_us, bool(deleted)
         )
+
+    async def scan(
+        self,
+        databases: Sequence[Database],
+        access_point: str,
+        term: str,
+        *,
+        count: int,
+        position: int,
+        step_size: int = 0,
+        phrases: bool = False,
+    ) -> ScanResult | Diagnostic:
+        """The ordered terms around `term`; see `store.scan.scan`."""
+        return await self._answer(
+            lambda reader: scan(
+                reader,
+                self._subset(databases),
+                access_point,
+                term,
+                count=count,
+                position=position,
+                step_size=step_size,
+                phrases=phrases,
+            )
+        )
+
+    async def sort(
+        self, sets: Sequence[ResultSet], keys: Sequence[SortKey]
+    ) -> RecordSet | Diagnostic:
+        """The union of `sets` in the order of `keys`; see `store.sort.sort`."""
+        return await self._answer(lambda reader: sort(reader, self._ranks, sets, keys))
 
     async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]:
         """What each record's holders have, by institution; records without are left out."""

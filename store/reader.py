@@ -255,6 +255,14 @@ class DeltaSegment:
                 )
         return {shard: BitMap(places) for shard, places in shards.items()}
 
+    def values(self, register_id: int) -> dict[int, str]:
+        """The term of each changed record, in a register where it has only one."""
+        return {
+            place >> 12: term
+            for term, places in self._terms[register_id].items()
+            for place in places
+        }
+
     def display(self, register_id: int, term: str) -> str | None:
         return self._displays.get((register_id, term))
 

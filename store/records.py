@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
-from protocol.iso2709 import Field, MarcRecord, build
+from protocol.iso2709 import Field, MarcRecord, build, parse
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
 from store.sqlite import StoreError
 
@@ -116,9 +116,7 @@ class RecordRows:
         next_id: int = row[0]
         return next_id
 
-    def assign_number(
-        self, database_id: int, record_id: int, record: MarcRecord, marc: bytes
-    ) -> tuple[str, bytes]:
+    def assign_number(self, database_id: int, record_id: int, marc: bytes) -> tuple[str, bytes]:
         """A control number for a new record that has none, and the record with it."""
         number = f"lm{record_id:09d}"
         while self._stored(
@@ -128,7 +126,7 @@ class RecordRows:
         self._execute(
             "INSERT INTO numbered_here VALUES (?, ?, ?)", (database_id, _digest(marc), record_id)
         )
-        return number, with_number(record, number)
+        return number, with_number(marc, number)
 
     def insert(
         self,
@@ -209,8 +207,9 @@ class RecordRows:
         )
 
 
-def with_number(record: MarcRecord, number: str) -> bytes:
-    """The stored form of a record with 001 put before its other fields."""
+def with_number(marc: bytes, number: str) -> bytes:
+    """A record in the stored form with 001 put before its other fields."""
+    record = parse(marc)
     fields = [field for field in record.fields if field.tag != "001"]
     return build(record.leader, [Field("001", number), *fields], oversize=True)
 

@@ -153,14 +153,14 @@ class CatalogueWriter:
             if stored is None:
                 record_id = self.rows.next_record_id()
                 if not number:
-                    number, marc = self.rows.assign_number(database_id, record_id, record, marc)
+                    number, marc = self.rows.assign_number(database_id, record_id, marc)
                 stored = self.rows.insert(
                     record_id, database_id, (agency, number), marc, account=account, at_us=at_us
                 )
                 self._write_delta(stored, _Base(0, []))
                 return stored
             if not number:
-                marc = with_number(record, stored.control_number)
+                marc = with_number(marc, stored.control_number)
             if stored.marc == marc and not stored.deleted:
                 return stored
             base = self._base(stored)
@@ -237,20 +237,25 @@ class CatalogueWriter:
             self.merge_step(records_max)
             return self._delta_count()
 
+    def merge_all(self) -> None:
+        """Fold in every changed record, inside a transaction that is open."""
+        while self._delta_count():
+            self.merge_step(MERGE_STEP_RECORDS)
+
     def merge_step(self, records_max: int) -> None:
         """`merge` inside a transaction that is open."""
         changed = self.connection.execute(
-            "SELECT sequence, record_id, base_version, base_institutions, entries"
-            " FROM delta ORDER BY sequence LIMIT ?",
+            "SELECT sequence, delta.record_id, database_id, base_version, base_institutions,"
+            " entries FROM delta JOIN record USING (record_id) ORDER BY sequence LIMIT ?",
             (records_max,),
         ).fetchall()
         if not changed:
             return
         before, after = ChunkBuilder(), ChunkBuilder()
-        for place, (_, record_id, base_version, institutions, entries) in enumerate(changed):
-            if base_version:
-                marc = self.rows.version(record_id, base_version)
-                before.add(place, self.index(record_id, marc, json.loads(institutions)))
+        for place, (_, record_id, database_id, base, institutions, entries) in enumerate(changed):
+            if base:
+                marc = self.rows.version(record_id, base)
+                before.add(place, self.index(database_id, marc, json.loads(institutions)))
             if entries:
                 after.add(place, unpack_by_name(entries, self._register_names))
         batch = Batch(self.register_ids)
@@ -261,12 +266,9 @@ class CatalogueWriter:
         self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
         self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
 
-    def index(self, record_id: int, marc: bytes, institutions: Sequence[str]) -> RecordIndex:
+    def index(self, database_id: int, marc: bytes, institutions: Sequence[str]) -> RecordIndex:
         """The postings of a version of a record."""
-        stored = self.rows.get(record_id)
-        if stored is None:
-            raise UnknownRecord(f"there is no record {record_id}")
-        database = stored.database
+        database = self.rows.databases[database_id]
         return index_record(parse(marc), database.family, database.name, institutions)
 
     def require_current_index(self) -> None:
@@ -307,7 +309,8 @@ class CatalogueWriter:
         entries = b""
         if not stored.deleted:
             institutions = self.rows.holders(stored.record_id)
-            index = self.index(stored.record_id, stored.marc, institutions)
+            database = stored.database
+            index = index_record(parse(stored.marc), database.family, database.name, institutions)
             entries = pack(index, self.register_ids)
         self.connection.execute(
             "INSERT OR REPLACE INTO delta"

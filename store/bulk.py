@@ -1,0 +1,241 @@
+"""Storing many records at once: their rows and their postings in one transaction.
+
+Records are read and analysed apart from the database, in other processes where
+there are many; a batch of them then goes straight into the main index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from protocol.iso2709 import (
+    DecodedRecord,
+    RawRecord,
+    RefusedRecord,
+    decode_record,
+    parse,
+)
+from protocol.record import Holding, MarcFamily
+from store.batch import TERMS_MAX, Batch, ChunkBuilder, RegisterChunk
+from store.index import RecordIndex, index_holders, index_record
+from store.records import agency_of, with_number
+from store.writer import CatalogueWriter, now_us
+
+CHUNK_RECORDS = 1000  # analysed together
+# What a batch holds before it is written: 8 octets a posting, and the records.
+BATCH_POSTINGS_MAX = 6_000_000
+BATCH_TERMS_MAX = TERMS_MAX // 2  # a chunk more must still fit
+BATCH_BYTES_MAX = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the records of a load go, and how to read them."""
+
+    database: str
+    family: MarcFamily
+    encoding: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A record in the stored form, and its identity in the database."""
+
+    agency: str
+    control_number: str  # empty: to be given one
+    marc: bytes
+
+
+@dataclass(slots=True)
+class Analysed:
+    """A chunk of records, ready to be stored. Postings count places in `records`."""
+
+    records: list[Accepted] = field(default_factory=list)
+    postings: list[RegisterChunk] = field(default_factory=list)
+    refused: list[RefusedRecord] = field(default_factory=list)
+    warned: int = 0  # accepted, with something mended
+
+
+Source = RawRecord | DecodedRecord | RefusedRecord
+
+
+def analyse(sources: Sequence[Source], target: Target) -> Analysed:
+    """Decode and index a chunk of records. Nothing in a record stops the others."""
+    analysed = Analysed()
+    builder = ChunkBuilder()
+    for source in sources:
+        offset = 0
+        decoded: DecodedRecord | RefusedRecord
+        if isinstance(source, RawRecord):
+            offset = source.offset
+            decoded = decode_record(source.raw, target.family, target.encoding, offset=offset)
+        else:
+            decoded = source
+        if isinstance(decoded, RefusedRecord):
+            analysed.refused.append(decoded)
+            continue
+        try:
+            record = parse(decoded.marc)
+            index = index_record(record, target.family, target.database)
+        except Exception as error:  # our own fault, but no reason to stop
+            reason = f"{type(error).__name__}: {error}"
+            analysed.refused.append(RefusedRecord(offset, "", reason))
+            continue
+        builder.add(len(analysed.records), index)
+        analysed.records.append(Accepted(agency_of(record), record.control_number, decoded.marc))
+        analysed.warned += bool(decoded.warnings)
+    analysed.postings = builder.build()
+    return analysed
+
+
+@dataclass(slots=True)
+class Stored:
+    """What became of the records of a load."""
+
+    loaded: int = 0  # new
+    replaced: int = 0
+    unchanged: int = 0  # the same octets were stored already
+    holdings_added: int = 0
+
+    def __iadd__(self, more: Stored) -> Stored:
+        self.loaded += more.loaded
+        self.replaced += more.replaced
+        self.unchanged += more.unchanged
+        self.holdings_added += more.holdings_added
+        return self
+
+
+class BulkWriter:
+    """Gathers analysed records of one database and stores them batch by batch.
+
+    After a crash the catalogue holds whole batches: storing the same records
+    again finds those unchanged and adds the rest.
+    """
+
+    def __init__(
+        self,
+        writer: CatalogueWriter,
+        database: str,
+        *,
+        institution: str | None = None,
+        account: str = "",
+    ) -> None:
+        """`institution`: it comes to hold every record that is stored."""
+        writer.require_current_index()
+        self.stored = Stored()
+        self._writer = writer
+        self._rows = writer.rows
+        self._database_id = writer.rows.database_id(database)
+        self._institution = institution
+        self._account = account
+        self._batch = Batch(writer.register_ids)
+        self._records: list[Accepted] = []
+        self._size_bytes = 0
+
+    def add(self, analysed: Analysed) -> None:
+        """Take a chunk; writes when the batch has become large."""
+        self._batch.add(analysed.postings, len(self._records))
+        self._records += analysed.records
+        self._size_bytes += sum(len(accepted.marc) for accepted in analysed.records)
+        if (
+            self._batch.posting_count >= BATCH_POSTINGS_MAX
+            or self._batch.term_count >= BATCH_TERMS_MAX
+            or self._size_bytes >= BATCH_BYTES_MAX
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been taken so far, all of it or nothing."""
+        if not self._records:
+            return
+        with self._writer.transaction():
+            # A record is either in the delta or in the main index, never in both.
+            self._writer.merge_all()
+            changes = _Changes([-1] * len(self._records))
+            stored = Stored()
+            at_us = now_us()
+            for place, accepted in enumerate(self._records):
+                record_id = self._store(place, accepted, changes, stored, at_us)
+                if self._institution is not None:
+                    self._hold(record_id, self._institution, changes, stored, at_us)
+            changes.write(self._batch, self._writer)
+        self.stored += stored
+        self._batch = Batch(self._writer.register_ids)
+        self._records = []
+        self._size_bytes = 0
+
+    def _store(
+        self, place: int, accepted: Accepted, changes: _Changes, counts: Stored, at_us: int
+    ) -> int:
+        """Write one record's row, and say which postings that moves; returns its id."""
+        agency, number, marc = accepted.agency, accepted.control_number, accepted.marc
+        before = self._rows.resolve(self._database_id, agency, number, marc)
+        if before is None:
+            record_id = self._rows.next_record_id()
+            if number:
+                changes.ids[place] = record_id
+            else:
+                number, marc = self._rows.assign_number(self._database_id, record_id, marc)
+                changes.add(record_id, self._writer.index(self._database_id, marc, ()))
+            changes.places[record_id] = place
+            self._rows.insert(
+                record_id,
+                self._database_id,
+                (agency, number),
+                marc,
+                account=self._account,
+                at_us=at_us,
+            )
+            counts.loaded += 1
+            return record_id
+        record_id = before.record_id
+        if not number:
+            marc = with_number(marc, before.control_number)
+        if before.marc == marc and not before.deleted:
+            counts.unchanged += 1
+            return record_id
+        holders = self._rows.holders(record_id)
+        if record_id in changes.places:  # this batch brought it before
+            changes.ids[changes.places[record_id]] = -1
+        elif not before.deleted:
+            changes.remove(record_id, self._writer.index(self._database_id, before.marc, holders))
+        changes.ids[place] = record_id
+        changes.places[record_id] = place
+        changes.add(record_id, index_holders(holders))
+        self._rows.replace(before, marc, self._account, at_us)
+        counts.replaced += 1
+        return record_id
+
+    def _hold(
+        self, record_id: int, institution: str, changes: _Changes, counts: Stored, at_us: int
+    ) -> None:
+        if institution in self._rows.holders(record_id):
+            return
+        self._rows.write_holding(Holding(institution, record_id), at_us)
+        self._rows.write_holding_event(institution, record_id, 1, at_us, self._account)
+        changes.add(record_id, index_holders((institution,)))
+        counts.holdings_added += 1
+
+
+class _Changes:
+    """Postings that come and go beside those of a batch, and whose they all are."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids  # by place in the batch; -1: these postings are not needed
+        self.places: dict[int, int] = {}  # of the records that the batch has stored
+        self._added, self._added_ids = ChunkBuilder(), list[int]()
+        self._removed, self._removed_ids = ChunkBuilder(), list[int]()
+
+    def add(self, record_id: int, index: RecordIndex) -> None:
+        self._added.add(len(self._added_ids), index)
+        self._added_ids.append(record_id)
+
+    def remove(self, record_id: int, index: RecordIndex) -> None:
+        self._removed.add(len(self._removed_ids), index)
+        self._removed_ids.append(record_id)
+
+    def write(self, batch: Batch, writer: CatalogueWriter) -> None:
+        batch.add(self._added.build(), len(self.ids))
+        batch.remove(self._removed.build(), len(self.ids) + len(self._added_ids))
+        batch.write(writer.connection, self.ids + self._added_ids + self._removed_ids)

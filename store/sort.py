@@ -1,0 +1,200 @@
+"""Sort: result sets put in the order of what their records say.
+
+Every sort value of an access point has a rank, its place in the ordered list
+of values. Ranks of the whole catalogue are one array, made once for a state of
+the main index; sorting a set is then arithmetic on numbers.
+Source: Z39.50-2003 §3.2.7.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from protocol.access_points import BY_NAME
+from protocol.diagnostic import Bib1, Diagnostic
+from store import analysis, postings
+from store.index import cut_value, sort_register
+from store.interface import ResultSet, SortKey
+from store.reader import BoundExceeded, IndexReader
+from store.result_set import RecordSet
+
+KEYS_MAX = 8
+SETS_MAX = 32
+
+Ranks = npt.NDArray[np.int64]
+
+# Between two values of the main index lie that many ranks for changed records.
+_GAP_BITS = 20
+_LOWEST = np.int64(-1)
+_HIGHEST = np.int64(1 << 60)
+_ABSENT = np.int64(0)
+_SELECT_VALUES = "SELECT records FROM posting WHERE register_id = ? ORDER BY term"
+_SELECT_UP_TO = (
+    "SELECT term, records FROM posting WHERE register_id = ? AND term <= ?"
+    " ORDER BY term DESC LIMIT 1"
+)
+
+
+class RankCache:
+    """The ranks of each sort register, shared by every reader of a process."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[int, tuple[int, Ranks]] = {}
+
+    def get(self, reader: IndexReader, register_id: int) -> Ranks:
+        """Ranks by record id, 0 where the main index knows none.
+
+        Raises:
+            BoundExceeded: they must be made first, and that takes too long here.
+        """
+        generation, ranks = self._ranks.get(register_id, (0, None))
+        if ranks is None or generation != reader.generation:
+            if reader.main.bounds.inline:
+                raise BoundExceeded
+            ranks = _make_ranks(reader, register_id)
+            self._ranks[register_id] = (reader.generation, ranks)
+        return ranks
+
+
+def _make_ranks(reader: IndexReader, register_id: int) -> Ranks:
+    parts: list[bytes] = []
+    counts: list[int] = []
+    for (blob,) in reader.connection.execute(_SELECT_VALUES, (register_id,)):
+        data = blob[1:] if blob[0] == postings.TINY else postings.decode(blob).to_array().tobytes()
+        parts.append(data)
+        counts.append(len(data) >> 2)
+    record_ids = np.frombuffer(b"".join(parts), np.uint32)
+    ranks = np.zeros(int(record_ids.max()) + 1 if record_ids.size else 1, np.int64)
+    ranks[record_ids] = np.repeat(np.arange(1, len(counts) + 1) << _GAP_BITS, counts)
+    return ranks
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What one key makes of each record: its rank, _ABSENT where it has no value."""
+
+    key: SortKey
+    ranks: Ranks
+
+
+def sort(
+    reader: IndexReader, cache: RankCache, sets: Sequence[ResultSet], keys: Sequence[SortKey]
+) -> RecordSet | Diagnostic:
+    """The union of `sets` in the order of `keys`, the first key deciding first.
+
+    Records that the keys cannot tell apart keep the order of the sets.
+    Upper and lower case are not told apart: values are folded as they are
+    indexed. Too many keys are Bib-1 211, a key twice 212, too many sets 230, an
+    access point that does not sort 207, a record without a value under "fail"
+    237.
+
+    Raises:
+        BoundExceeded: ranks must be made first, and that takes too long here.
+    """
+    refusal = _refusal(sets, keys)
+    if refusal is not None:
+        return refusal
+    record_ids = _in_first_order(sets)
+    columns = [
+        _Column(key, _ranks_of(reader, cache, reader.register_ids[sort_register(name)], record_ids))
+        for key in keys
+        for name in (key.access_point,)
+    ]
+    kept = np.ones(record_ids.size, np.bool_)
+    order: list[Ranks] = []
+    for column in columns:
+        ranks, absent = column.ranks, column.ranks == _ABSENT
+        if absent.any():
+            action = column.key.missing
+            if action == "fail":
+                return Diagnostic(Bib1.ILLEGAL_SORT, column.key.access_point)
+            if action == "omit":
+                kept &= ~absent
+            ranks = np.where(absent, _missing_rank(reader, cache, column.key), ranks)
+        order.append(-ranks if column.key.descending else ranks)
+    positions = np.lexsort(order[::-1])
+    positions = positions[kept[positions]]
+    data = record_ids[positions].astype(np.uint32)
+    in_order = array("I", data.tobytes())
+    return RecordSet(BitMap(in_order), in_order)
+
+
+def _refusal(sets: Sequence[ResultSet], keys: Sequence[SortKey]) -> Diagnostic | None:
+    if len(sets) > SETS_MAX:
+        return Diagnostic(Bib1.SORT_TOO_MANY_INPUTS, str(len(sets)))
+    if len(keys) > KEYS_MAX:
+        return Diagnostic(Bib1.TOO_MANY_SORT_KEYS, str(len(keys)))
+    names = [key.access_point for key in keys]
+    for index, key in enumerate(keys):
+        point = BY_NAME.get(key.access_point)
+        if point is None or not point.sortable:
+            return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, key.access_point)
+        if key.access_point in names[:index]:
+            return Diagnostic(Bib1.DUPLICATE_SORT_KEYS, key.access_point)
+        if key.missing not in {"high", "low", "omit", "fail"} and key.missing[:1] != "=":
+            return Diagnostic(Bib1.MISSING_DATA_ACTION_UNSUPPORTED, key.missing)
+    return None
+
+
+def _in_first_order(sets: Sequence[ResultSet]) -> npt.NDArray[np.uint32]:
+    """The records of all sets, each at its first place."""
+    orders = []
+    for result_set in sets:
+        ids = result_set.ids(1, len(result_set))
+        if not isinstance(ids, Diagnostic):
+            orders.append(np.array(ids, np.uint32))
+    if len(orders) == 1:
+        return orders[0]
+    together = np.concatenate(orders) if orders else np.empty(0, np.uint32)
+    _, first = np.unique(together, return_index=True)
+    first.sort()
+    return together[first]
+
+
+def _ranks_of(
+    reader: IndexReader, cache: RankCache, register_id: int, record_ids: npt.NDArray[np.uint32]
+) -> Ranks:
+    main = cache.get(reader, register_id)
+    ranks = np.zeros(record_ids.size, np.int64)
+    known = record_ids < main.size
+    ranks[known] = main[record_ids[known]]
+    touched = reader.delta.touched
+    if touched:
+        changed = np.flatnonzero(np.isin(record_ids, touched.to_array()))
+        if changed.size:
+            values = reader.delta.values(register_id)
+            in_order = sorted(set(values.values()))
+            new = {value: _rank_of(reader, main, register_id, value) for value in in_order}
+            steps = {value: step for step, value in enumerate(in_order, 1)}
+            for index in changed.tolist():
+                value = values.get(int(record_ids[index]))
+                ranks[index] = _ABSENT
+                if value is not None:
+                    rank, is_exact = new[value]
+                    ranks[index] = rank if is_exact else rank + steps[value]
+    return ranks
+
+
+def _rank_of(reader: IndexReader, main: Ranks, register_id: int, value: str) -> tuple[int, bool]:
+    """The rank of `value`, or of the greatest value before it, and which of the two."""
+    row = reader.connection.execute(_SELECT_UP_TO, (register_id, value)).fetchone()
+    if row is None:
+        return 0, False
+    return int(main[postings.decode(row[1]).min()]), row[0] == value
+
+
+def _missing_rank(reader: IndexReader, cache: RankCache, key: SortKey) -> np.int64:
+    if key.missing == "low":
+        return _LOWEST
+    if key.missing[:1] != "=":
+        return _HIGHEST
+    register_id = reader.register_ids[sort_register(key.access_point)]
+    value = cut_value(analysis.key(key.missing[1:]))
+    rank, is_exact = _rank_of(reader, cache.get(reader, register_id), register_id, value)
+    return np.int64(rank if is_exact else rank + 1)
