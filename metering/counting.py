@@ -13,7 +13,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -58,7 +60,7 @@ class RepeatRule:
         return at_us - self.window * 1_000_000, at_us + self.window * 1_000_000
 
 
-class Counted(msgspec.Struct, frozen=True):
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """A draft with what it counts and where; the ledger adds place and hash."""
 
     draft: Draft
@@ -73,12 +75,19 @@ class Counted(msgspec.Struct, frozen=True):
     refers_to: str
 
 
+# Every query goes by institution and record, so that one index serves them all.
 _BILLED = """
-SELECT id FROM entry AS delivery
-WHERE institution = ? AND record_id = ? AND at_us BETWEEN ? AND ?
-  AND kind = 'delivery' AND meter = 'download'
-  AND NOT EXISTS (SELECT 1 FROM entry WHERE refers_to = delivery.id AND kind = 'void')
-ORDER BY at_us DESC, seq DESC
+WITH asked (institution, record_id) AS (VALUES {places})
+SELECT delivery.institution, delivery.record_id, delivery.at_us, delivery.id
+FROM asked CROSS JOIN entry AS delivery USING (institution, record_id)
+WHERE delivery.at_us BETWEEN ? AND ?
+  AND delivery.kind = 'delivery' AND delivery.meter = 'download'
+  AND NOT EXISTS (
+    SELECT 1 FROM entry AS void
+    WHERE void.institution = delivery.institution AND void.record_id = delivery.record_id
+      AND void.kind = 'void' AND void.refers_to = delivery.id
+  )
+ORDER BY delivery.seq
 """
 _HELD = """
 SELECT coalesce(sum(quantity), 0) FROM entry
@@ -89,82 +98,90 @@ _TARGET = """
 SELECT kind, meter, quantity, institution, record_id, database, control_number, year, day
 FROM entry WHERE id = ?
 """
-_VOIDED = "SELECT 1 FROM entry WHERE refers_to = ? AND kind = 'void'"
+_VOIDED = """
+SELECT 1 FROM entry
+WHERE institution = ? AND record_id = ? AND kind = 'void' AND refers_to = ?
+"""
+_KEYS_PER_QUERY = 200
+
+_Key = tuple[str, int]  # institution, record_id
 
 
 class Counter:
-    """Counts drafts one after another, as if each were in the ledger before the next.
-
-    It looks at the ledger and remembers what it counted itself, so that the same
-    drafts count the same whether they are stored already or not.
-    """
+    """Counts one batch of drafts, each as if those before it were in the ledger already."""
 
     def __init__(self, connection: sqlite3.Connection, rule: RepeatRule) -> None:
         """`connection` is inside the transaction that the figures shall belong to."""
         self._connection = connection
         self._rule = rule
         self._counted: dict[str, Counted] = {}
-        self._billed: dict[tuple[str, int], list[tuple[int, str]]] = {}
+        self._billed: dict[_Key, list[tuple[int, str]]] = {}  # (at_us, id) in ledger order
         self._voided: set[str] = set()
         self._held: dict[tuple[str, int, int], int] = {}
 
-    def count(self, draft: Draft) -> Counted | None:
-        """What the draft counts; None: a void of what is void already or was never stored.
+    def count_all(self, drafts: Sequence[Draft]) -> Iterator[Counted | None]:
+        """What each draft counts; None: a void of what is void already or was never stored.
+
+        To be called once.
 
         Raises:
             MeteringError: a correction refers to an entry that does not exist, or a
                 time is outside the years 1970 to 9999.
         """
-        if not 0 <= draft.at_us < AT_US_MAX:
-            raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
-        counted: Counted | None
-        if draft.kind is Kind.DELIVERY:
-            counted = self._delivery(draft)
-        elif draft.kind is Kind.VOID:
-            counted = self._void(draft)
-        elif draft.kind in (Kind.HOLDING_ADDED, Kind.HOLDING_REMOVED):
-            counted = self._holding(draft)
-        elif draft.kind is Kind.CORRECTION:
-            counted = self._correction(draft)
-        else:
-            counted = _of_itself(draft, Meter.NONE, 0)
-        if counted is not None:
-            self._counted[draft.id] = counted
-        return counted
+        self._look_up_billed([draft for draft in drafts if draft.kind is Kind.DELIVERY])
+        for draft in drafts:
+            if not 0 <= draft.at_us < AT_US_MAX:
+                raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
+            counted: Counted | None
+            if draft.kind is Kind.DELIVERY:
+                counted = self._delivery(draft)
+            elif draft.kind is Kind.VOID:
+                counted = self._void(draft)
+            elif draft.kind is Kind.CORRECTION:
+                counted = self._correction(draft)
+            elif draft.kind is Kind.AUDIT:
+                counted = _of_itself(draft, Meter.NONE, 0)
+            else:
+                counted = self._holding(draft)
+            if counted is not None:
+                self._counted[draft.id] = counted
+            yield counted
 
-    def is_void(self, entry_id: str) -> bool:
-        return (
-            entry_id in self._voided
-            or self._connection.execute(_VOIDED, (entry_id,)).fetchone() is not None
-        )
+    def _look_up_billed(self, deliveries: Sequence[Draft]) -> None:
+        """Fetch the billed deliveries in the ledger that these may repeat."""
+        spans = [span for draft in deliveries if (span := self._rule.span_us(draft.at_us))]
+        if not spans:
+            return
+        first_us = max(0, min(first for first, _ in spans))
+        last_us = min(AT_US_MAX, max(last for _, last in spans))
+        keys = list({(draft.institution, draft.record_id) for draft in deliveries})
+        for begin in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[begin : begin + _KEYS_PER_QUERY]
+            query = _BILLED.format(places=", ".join(["(?, ?)"] * len(some)))
+            parameters = [*chain.from_iterable(some), first_us, last_us]
+            for institution, record_id, at_us, entry_id in self._connection.execute(
+                query, parameters
+            ):
+                self._billed.setdefault((institution, record_id), []).append((at_us, entry_id))
 
     def _delivery(self, draft: Draft) -> Counted:
-        key = (draft.institution, draft.record_id)
-        billed = self._billed_delivery(key, draft.at_us)
-        if billed is not None:
-            return _of_itself(draft, Meter.REPEAT, 1, billed)
-        self._billed.setdefault(key, []).append((draft.at_us, draft.id))
+        billed = self._billed.setdefault((draft.institution, draft.record_id), [])
+        span = self._rule.span_us(draft.at_us) if billed else None
+        if span is not None:
+            for billed_us, entry_id in reversed(billed):
+                if span[0] <= billed_us <= span[1] and entry_id not in self._voided:
+                    return _of_itself(draft, Meter.REPEAT, 1, entry_id)
+        billed.append((draft.at_us, draft.id))
         return _of_itself(draft, Meter.DOWNLOAD, 1)
-
-    def _billed_delivery(self, key: tuple[str, int], at_us: int) -> str | None:
-        span = self._rule.span_us(at_us)
-        if span is None:
-            return None
-        for billed_us, entry_id in reversed(self._billed.get(key, ())):
-            if span[0] <= billed_us <= span[1] and entry_id not in self._voided:
-                return entry_id
-        for (entry_id,) in self._connection.execute(_BILLED, (*key, *span)):
-            if entry_id not in self._voided:
-                return str(entry_id)
-        return None
 
     def _void(self, draft: Draft) -> Counted | None:
         target = self._target(draft)
-        if target is None:
+        if target is None or draft.refers_to in self._voided:
             return None
         if target.draft.kind is not Kind.DELIVERY:
             raise MeteringError(f"entry {draft.id} voids {draft.refers_to}, which is no delivery")
-        if self.is_void(draft.refers_to):
+        voided = (target.institution, target.record_id, draft.refers_to)
+        if self._connection.execute(_VOIDED, voided).fetchone() is not None:
             return None
         self._voided.add(draft.refers_to)
         return _of_target(draft, target, target.meter, -target.quantity)

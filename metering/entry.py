@@ -38,7 +38,7 @@ class Meter(StrEnum):
     NONE = ""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fact, with an id that its maker chose so that a retry is the same entry.
 
     `meter` and `quantity` are stated for a correction only; the ledger counts

@@ -24,7 +24,7 @@ from metering.spool_reading import DONE, SpoolReading, read_spool, remove_folded
 EventsAfter = Callable[[int], Iterable[HoldingEvent]]
 
 # Of each source in one transaction: some tenths of a second under the write lock.
-DRAFTS_PER_TRANSACTION = 20_000
+DRAFTS_PER_TRANSACTION = 5_000
 
 
 @dataclass(slots=True)

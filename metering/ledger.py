@@ -84,7 +84,7 @@ class Snapshot:
 
     def __init__(self, connection: sqlite3.Connection, rule: RepeatRule) -> None:
         self._connection = connection
-        self._counter = Counter(connection, rule)
+        self._rule = rule
 
     def positions(self) -> dict[str, tuple[int, int]]:
         """How far each source was folded."""
@@ -110,11 +110,10 @@ class Snapshot:
     def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
         """What the drafts would count if they were appended now."""
         existing = self._existing([draft.id for draft in drafts])
-        for draft in drafts:
-            if draft.id not in existing:
-                counted = self._counter.count(draft)
-                if counted is not None:
-                    yield counted
+        counter = Counter(self._connection, self._rule)
+        for counted in counter.count_all([d for d in drafts if d.id not in existing]):
+            if counted is not None:
+                yield counted
 
     def head(self) -> tuple[int, bytes]:
         """Sequence number and hash of the last entry; 0 and zeros when there is none."""
@@ -143,20 +142,15 @@ class Transaction(Snapshot):
             EntryConflict: an id exists with other contents.
             MeteringError: a correction refers to an unknown entry.
         """
-        existing = self._existing([draft.id for draft in drafts])
+        fresh, outcomes = self._fresh(drafts)
         seq, previous = self.head()
-        outcomes = []
         rows = []
         sums: dict[tuple[str, int, int, str, str], list[int]] = {}
-        for draft in drafts:
-            stored = existing.get(draft.id)
-            counted = None
-            if stored is None:
-                counted = self._counter.count(draft)
-            elif not _same(_entry(stored), draft):
-                raise EntryConflict(f"entry {draft.id} exists with other contents")
+        counter = Counter(self._connection, self._rule)
+        batch = [drafts[place] for place in fresh]
+        for place, draft, counted in zip(fresh, batch, counter.count_all(batch), strict=True):
             if counted is None:
-                outcomes.append(Outcome.EXISTS if stored else Outcome.MOOT)
+                outcomes[place] = Outcome.MOOT
                 continue
             seq += 1
             kind = _KIND_TEXT[draft.kind]
@@ -167,20 +161,36 @@ class Transaction(Snapshot):
                 draft.at_us, counted.year, counted.day, draft.protocol, draft.session,
                 counted.refers_to, draft.note,
             )  # fmt: skip
-            row = (*contents, previous, entry_hash(previous, contents))
-            previous = row[-1]
-            rows.append(row)
-            existing[draft.id] = row
+            own_hash = entry_hash(previous, contents)
+            rows.append((*contents, previous, own_hash))
+            previous = own_hash
             key = (counted.institution, counted.year, counted.day, kind, meter)
             in_rollup = sums.setdefault(key, [0, 0])
             in_rollup[0] += 1
             in_rollup[1] += counted.quantity
-            outcomes.append(Outcome.CREATED)
         self._connection.executemany(_INSERT, rows)
         self._connection.executemany(
             _ADD_TO_ROLLUP, [(*key, *amounts) for key, amounts in sums.items()]
         )
         return outcomes
+
+    def _fresh(self, drafts: Sequence[Draft]) -> tuple[list[int], list[Outcome]]:
+        """Places of the drafts whose ids are new, and an outcome for each draft."""
+        stored = self._existing([draft.id for draft in drafts])
+        seen: dict[str, Draft] = {}
+        fresh = []
+        outcomes = []
+        for place, draft in enumerate(drafts):
+            row, twin = stored.get(draft.id), seen.get(draft.id)
+            if row is None and twin is None:
+                seen[draft.id] = draft
+                fresh.append(place)
+                outcomes.append(Outcome.CREATED)
+                continue
+            if not _same(_entry(row) if row else twin, draft):
+                raise EntryConflict(f"entry {draft.id} exists with other contents")
+            outcomes.append(Outcome.EXISTS)
+        return fresh, outcomes
 
     def move(self, source: str, major: int, minor: int = 0) -> None:
         """Note how far a source is folded."""
@@ -329,8 +339,10 @@ def _verify_chain(connection: sqlite3.Connection) -> Verification:
     return Verification(count, previous)
 
 
-def _same(stored: Entry, draft: Draft) -> bool:
+def _same(stored: Entry | Draft | None, draft: Draft) -> bool:
     """Whether an entry is what its maker's draft said; a void may differ in time and note."""
+    if stored is None:
+        return False
     if draft.kind is Kind.VOID:
         return stored.kind is Kind.VOID and stored.refers_to == draft.refers_to
     same = (stored.kind, stored.at_us, stored.account, stored.protocol, stored.session) == (
@@ -353,6 +365,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -32768")
     return connection
 
 

@@ -23,10 +23,7 @@ CREATE TABLE entry (
 ) STRICT;
 
 CREATE INDEX entry_of_member ON entry (institution, year, seq);
-CREATE INDEX entry_billed ON entry (institution, record_id, at_us)
-    WHERE kind = 'delivery' AND meter = 'download';
-CREATE INDEX entry_holding ON entry (institution, record_id, year) WHERE meter = 'holding';
-CREATE INDEX entry_referring ON entry (refers_to) WHERE kind = 'void';
+CREATE INDEX entry_of_record ON entry (institution, record_id, at_us);
 
 CREATE TRIGGER entry_is_final BEFORE UPDATE ON entry
 BEGIN SELECT RAISE(ABORT, 'a ledger entry is never updated'); END;
@@ -35,10 +32,11 @@ CREATE TRIGGER entry_stays BEFORE DELETE ON entry
 BEGIN SELECT RAISE(ABORT, 'a ledger entry is never deleted'); END;
 
 -- INSERT OR REPLACE would delete a row without asking the trigger above.
-CREATE TRIGGER entry_is_last BEFORE INSERT ON entry
-WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entry)
-    OR EXISTS (SELECT 1 FROM entry WHERE id = NEW.id)
-BEGIN SELECT RAISE(ABORT, 'a ledger entry only goes behind the last one, under a new id'); END;
+CREATE TRIGGER entry_is_new BEFORE INSERT ON entry
+WHEN EXISTS (
+    SELECT 1 FROM entry WHERE seq = NEW.seq UNION ALL SELECT 1 FROM entry WHERE id = NEW.id
+)
+BEGIN SELECT RAISE(ABORT, 'a ledger entry is never replaced'); END;
 
 -- Sums of `entry`, kept in the transaction that appends and rebuilt from it at will.
 CREATE TABLE rollup (

@@ -127,10 +127,10 @@ def test_anyone_can_recompute_the_hash_with_plain_json(ledger: Ledger) -> None:
     [
         ("UPDATE entry SET quantity = 0", "never updated"),
         ("DELETE FROM entry", "never deleted"),
-        ("INSERT OR REPLACE INTO entry SELECT * FROM entry WHERE seq = 1", "only goes behind"),
+        ("INSERT OR REPLACE INTO entry SELECT * FROM entry WHERE seq = 1", "never replaced"),
         ("REPLACE INTO entry SELECT 3, id, kind, meter, 0, institution, account, database,"
          " record_id, control_number, at_us, year, day, protocol, session, refers_to, note,"
-         " previous, hash FROM entry WHERE seq = 1", "only goes behind"),
+         " previous, hash FROM entry WHERE seq = 1", "never replaced"),
     ],
 )  # fmt: skip
 def test_the_database_itself_refuses_to_change_an_entry(
