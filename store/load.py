@@ -169,7 +169,8 @@ def _unpacked(stream: BinaryIO, open_files: ExitStack) -> Iterator[BinaryIO]:
     elif magic.startswith(b"BZh"):
         yield cast(BinaryIO, open_files.enter_context(bz2.BZ2File(stream)))
     elif magic == b"\xfd7zXZ\0":
-        yield cast(BinaryIO, open_files.enter_context(lzma.LZMAFile(stream)))
+        unpacked = lzma.LZMAFile(stream)  # noqa: SIM115 - the next line does
+        yield cast(BinaryIO, open_files.enter_context(unpacked))
     elif magic.startswith(b"PK\x03\x04"):
         archive = open_files.enter_context(zipfile.ZipFile(stream))
         for member in archive.infolist():
@@ -180,11 +181,11 @@ def _unpacked(stream: BinaryIO, open_files: ExitStack) -> Iterator[BinaryIO]:
 
 
 def _records(stream: BinaryIO, family: MarcFamily) -> Iterator[Source]:
-    buffered = io.BufferedReader(cast(io.RawIOBase, stream), _HEAD_BYTES)
-    head = buffered.peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
+    # Plain and unpacked files alike can be peeked into, whatever their type says.
+    head = cast(io.BufferedReader, stream).peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"<"):
-        return read_marcxml(cast(BinaryIO, buffered), family)
-    return split(cast(BinaryIO, buffered))
+        return read_marcxml(stream, family)
+    return split(stream)
 
 
 def _chunks(sources: Iterator[Source]) -> Iterator[list[Source]]:
