@@ -138,28 +138,35 @@ def parse(marc: bytes) -> MarcRecord:
         MalformedRecord: the octets are not UTF-8 or the directory does not fit.
     """
     try:
-        texts = marc.decode().split("\x1e")
+        text = marc.decode()
     except UnicodeDecodeError as error:
         raise MalformedRecord(f"not UTF-8 at {error.start}") from None
-    leader = texts[0][:LEADER_SIZE_BYTES]
-    tags, starts = _directory(marc, len(texts) - 2)
-    texts = texts[1:-1]
-    if starts != sorted(starts):
-        # Data may lie in another order than the directory's, which is the record's.
-        order = sorted(range(len(starts)), key=starts.__getitem__)
-        by_entry = [""] * len(starts)
-        for index, text in zip(order, texts, strict=True):
-            by_entry[index] = text
-        texts = by_entry
-    return MarcRecord(leader, list(map(Field, tags, texts)))
+    tags, texts = split_fields(marc, text)
+    return MarcRecord(text[:LEADER_SIZE_BYTES], list(map(Field, tags, texts)))
 
 
-def _directory(marc: bytes, count: int) -> tuple[list[str], list[bytes]]:
-    """Tags and starting positions of `count` entries, in the order of the directory."""
+def split_fields(marc: bytes, text: str) -> tuple[list[str], list[str]]:
+    """Tags and field texts of a record in the stored form, in the order of the directory.
+
+    `text` is the decoded record; its fields may have been rewritten, for
+    instance escaped, as long as its field terminators are those of `marc`.
+
+    Raises:
+        MalformedRecord: the directory does not fit the fields.
+    """
+    texts = text.split("\x1e")
+    count = len(texts) - 2
     if marc.find(b"\x1e") != LEADER_SIZE_BYTES + ENTRY_SIZE_BYTES * count or count < 1:
         raise MalformedRecord("the directory does not fit the fields")
     columns = _entries_layout(count).unpack_from(marc, LEADER_SIZE_BYTES)
-    return list(map(_TAGS.__getitem__, columns[0::2])), list(columns[1::2])
+    tags, starts = list(map(_TAGS.__getitem__, columns[0::2])), list(columns[1::2])
+    if starts != sorted(starts):
+        # Data may lie in another order than the directory's, which is the record's.
+        by_entry = [""] * count
+        for index, entry in enumerate(sorted(range(count), key=starts.__getitem__), start=1):
+            by_entry[entry] = texts[index]
+        return tags, by_entry
+    return tags, texts[1:-1]
 
 
 @lru_cache(maxsize=512)
