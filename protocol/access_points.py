@@ -463,8 +463,8 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         "note", "Note", "附注", TEXT,
         bib1=(63,), cql=("bath.notes",),
         marc21="500a 501a 502abcdgo 504a 506a 508a 510a 511a 513ab 515a 518adop 521a 522a 524a "
-               "525a 526a 530a 533anp 534abcefklmnpt 535ab 536a 538a 540a 541ac 544adn 545ab 546ab 547a "
-               "550a 555a 556a 561a 562ab 563a 580a 581a 583a 585a 586a 588a",
+               "525a 526a 530a 533anp 534abcefklmnpt 535ab 536a 538a 540a 541ac 544adn 545ab 546ab "
+               "547a 550a 555a 556a 561a 562ab 563a 580a 581a 583a 585a 586a 588a",
         unimarc="300a 301a 302a 303a 304a 305a 306a 307a 308a 310a 311a 312a 313a 314a 315a 316a "
                 "317a 318a 320a 321a 322a 323a 324a 325a 326a 328abcdet 332a 333a 334a 336a 337a "
                 "393a",
