@@ -29,10 +29,11 @@ DEPTH_MAX = 64  # of elements, where a type can hold itself
 class Codec(Generic[T]):
     """`Codec(Sequence(OpacRecord), "OPACRecord")`; `name` is for error texts."""
 
-    __slots__ = ("_name", "_read", "_recursive", "_write")
+    __slots__ = ("_read", "_recursive", "_write", "name", "type")
 
     def __init__(self, type_: Asn1Type[T], name: str) -> None:
-        self._name = name
+        self.type = type_
+        self.name = name
         self._recursive = _is_recursive(type_)
         self._read = whole_reader(type_)
         self._write = whole_writer(type_)
@@ -49,7 +50,7 @@ class Codec(Generic[T]):
                 ber.check_depth(data, DEPTH_MAX)
             value: T = self._read(data, 0, len(data), len(data))[0]
         except IndexError as error:
-            raise ProtocolError(f"{self._name} is cut short") from error
+            raise ProtocolError(f"{self.name} is cut short") from error
         return value
 
     def encode(self, value: T) -> bytes:
