@@ -72,9 +72,7 @@ class DatabaseOccurrences:
 class OccurrenceByAttributes:
     """`occurrences` is one count, or counts by database."""
 
-    attributes: tuple[AttributeElement, ...] | None = component(
-        1, Explicit(Tagged(44, ATTRIBUTE_LIST)), default=None
-    )
+    attributes: tuple[AttributeElement, ...] = component(1, Explicit(Tagged(44, ATTRIBUTE_LIST)))
     occurrences: int | tuple[DatabaseOccurrences, ...] | None = component(
         None,
         choice(
