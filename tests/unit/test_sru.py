@@ -1,0 +1,447 @@
+"""SRU: parameters to requests, responses to XML that the published order accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from lxml import etree
+
+from protocol.diagnostic import SruDiagnostic, SruFault
+from protocol.query import Clause, ScanStart, SortSpec, Structure
+from protocol.sru import (
+    ExplainRequest,
+    RefusedRequest,
+    Request,
+    ScanRequest,
+    SearchRetrieveRequest,
+    SruLimits,
+    parse_request,
+    record_range,
+)
+from protocol.sru_response import (
+    ScanTerm,
+    SearchRetrieveResponse,
+    SruRecord,
+    SurrogateDiagnostic,
+    explain_response,
+    refusal_response,
+    scan_response,
+    search_response,
+)
+from protocol.sru_version import RECORD_SCHEMAS, VERSIONS, schema_by_name
+from protocol.zeerex import ServerDescription, explain_record
+from tests.unit.query_notation import notation
+
+SCHEMAS = Path(__file__).parent / "schemas"
+LIMITS = SruLimits(stylesheets=("/sru.xsl",), result_set_ttl_s_max=600)
+MARCXML = RECORD_SCHEMAS[0]
+DATA = (
+    '<record xmlns="http://www.loc.gov/MARC21/slim"><leader>00000nam a2200000   4500</leader>'
+    '<controlfield tag="001">红&amp;1</controlfield></record>'
+).encode()
+
+
+def read(parameters: str, limits: SruLimits = LIMITS) -> Request:
+    return parse_request(parse_qsl(parameters, keep_blank_values=True), limits)
+
+
+def search(parameters: str, limits: SruLimits = LIMITS) -> SearchRetrieveRequest:
+    request = read(parameters, limits)
+    assert isinstance(request, SearchRetrieveRequest), request
+    return request
+
+
+def refused(parameters: str, limits: SruLimits = LIMITS) -> list[str]:
+    request = read(parameters, limits)
+    assert isinstance(request, RefusedRequest), request
+    return [notation(fault) for fault in request.faults]
+
+
+SEARCH = "version=1.1&operation=searchRetrieve&query=dc.title=fish"
+EXPLAIN_RECORD = explain_record(
+    ServerDescription(host="example.org", port=80, database="all", title="All"), LIMITS
+)
+
+
+# Requests
+
+
+def test_a_search_needs_version_operation_and_query_alone() -> None:
+    request = search(SEARCH)
+    assert request.query == Clause("title", "fish", structure=Structure.PHRASE)
+    assert (request.version.name, request.schema) == ("1.1", MARCXML)
+    assert (request.start_record, request.maximum_records) == (1, 10)
+    assert (request.as_string, request.result_set_ttl_s, request.sort) == (False, None, ())
+
+
+def test_every_parameter_of_1_1_is_read() -> None:
+    request = search(
+        SEARCH
+        + "&startRecord=11&maximumRecords=20&recordPacking=string&recordSchema=dc&resultSetTTL=90"
+        "&sortKeys=title,,0&stylesheet=/sru.xsl&x-info-1-test=a&X-Other=b"
+    )
+    assert (request.start_record, request.maximum_records) == (11, 20)
+    assert request.as_string
+    assert request.schema.uri == "info:srw/schema/1/dc-v1.1"
+    assert request.result_set_ttl_s == 90
+    assert request.sort == (SortSpec("title", descending=True),)
+    assert request.stylesheet == "/sru.xsl"
+    assert request.extra == {"x-info-1-test": "a", "x-other": "b"}
+
+
+def test_every_parameter_of_2_0_is_read() -> None:
+    request = search(
+        "query=dc.title%3Dfish%20sortBy%20title&queryType=cql&startRecord=2&maximumRecords=3"
+        "&recordXMLEscaping=string&recordPacking=unpacked&recordSchema=marcxml&resultSetTTL=9999"
+        "&renderedBy=server&httpAccept=application/xml&responseType=x"
+    )
+    assert request.version.name == "2.0"
+    assert request.as_string
+    assert request.sort == (SortSpec("title"),)
+    assert request.result_set_ttl_s == 600
+
+
+@pytest.mark.parametrize(
+    ("client", "parameters", "expected"),
+    [
+        ("Zotero 1.1", "version=1.1&operation=searchRetrieve&maximumRecords=1"
+         "&query=bath.ISBN=%5E9787020002207", '(isbn key "9787020002207")'),
+        ("Zotero 1.2", "version=1.2&operation=searchRetrieve"
+         "&query=bib.isbn%20all%20%229787020002207%22", '(isbn key "9787020002207")'),
+        ("Tellico", "version=1.1&operation=searchRetrieve&maximumRecords=25&recordSchema=marcxml"
+         "&query=bath.isbn=7020002207", '(isbn key "7020002207")'),
+        ("Tellico", "version=1.1&operation=searchRetrieve&maximumRecords=25"
+         "&query=dc.identifier=78890351", '(identifier key "78890351")'),
+        ("BiblioteQ", "version=2.0&operation=searchRetrieve&recordSchema=marcxml"
+         "&query=bath.isbn=7020002207%20or%20bath.isbn=9787020002207",
+         '(or (isbn key "7020002207") (isbn key "9787020002207"))'),
+        ("JabRef", "version=1.1&operation=searchRetrieve&maximumRecords=50&query=pica.all=java+jdk",
+         '(any all "java jdk")'),
+        ("YAZ", "version=1.1&operation=searchRetrieve&x-pquery=%40attr+1%3D4+fish",
+         '(title all "fish")'),
+    ],
+)  # fmt: skip
+def test_what_a_real_client_sends_is_understood(
+    client: str, parameters: str, expected: str
+) -> None:
+    assert notation(search(parameters).query) == expected, client
+
+
+def test_maximum_records_is_cut_to_the_server_s_bound() -> None:
+    assert search(SEARCH + "&maximumRecords=100000").maximum_records == 100
+    assert search(SEARCH + "&maximumRecords=0").maximum_records == 0
+
+
+def test_an_empty_parameter_counts_as_left_out() -> None:
+    assert search(SEARCH + "&startRecord=&recordSchema=&stylesheet=").start_record == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "faults"),
+    [
+        ("version=1.1&operation=searchRetrieve", ["! 7 query"]),
+        ("version=1.1&operation=searchRetrieve&query=", ["! 7 query"]),
+        ("operation=searchRetrieve&query=x", ["! 7 version"]),
+        ("version=1.1&query=x", ["! 7 operation"]),
+        ("version=1.1&operation=scan", ["! 7 scanClause"]),
+        ("version=1.0&operation=searchRetrieve&query=x", ["! 5 2.0"]),
+        ("version=3&operation=searchRetrieve&query=x", ["! 5 2.0"]),
+        ("version=1.1&operation=update", ["! 4 update"]),
+        (SEARCH + "&colour=red", ["! 8 colour"]),
+        (SEARCH + "&recordXMLEscaping=xml", ["! 8 recordXMLEscaping"]),
+        ("query=x&recordXPath=/a", ["! 8 recordXPath"]),
+        ("query=x&facetLimit=10", ["! 8 facetLimit"]),
+        (SEARCH + "&startRecord=x", ["! 6 startRecord"]),
+        (SEARCH + "&startRecord=0", ["! 61 0"]),
+        (SEARCH + "&startRecord=-4", ["! 61 -4"]),
+        (SEARCH + "&startRecord=99999999999999", ["! 6 startRecord"]),
+        (SEARCH + "&startRecord=%D9%A1", ["! 6 startRecord"]),
+        (SEARCH + "&maximumRecords=-1", ["! 62 -1"]),
+        (SEARCH + "&maximumRecords=ten", ["! 6 maximumRecords"]),
+        (SEARCH + "&resultSetTTL=-1", ["! 6 resultSetTTL"]),
+        (SEARCH + "&resultSetTTL=x", ["! 6 resultSetTTL"]),
+        (SEARCH + "&recordSchema=nothing", ["! 66 nothing"]),
+        (SEARCH + "&recordSchema=mods", ["! 66 mods"]),
+        (SEARCH + "&recordPacking=zip", ["! 71 zip"]),
+        ("query=x&recordXMLEscaping=zip", ["! 71 zip"]),
+        ("query=x&recordPacking=zip", ["! 71 zip"]),
+        (SEARCH + "&recordXPath=/a", ["! 72 /a"]),
+        (SEARCH + "&stylesheet=http://evil.example/x.xsl", ["! 111 http://evil.example/x.xsl"]),
+        (SEARCH + "&sortKeys=nothing", ["! 88 nothing"]),
+        ("query=x&queryType=searchTerms", ["! 11 searchterms"]),
+        ("query=%40and+x&queryType=pqf", ["! 10 @6 the query ends too early"]),
+        ("query=%40attr+1%3D4711+x&queryType=pqf", ["! 16 4711"]),
+        ("version=1.1&operation=searchRetrieve&query=foo.bar=x", ["! 15 @0 foo"]),
+        (SEARCH + "&query=other", ["! 6 query twice"]),
+        (SEARCH + "&startRecord=x&recordSchema=nothing&colour=red",
+         ["! 8 colour", "! 66 nothing", "! 6 startRecord"]),
+        ("version=1.1&operation=scan&scanClause=a+and+b", ["! 48 scan takes one clause"]),
+        ("version=1.1&operation=scan&scanClause=dc.title=a&maximumTerms=0", ["! 6 maximumTerms"]),
+        ("version=1.1&operation=scan&scanClause=dc.title=a&maximumTerms=5&responsePosition=7",
+         ["! 120 7"]),
+        ("version=1.1&operation=scan&scanClause=dc.title=a&startRecord=1", ["! 8 startRecord"]),
+        ("version=1.1&operation=explain&query=x", ["! 8 query"]),
+    ],
+)  # fmt: skip
+def test_a_fault_has_its_precise_diagnostic(parameters: str, faults: list[str]) -> None:
+    assert refused(parameters) == faults
+
+
+def test_stylesheets_are_refused_as_such_when_there_are_none() -> None:
+    assert refused(SEARCH + "&stylesheet=/sru.xsl", SruLimits()) == ["! 110"]
+
+
+def test_floods_of_parameters_and_endless_values_are_refused() -> None:
+    many = "&".join(f"x-{number}=1" for number in range(100))
+    assert refused(f"{SEARCH}&{many}") == ["! 8 more than 64 parameters"]
+    assert refused(SEARCH + "&stylesheet=" + "x" * 70_000) == ["! 6 stylesheet"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "version"),
+    [
+        ("", "1.2"),
+        ("operation=explain", "1.2"),
+        ("version=1.1", "1.1"),
+        ("operation=explain&version=1.1", "1.1"),
+        ("version=2.0", "2.0"),
+    ],
+)
+def test_explain_is_what_asks_for_nothing_else(parameters: str, version: str) -> None:
+    request = read(parameters)
+    assert isinstance(request, ExplainRequest)
+    assert request.version.name == version
+
+
+def test_without_2_0_a_query_needs_its_version() -> None:
+    limits = SruLimits(versions=("1.1", "1.2"))
+    assert refused("query=x", limits) == ["! 7 version"]
+    assert refused("version=2.0&query=x", limits) == ["! 5 1.2"]
+    request = read("version=2.0&query=x", limits)
+    assert request.version.name == "1.2"
+
+
+def test_scan_takes_its_place_in_the_list() -> None:
+    request = read(
+        "version=1.1&operation=scan&scanClause=dc.title=fish&maximumTerms=5&responsePosition=6"
+    )
+    assert isinstance(request, ScanRequest)
+    assert request.start == ScanStart("title", "fish")
+    assert (request.maximum_terms, request.response_position) == (5, 6)
+    request = read("scanClause=dc.title=fish&maximumTerms=5000")
+    assert isinstance(request, ScanRequest)
+    assert (request.version.name, request.maximum_terms) == ("2.0", 200)
+
+
+@pytest.mark.parametrize(
+    ("start", "maximum", "found", "positions"),
+    [
+        (1, 10, 100, range(1, 11)),
+        (95, 10, 100, range(95, 101)),
+        (1, 10, 0, range(1, 1)),
+        (100, 0, 100, range(100, 100)),
+        (101, 10, 100, None),
+        (2, 10, 0, None),
+    ],
+)
+def test_the_range_of_records_lies_within_the_result(
+    start: int, maximum: int, found: int, positions: range | None
+) -> None:
+    request = search(f"{SEARCH}&startRecord={start}&maximumRecords={maximum}")
+    outcome = record_range(request, found)
+    if positions is None:
+        assert outcome == SruFault(SruDiagnostic.FIRST_RECORD_OUT_OF_RANGE, str(start))
+    else:
+        assert outcome == positions
+
+
+def test_every_schema_is_found_by_each_of_its_names() -> None:
+    for schema in RECORD_SCHEMAS:
+        for name in (schema.name, schema.uri, *schema.other_names):
+            assert schema_by_name(name) is schema
+            assert schema_by_name(name.upper()) is schema
+
+
+# Responses
+
+
+@pytest.fixture(scope="module")
+def validate() -> dict[str, etree.XMLSchema]:
+    def schema(name: str) -> etree.XMLSchema:
+        return etree.XMLSchema(etree.parse(SCHEMAS / name))
+
+    old, new, scan = schema("srw-1.xsd"), schema("sru-2.xsd"), schema("scan-2.xsd")
+    return {"1.1": old, "1.2": old, "2.0": new, "scan 2.0": scan}
+
+
+PREFIX = {
+    "1.1": "version=1.1&operation={}&",
+    "1.2": "version=1.2&operation={}&",
+    "2.0": "version=2.0&",
+}
+FAULT = SruFault(SruDiagnostic.UNSUPPORTED_INDEX, "a<b>&\x01", position=4)
+RECORDS = (
+    SruRecord(MARCXML, DATA, 11, identifier="cn_cat:1 & 2", extra=b'<e xmlns="urn:e"/>'),
+    SurrogateDiagnostic(SruFault(SruDiagnostic.RECORD_UNKNOWN, "12"), 12),
+    SruRecord(MARCXML, DATA, 13),
+)
+FULL = SearchRetrieveResponse(
+    number_of_records=1_000_000,
+    records=RECORDS,
+    result_set_id="set<1>",
+    idle_time_s=300,
+    diagnostics=(FAULT, SruFault(SruDiagnostic.TOO_MANY_CHARACTERS_IN_TERM, message="own & text")),
+    extra=b'<quota xmlns="urn:q">1</quota>',
+)
+PARAMETERS = (
+    "query=dc.title=%22a+%26+b%22+and+x&startRecord=11&maximumRecords=3&{}=string"
+    "&recordSchema=marcxml&resultSetTTL=300&sortKeys=title&stylesheet=/sru.xsl"
+)
+
+
+def request_of(version: str, packing: str) -> SearchRetrieveRequest:
+    name = VERSIONS[version].packing
+    text = PREFIX[version].format("searchRetrieve") + PARAMETERS.format(name)
+    return search(text.replace(f"{name}=string", f"{name}={packing}"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("packing", ["xml", "string"])
+def test_a_full_search_response_is_valid(
+    version: str, packing: str, validate: dict[str, etree.XMLSchema]
+) -> None:
+    document = etree.fromstring(search_response(request_of(version, packing), FULL))
+    validate[version].assertValid(document)
+    zs = {"zs": VERSIONS[version].namespace, "d": VERSIONS[version].diagnostic_namespace,
+          "m": "http://www.loc.gov/MARC21/slim"}  # fmt: skip
+
+    def text(path: str) -> str:
+        return "|".join(str(each) for each in document.xpath(path, namespaces=zs))
+
+    assert text("zs:version/text()") == version
+    assert text("zs:numberOfRecords/text()") == "1000000"
+    assert text("zs:resultSetId/text()") == "set<1>"
+    assert text("zs:nextRecordPosition/text()") == "14"
+    assert text(".//zs:record/zs:recordPosition/text()") == "11|12|13"
+    surrogate = "info:srw/schema/1/diagnostics-v1.1"
+    assert text(".//zs:record/zs:recordSchema/text()") == f"{MARCXML.uri}|{surrogate}|{MARCXML.uri}"
+    assert text(".//zs:record[2]//d:uri/text()") == "info:srw/diagnostic/1/65"
+    identifiers = "" if version == "1.1" else "cn_cat:1 & 2"
+    assert text(".//zs:recordIdentifier/text()") == identifiers
+    assert text("zs:diagnostics/d:diagnostic[1]/d:details/text()") == "a<b>&\ufffd"
+    assert text("zs:diagnostics/d:diagnostic[1]/d:message/text()") == (
+        "Unsupported index, at character 5 of the query"
+    )
+    assert text("zs:diagnostics/d:diagnostic[2]/d:message/text()") == "own & text"
+    if packing == "xml":
+        assert text(".//zs:record[1]//m:controlfield/text()") == "红&1"
+    else:
+        assert text(".//zs:record[1]/zs:recordData/text()") == DATA.decode()
+    echo = "zs:echoedSearchRetrieveRequest"
+    assert text(f"{echo}/zs:query/text()") == 'dc.title="a & b" and x'
+    assert text(f"{echo}/zs:startRecord/text()") == "11"
+    assert len(document.xpath(f"{echo}/zs:xQuery/*", namespaces=zs)) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_empty_search_response_is_valid(
+    version: str, validate: dict[str, etree.XMLSchema]
+) -> None:
+    request = search(PREFIX[version].format("searchRetrieve") + "query=x")
+    response = search_response(request, SearchRetrieveResponse(number_of_records=0), echo=False)
+    document = etree.fromstring(response)
+    validate[version].assertValid(document)
+    names = [etree.QName(child).localname for child in document]
+    precision = ["resultCountPrecision"] if version == "2.0" else []
+    assert names == ["version", "numberOfRecords", *precision]
+
+
+def test_the_last_page_has_no_next_position() -> None:
+    request = search(SEARCH + "&startRecord=3")
+    records = [SruRecord(MARCXML, DATA, 3)]
+    last = search_response(request, SearchRetrieveResponse(number_of_records=3, records=records))
+    assert b"nextRecordPosition" not in last
+    more = search_response(request, SearchRetrieveResponse(number_of_records=4, records=records))
+    assert b"<zs:nextRecordPosition>4</zs:nextRecordPosition>" in more
+
+
+def test_a_stylesheet_is_named_before_the_root() -> None:
+    request = search(SEARCH + "&stylesheet=/sru.xsl")
+    head = search_response(request, SearchRetrieveResponse(number_of_records=0)).split(b"\n")[:2]
+    assert head == [
+        b'<?xml version="1.0" encoding="UTF-8"?>',
+        b'<?xml-stylesheet type="text/xsl" href="/sru.xsl"?>',
+    ]
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_a_query_in_pqf_is_echoed_as_it_came(
+    version: str, validate: dict[str, etree.XMLSchema]
+) -> None:
+    request = search(PREFIX[version].format("searchRetrieve") + "x-pquery=%40attr+1%3D4+fish")
+    document = etree.fromstring(
+        search_response(request, SearchRetrieveResponse(number_of_records=0))
+    )
+    validate[version].assertValid(document)
+    assert "@attr 1=4 fish" in "".join(document.itertext())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_scan_response_is_valid(version: str, validate: dict[str, etree.XMLSchema]) -> None:
+    request = read(
+        PREFIX[version].format("scan")
+        + "scanClause=dc.title=fish&maximumTerms=5&responsePosition=1&stylesheet=/sru.xsl"
+    )
+    assert isinstance(request, ScanRequest)
+    terms = [
+        ScanTerm("fish & chips", 3, display="Fish & Chips", where="first"),
+        ScanTerm("红", 1, extra=b'<e xmlns="urn:e"/>'),
+    ]
+    response = scan_response(request, terms, diagnostics=(FAULT,), extra=b'<e xmlns="urn:e"/>')
+    document = etree.fromstring(response)
+    validate["scan 2.0" if version == "2.0" else version].assertValid(document)
+    empty = etree.fromstring(scan_response(request, [], echo=False))
+    validate["scan 2.0" if version == "2.0" else version].assertValid(empty)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("packing", ["xml", "string"])
+def test_an_explain_response_is_valid(
+    version: str, packing: str, validate: dict[str, etree.XMLSchema]
+) -> None:
+    request = read(f"{PREFIX[version].format('explain')}{VERSIONS[version].packing}={packing}")
+    assert isinstance(request, ExplainRequest)
+    document = etree.fromstring(
+        explain_response(request, EXPLAIN_RECORD, extra=b'<e xmlns="urn:e"/>')
+    )
+    validate[version].assertValid(document)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("operation", "parameters", "element"),
+    [
+        ("searchRetrieve", "query=foo.bar=1", "searchRetrieveResponse"),
+        ("scan", "scanClause=foo.bar=1", "scanResponse"),
+        ("explain", "colour=red", "explainResponse"),
+    ],
+)
+def test_a_refusal_has_the_form_of_the_operation_that_was_meant(
+    version: str,
+    operation: str,
+    parameters: str,
+    element: str,
+    validate: dict[str, etree.XMLSchema],
+) -> None:
+    named = f"operation={operation}&" if operation == "explain" and version == "2.0" else ""
+    request = read(PREFIX[version].format(operation) + named + parameters)
+    assert isinstance(request, RefusedRequest)
+    document = etree.fromstring(refusal_response(request, EXPLAIN_RECORD))
+    assert etree.QName(document).localname == element
+    validate["scan 2.0" if (version, operation) == ("2.0", "scan") else version].assertValid(
+        document
+    )
+    namespace = VERSIONS[version].diagnostic_namespace
+    assert document.xpath("count(.//d:diagnostic)", namespaces={"d": namespace}) == 1

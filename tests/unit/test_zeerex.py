@@ -1,0 +1,102 @@
+"""The explain record: valid, complete, and true to the access-point table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.cql import resolve_index
+from protocol.sru import SruLimits
+from protocol.zeerex import ServerDescription, explain_record
+
+ZR = {"z": "http://explain.z3950.org/dtd/2.0/"}
+SERVER = ServerDescription(
+    host="sru.example.org",
+    port=8080,
+    database="cn_cat",
+    title="Chinese books & serials",
+    title_zh="中文书刊",
+    description="What the members hold",
+    contact="cataloguing@example.org",
+    restrictions="Members only",
+    date_modified="2024-01-01T00:00:00Z",
+    records=445,
+    open_to_all=False,
+)
+LIMITS = SruLimits(schemas=("marcxml", "dc"), records_max=50, result_set_ttl_s_max=300)
+
+
+@pytest.fixture(scope="module")
+def record() -> etree._Element:
+    return etree.fromstring(explain_record(SERVER, LIMITS))
+
+
+def values(record: etree._Element, path: str) -> list[str]:
+    return [str(each) for each in record.xpath(path, namespaces=ZR)]
+
+
+def test_the_record_is_valid(record: etree._Element) -> None:
+    schema = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "zeerex-2.xsd"))
+    schema.assertValid(record)
+    least = ServerDescription(host="h", port=1, database="d", title="t")
+    schema.assertValid(etree.fromstring(explain_record(least, SruLimits())))
+
+
+def test_it_says_where_the_database_is_and_what_it_is_called(record: etree._Element) -> None:
+    assert values(record, "z:serverInfo/@protocol") == ["SRU"]
+    assert values(record, "z:serverInfo/z:host/text()") == ["sru.example.org"]
+    assert values(record, "z:serverInfo/z:port/text()") == ["8080"]
+    assert values(record, "z:serverInfo/z:database/text()") == ["cn_cat"]
+    assert values(record, "z:serverInfo/z:database/@numRecs") == ["445"]
+    assert values(record, "z:databaseInfo/z:title/text()") == [
+        "Chinese books & serials",
+        "中文书刊",
+    ]
+
+
+def test_every_cql_index_of_the_table_is_told_and_works(record: etree._Element) -> None:
+    told = set()
+    for name in record.findall(".//z:index/z:map/z:name", ZR):
+        told.add(f"{name.get('set')}.{name.text}")
+    assert told == {name for point in ACCESS_POINTS for name in point.cql}
+    for index in told:
+        assert resolve_index(index) in ACCESS_POINTS
+
+
+def test_every_prefix_used_is_declared(record: etree._Element) -> None:
+    declared = values(record, "z:indexInfo/z:set/@name")
+    assert set(values(record, ".//z:name/@set")) <= set(declared)
+    assert len(set(declared)) == len(declared)
+
+
+def test_an_index_says_what_can_be_done_with_it(record: etree._Element) -> None:
+    def index(name: str) -> etree._Element:
+        set_name, _, local = BY_NAME[name].cql[0].partition(".")
+        path = f".//z:index[z:map/z:name[@set='{set_name}' and .='{local}']]"
+        found = record.xpath(path, namespaces=ZR)
+        assert len(found) == 1
+        element = found[0]
+        assert isinstance(element, etree._Element)
+        return element
+
+    assert index("title").get("sort") == "true"
+    assert index("isbn").get("sort") == "false"
+    assert "<=" in values(index("date"), ".//z:supports/text()")
+    assert "adj" in values(index("title"), ".//z:supports/text()")
+    assert "<=" not in values(index("title"), ".//z:supports/text()")
+
+
+def test_schemas_and_limits_are_told(record: etree._Element) -> None:
+    assert values(record, "z:schemaInfo/z:schema/@name") == ["marcxml", "dc"]
+    assert values(record, ".//z:setting[@type='maximumRecords']/text()") == ["50"]
+    assert values(record, ".//z:default[@type='numberOfRecords']/text()") == ["10"]
+    assert values(record, ".//z:supports[@type='version']/text()") == ["1.1", "1.2", "2.0"]
+
+
+def test_a_record_may_leave_access_points_out() -> None:
+    record = etree.fromstring(explain_record(SERVER, LIMITS, points=[BY_NAME["title"]]))
+    maps = record.findall(".//z:index/z:map", ZR)
+    assert len(maps) == len(BY_NAME["title"].cql)
