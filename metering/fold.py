@@ -19,12 +19,20 @@ from metering.interface import HoldingEvent, MeteringError
 from metering.ledger import Ledger, Outcome, Transaction
 from metering.spool import utc_us
 from metering.spool_format import Position, lock, naming_errors, spools
-from metering.spool_reading import DONE, SpoolReading, read_spool, remove_folded
+from metering.spool_reading import (
+    DONE,
+    NO_HOLD,
+    Hold,
+    SpoolReading,
+    read_spool,
+    remove_folded,
+)
 
 EventsAfter = Callable[[int], Iterable[HoldingEvent]]
 
 # Of each source in one transaction: some tenths of a second under the write lock.
 DRAFTS_PER_TRANSACTION = 5_000
+LAG_US = 1_000_000
 
 
 @dataclass(slots=True)
@@ -78,25 +86,30 @@ class Folder:
         self._outbox = outbox
         self._clock = clock
 
-    def fold(self) -> FoldReport:
-        """Fold all there is, in as many transactions as it takes.
+    def fold(self, *, lag_us: int = LAG_US) -> FoldReport:
+        """Fold all that is older than `lag_us`, in as many transactions as it takes.
+
+        The lag lets every worker's deliveries of one moment arrive, so that they
+        enter the ledger in order of time and the repeat rule does not depend on
+        when folding happens. 0 folds everything.
 
         Raises:
             MeteringError: the ledger or a spool cannot be read or written; what was
                 folded before stays so.
         """
         report = FoldReport()
-        while self._fold_spools(report):
+        while self._fold_spools(report, lag_us):
             pass
         while self._fold_events(report):
             pass
         return report
 
-    def _fold_spools(self, report: FoldReport) -> bool:
+    def _fold_spools(self, report: FoldReport, lag_us: int) -> bool:
         """One transaction; whether more is there."""
         with contextlib.ExitStack() as locks:
             with self._ledger.writing() as transaction:
-                readings = list(self._read_spools(transaction, locks))
+                with naming_errors():
+                    readings = self._read_spools(transaction, locks, lag_us)
                 drafts = in_order(readings)
                 outcomes = transaction.append(drafts)
                 for reading in readings:
@@ -106,30 +119,54 @@ class Folder:
                 report.orphans += reading.end == DONE
                 with naming_errors():
                     remove_folded(reading.spool, reading.end, reading.damaged)
-        return not all(reading.complete for reading in readings)
+        return any(reading.full for reading in readings)
 
     def _read_spools(
-        self, transaction: Transaction, locks: contextlib.ExitStack
-    ) -> Iterator[SpoolReading]:
+        self, transaction: Transaction, locks: contextlib.ExitStack, lag_us: int
+    ) -> list[SpoolReading]:
+        """What is to be folded now, of each spool that has anything."""
+        now_us = self._clock()
+        # A delivery stamped far in the future, by a clock set back since, is not held.
+        hold = Hold(now_us - lag_us, now_us + lag_us) if lag_us else NO_HOLD
         positions = transaction.positions()
-        with naming_errors():
-            for spool in spools(self._spool_root):
-                start = Position(*positions.get(source(spool), (0, 0)))
-                owned = lock(spool)
-                if owned is not None:
-                    locks.callback(os.close, owned)
-                if start == DONE and owned is not None:
-                    yield SpoolReading(spool, DONE)
-                    continue
-                reading = read_spool(
-                    spool,
-                    start,
-                    orphan=owned is not None,
-                    limit=DRAFTS_PER_TRANSACTION,
-                    now_us=self._clock(),
-                )
-                if reading.end != start:
-                    yield reading
+        starts = {}
+        orphans = set()
+        for spool in spools(self._spool_root):
+            starts[spool] = Position(*positions.get(source(spool), (0, 0)))
+            owned = lock(spool)
+            if owned is not None:
+                locks.callback(os.close, owned)
+                orphans.add(spool)
+
+        def read(spool: Path, hold: Hold) -> SpoolReading:
+            if starts[spool] == DONE:
+                return SpoolReading(spool, DONE)
+            return read_spool(
+                spool,
+                starts[spool],
+                orphan=spool in orphans,
+                now_us=now_us,
+                limit=DRAFTS_PER_TRANSACTION,
+                hold=hold,
+            )
+
+        readings = [read(spool, hold) for spool in starts]
+        # After a pause more waits than one transaction takes. All spools then stop
+        # where the first one is full, or the order of time would be lost.
+        cut_us = min((reading.newest_us for reading in readings if reading.full), default=None)
+        if cut_us is not None:
+            before_us = max(now_us + lag_us, max(reading.newest_us for reading in readings) + 1)
+            readings = [
+                reading
+                if reading.newest_us <= cut_us
+                else read(reading.spool, Hold(cut_us, before_us))
+                for reading in readings
+            ]
+        return [
+            reading
+            for reading in readings
+            if reading.end != starts[reading.spool] or reading.end == DONE
+        ]
 
     def _fold_events(self, report: FoldReport) -> bool:
         if self._events_after is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -70,14 +71,15 @@ class SpoolMeter:
             disk=disk,
             segment_size_bytes_max=segment_size_bytes_max,
         )
-        # Each deque is filled by the loop and emptied by the thread.
+        # Filled by the loop and emptied by the thread, which works while `_busy`.
         self._calls: deque[_Call] = deque()
         self._confirmed: deque[Receipt] = deque()
         self._voided: deque[tuple[Receipt, int, str]] = deque()
-        self._wake: SimpleQueue[None] = SimpleQueue()
-        self._awake = False  # the thread will look at the deques without being told
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._busy = False
+        self._gathering = False
+        self._gathered = 0
         self._mark_timer: asyncio.TimerHandle | None = None
-        self._marking = False
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -99,9 +101,8 @@ class SpoolMeter:
             raise MeteringError("the meter is closed")
         future: asyncio.Future[Receipt] = loop.create_future()
         self._calls.append((self._clock(), deliveries, future))
-        if not self._awake:
-            self._awake = True
-            self._wake.put(None)
+        if not self._gathering and not self._busy:
+            self._gather()
         try:
             return await future
         except asyncio.CancelledError:
@@ -115,14 +116,15 @@ class SpoolMeter:
         Recorded with the next group, or after MARK_INTERVAL_S.
         """
         self._confirmed.append(receipt)
-        if self._mark_timer is None and self._loop is not None:
-            self._mark_timer = self._loop.call_later(MARK_INTERVAL_S, self._mark)
+        if self._mark_timer is None:
+            self._mark_soon()
 
     def void(self, receipt: Receipt, reason: str) -> None:
         """The bytes did not go out; the entries count nothing. Wins over a confirmation."""
         if receipt.count:
             self._voided.append((receipt, self._clock(), reason))
-            self._rouse()
+            if not self._gathering and not self._busy:
+                self._gather()
 
     async def close(self) -> None:
         """Store what waits, give the spool up and end the thread.
@@ -138,7 +140,8 @@ class SpoolMeter:
         if self._mark_timer is not None:
             self._mark_timer.cancel()
         if self._loop is not None and self._thread is not None:
-            self._wake.put(None)
+            self._jobs.put(self._commit_rest)
+            self._jobs.put(None)
             await self._loop.run_in_executor(None, self._thread.join)
         self._settle()
         self._writer.close()
@@ -154,34 +157,60 @@ class SpoolMeter:
         self._thread.start()
         return self._loop
 
+    def _gather(self) -> None:
+        """Begin a group as soon as one turn of the loop has brought no further call."""
+        waiting = len(self._calls) + len(self._voided)
+        if waiting > self._gathered and self._loop is not None:
+            self._gathered = waiting
+            self._gathering = True
+            self._loop.call_soon(self._gather)
+            return
+        self._gathering = False
+        self._gathered = 0
+        if waiting and not self._closing:
+            self._busy = True
+            self._jobs.put(self._commit)
+
+    def _mark_soon(self) -> None:
+        if self._loop is not None and not self._closing:
+            self._mark_timer = self._loop.call_later(MARK_INTERVAL_S, self._mark)
+
     def _mark(self) -> None:
         self._mark_timer = None
-        if self._confirmed:
-            self._marking = True
-            self._rouse()
+        if self._busy or self._gathering:
+            self._mark_soon()
+        else:
+            self._busy = True
+            self._jobs.put(self._write_mark)
 
-    def _rouse(self) -> None:
-        if not self._awake:
-            self._awake = True
-            self._wake.put(None)
+    def _done(self, calls: list[_Call], results: list[Receipt | MeteringError]) -> None:
+        """The thread has ended a job."""
+        self._busy = False
+        if calls and self._mark_timer is None:
+            self._mark_soon()
+        for (_, _, future), result in zip(calls, results, strict=True):
+            if isinstance(result, MeteringError):
+                if not future.cancelled():
+                    future.set_exception(result)
+            elif future.cancelled():
+                self.void(result, "cancelled before the answer")
+            else:
+                future.set_result(result)
+        if not self._gathering:
+            self._gather()
+
+    # What follows runs in the thread.
 
     def _run(self) -> None:
-        """The thread: one turn is one group, or one mark when no delivery waits."""
-        while True:
-            if self._calls or self._voided:
-                self._commit()
-            elif self._marking:
-                self._write_mark()
-            elif self._closing:
-                return
-            else:
-                self._awake = False
-                # The loop may have added something just before it could see the flag.
-                if not (self._calls or self._voided or self._marking or self._closing):
-                    self._wake.get()
-                self._awake = True
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _commit_rest(self) -> None:
+        while self._calls or self._voided:
+            self._commit()
 
     def _commit(self) -> None:
+        # Calls that came since the job was given join the group.
         calls = [
             call
             for _ in range(min(len(self._calls), GROUP_CALLS_MAX))
@@ -192,12 +221,21 @@ class SpoolMeter:
         results = self._store(calls)
         self.statistics.commit_s += time.perf_counter() - begun
         self.statistics.groups += 1
-        if calls and self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(self._resolve, calls, results)
-            except RuntimeError:
-                # The loop ended without close(): nobody is left to send anything.
-                self._closing = True
+        self._report(calls, results)
+
+    def _write_mark(self) -> None:
+        self._settle()
+        try:
+            self._writer.mark()
+        except MeteringError:
+            self.statistics.failures += 1  # they stay noted for the next frame
+        self._report([], [])
+
+    def _report(self, calls: list[_Call], results: list[Receipt | MeteringError]) -> None:
+        # A loop that ended without close() has nobody left to send anything.
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._done, calls, results)
 
     def _store(self, calls: list[_Call]) -> list[Receipt | MeteringError]:
         try:
@@ -211,26 +249,8 @@ class SpoolMeter:
         self.statistics.deliveries += sum(receipt.count for receipt in receipts)
         return list(receipts)
 
-    def _write_mark(self) -> None:
-        self._marking = False
-        self._settle()
-        try:
-            self._writer.mark()
-        except MeteringError:
-            self.statistics.failures += 1  # they stay noted for the next frame
-
     def _settle(self) -> None:
         confirmed = [self._confirmed.popleft() for _ in range(len(self._confirmed))]
         voided = [self._voided.popleft() for _ in range(len(self._voided))]
         if confirmed or voided:
             self._writer.settle(confirmed, voided)
-
-    def _resolve(self, calls: list[_Call], results: list[Receipt | MeteringError]) -> None:
-        for (_, _, future), result in zip(calls, results, strict=True):
-            if isinstance(result, MeteringError):
-                if not future.cancelled():
-                    future.set_exception(result)
-            elif future.cancelled():
-                self.void(result, "cancelled before the answer")
-            else:
-                future.set_result(result)

@@ -14,6 +14,21 @@ from metering.spool_format import Frame, Position, Segment, SpoolDamaged, segmen
 DONE = Position(999_999, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Leave frames for a later reading that are stamped between two moments."""
+
+    after_us: int
+    before_us: int
+
+    def holds(self, frame: Frame) -> bool:
+        times = [at_us for at_us, _ in frame.calls] + [void[2] for void in frame.voided]
+        return any(self.after_us < at_us < self.before_us for at_us in times)
+
+
+NO_HOLD = Hold(0, 0)
+
+
 @dataclass(slots=True)
 class SpoolReading:
     """What a spool holds from one position to another."""
@@ -21,14 +36,24 @@ class SpoolReading:
     spool: Path
     end: Position
     drafts: list[Draft] = field(default_factory=list)
-    complete: bool = True  # False: the limit was reached, more is there
+    full: bool = False  # the limit was reached, more is there
     damaged: list[int] = field(default_factory=list)  # segments to be kept for inspection
+
+    @property
+    def newest_us(self) -> int:
+        return max((draft.at_us for draft in self.drafts), default=0)
 
 
 def read_spool(
-    spool: Path, start: Position, *, orphan: bool, limit: int, now_us: int
+    spool: Path,
+    start: Position,
+    *,
+    orphan: bool,
+    now_us: int,
+    limit: int = 1 << 62,
+    hold: Hold = NO_HOLD,
 ) -> SpoolReading:
-    """Read about `limit` deliveries from a position.
+    """Read about `limit` deliveries from a position, up to the first frame on hold.
 
     Of a spool whose owner lives the newest frame is left out: it may fail yet. An
     orphan read to its end brings a void for each delivery that was not settled
@@ -37,7 +62,9 @@ def read_spool(
     reading = SpoolReading(spool, start)
     for frame, end in _final_frames(reading, orphan):
         if len(reading.drafts) >= limit:
-            reading.complete = False
+            reading.full = True
+            return reading
+        if hold.holds(frame):
             return reading
         reading.drafts += drafts(spool.name, frame)
         reading.end = end

@@ -83,6 +83,7 @@ class SpoolWriter:
         self._unsettled: dict[int, int] = {}  # first: count
         self._confirmed: list[tuple[int, int]] = []
         self._voided: list[tuple[int, int, int, str]] = []
+        self._marked: tuple[int, int] | None = None  # how many of both the mark holds
 
     @property
     def spool(self) -> Path | None:
@@ -130,6 +131,7 @@ class SpoolWriter:
             self._unsettled.pop(first, None)
         self._confirmed = []
         self._voided = []
+        self._marked = None
         return receipts
 
     def settle(
@@ -146,14 +148,15 @@ class SpoolWriter:
     def mark(self) -> None:
         """Write the receipts settled so far where the end of this process cannot lose them.
 
-        It waits for no device. The frame is written over by the next commit, which
-        holds the same receipts again: what a power failure may take is a
-        confirmation, never a delivery.
+        It also lets readers know that the newest commit is durable. It waits for no
+        device. The frame is written over by the next commit, which holds the same
+        receipts again: what a power failure may take is a confirmation, never a
+        delivery.
 
         Raises:
             MeteringError: they stay noted for the next frame.
         """
-        if self._file < 0 or not (self._confirmed or self._voided):
+        if self._file < 0 or self._marked == (len(self._confirmed), len(self._voided)):
             return
         data = pack(Frame(self._number + 1, self._next_index, [], self._confirmed, self._voided))
         try:
@@ -161,6 +164,7 @@ class SpoolWriter:
             self._disk.write(self._file, data, self._tail)
         except OSError as error:
             raise MeteringError(f"the spool cannot be written: {error}") from error
+        self._marked = len(self._confirmed), len(self._voided)
 
     def close(self) -> None:
         """Write what is noted and give the spool up; receipts still open will be voided.

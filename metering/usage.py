@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from metering.entry import Draft
@@ -13,11 +12,10 @@ from metering.fold import EventsAfter, holding_draft, in_order, source
 from metering.interface import Usage
 from metering.ledger import Ledger, Snapshot, Totals
 from metering.quota import billable, quota
+from metering.spool import utc_us
 from metering.spool_format import Position, lock, naming_errors, spools
-from metering.spool_reading import DONE, SpoolReading, newest_frames, read_spool
+from metering.spool_reading import DONE, newest_frames, read_spool
 from metering.tariff import DOWNLOAD_OVER_QUOTA, tariff_of_year
-
-_NO_LIMIT = 1 << 62
 
 
 class UsageReader:
@@ -34,12 +32,14 @@ class UsageReader:
         *,
         events_after: EventsAfter | None = None,
         outbox: str = "catalogue",
+        clock: Callable[[], int] = utc_us,
     ) -> None:
         """The arguments are those of the `Folder`."""
         self._ledger = ledger
         self._spool_root = spool_root
         self._events_after = events_after
         self._outbox = outbox
+        self._clock = clock
 
     def usage(self, institution: str, year: int) -> Usage:
         """One member's figures; zeros when it did nothing.
@@ -88,21 +88,19 @@ class UsageReader:
     def _waiting(self, snapshot: Snapshot, found: list[tuple[Path, bool]]) -> Iterator[Draft]:
         positions = snapshot.positions()
         readings = []
-        newest = []
         for spool, orphan in found:
             start = Position(*positions.get(source(spool), (0, 0)))
             if start == DONE:
                 continue
-            reading = read_spool(spool, start, orphan=orphan, limit=_NO_LIMIT, now_us=0)
-            readings.append(reading)
+            reading = read_spool(spool, start, orphan=orphan, now_us=self._clock())
             if not orphan:
-                drafts = list(newest_frames(spool, reading.end))
-                newest.append(SpoolReading(spool, reading.end, drafts))
-        events = []
+                reading.drafts += newest_frames(spool, reading.end)
+            readings.append(reading)
+        yield from in_order(readings)
         if self._events_after is not None:
             after, _ = positions.get(f"holdings:{self._outbox}", (0, 0))
-            events = [holding_draft(self._outbox, event) for event in self._events_after(after)]
-        return chain(in_order(readings), in_order(newest), events)
+            for event in self._events_after(after):
+                yield holding_draft(self._outbox, event)
 
 
 def usage_of(institution: str, year: int, totals: Totals) -> Usage:

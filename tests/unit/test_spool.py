@@ -40,7 +40,7 @@ def commit(writer: SpoolWriter, *record_ids: int) -> Receipt:
 
 
 def read(spool: Path, start: Position = Position(), *, orphan: bool = False) -> list[Draft]:  # noqa: B008
-    return read_spool(spool, start, orphan=orphan, limit=1_000_000, now_us=NOW_US).drafts
+    return read_spool(spool, start, orphan=orphan, now_us=NOW_US).drafts
 
 
 def delivered(drafts: list[Draft]) -> list[int]:
@@ -81,8 +81,10 @@ def test_the_newest_frame_is_not_final_while_its_owner_lives(tmp_path: Path) -> 
     first = commit(owner, 1)
     spool = only(tmp_path)
     assert delivered(read(spool)) == []
-    reading = read_spool(spool, Position(), orphan=False, limit=10, now_us=0)
+    reading = read_spool(spool, Position(), orphan=False, now_us=0)
     assert [draft.record_id for draft in newest_frames(spool, reading.end)] == [1]
+    owner.mark()
+    assert delivered(read(spool)) == [1]
     owner.settle([first])
     owner.mark()
     assert delivered(read(spool)) == [1]
@@ -109,7 +111,7 @@ def test_an_orphan_voids_what_was_not_confirmed_and_says_so(tmp_path: Path) -> N
     receipts = [commit(owner, 1, 2), commit(owner, 3), commit(owner, 4), commit(owner, 5)]
     owner.settle([receipts[1]], [(receipts[3], NOW_US + 1, "reset by peer")])
     owner.close()
-    reading = read_spool(only(tmp_path), Position(), orphan=True, limit=99, now_us=NOW_US + 2)
+    reading = read_spool(only(tmp_path), Position(), orphan=True, now_us=NOW_US + 2)
     assert voided(reading.drafts) == ["5", "1", "2", "4"]
     assert [draft.note for draft in reading.drafts if draft.kind is Kind.AUDIT] == [
         "3 deliveries voided: not confirmed before its worker ended"
@@ -142,7 +144,7 @@ def test_a_torn_frame_is_as_if_it_never_was(tmp_path: Path) -> None:
     for place in range(ends[0], ends[1]):
         flipped = bytes([whole[place] ^ 0x41])
         path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
-        reading = read_spool(spool, Position(), orphan=True, limit=99, now_us=NOW_US)
+        reading = read_spool(spool, Position(), orphan=True, now_us=NOW_US)
         assert delivered(reading.drafts) == [1]
         assert reading.damaged == []
     owner.close()
@@ -159,7 +161,7 @@ def test_a_hole_before_a_whole_frame_is_damage_and_kept(tmp_path: Path) -> None:
     ends = [end for _, end in Segment(spool, 1).frames()]
     data[ends[0] + 12] ^= 1
     path.write_bytes(data)
-    reading = read_spool(spool, Position(), orphan=True, limit=99, now_us=NOW_US)
+    reading = read_spool(spool, Position(), orphan=True, now_us=NOW_US)
     assert reading.damaged == [1]
     assert any(draft.id.endswith("1:damaged") for draft in reading.drafts)
 

@@ -30,7 +30,9 @@ class Place:
         self.folder = Folder(
             self.ledger, self.root, events_after=self.events_after, clock=lambda: NOON_US
         )
-        self.reader = UsageReader(self.ledger, self.root, events_after=self.events_after)
+        self.reader = UsageReader(
+            self.ledger, self.root, events_after=self.events_after, clock=lambda: NOON_US
+        )
         self.writers: list[SpoolWriter] = []
 
     def events_after(self, seq: int) -> Iterable[HoldingEvent]:
@@ -49,6 +51,9 @@ class Place:
 
     def hold(self, record_id: int, change: int = 1, at_us: int = NOON_US) -> None:
         self.events.append(HoldingEvent(len(self.events) + 1, "PKU", record_id, change, at_us))
+
+    def fold(self) -> FoldReport:
+        return self.folder.fold(lag_us=0)
 
     def usage(self) -> Usage:
         return self.reader.usage("PKU", 2024)
@@ -94,12 +99,12 @@ def test_figures_are_the_same_before_and_after_folding(place: Place) -> None:
         writer.commit([])
     before = place.usage()
     assert before == Usage("PKU", 2024, 2, 1, 1, 1, 2, 0, 0)
-    assert place.folder.fold() == FoldReport(deliveries=4, voids=1, holdings=2)
+    assert place.fold() == FoldReport(deliveries=4, voids=1, holdings=2)
     assert place.usage() == before
     assert [usage.institution for usage in place.reader.usage_all(2024)] == ["PKU", "THU"]
     for writer in (one, two):
         writer.close()
-    assert place.folder.fold().orphans == 2
+    assert place.fold().orphans == 2
     assert place.usage() == before
 
 
@@ -107,17 +112,17 @@ def test_folding_again_counts_nothing_again(place: Place) -> None:
     writer = place.writer()
     for number in range(10):
         deliver(writer, number)
-        place.folder.fold()
-        place.folder.fold()
+        place.fold()
+        place.fold()
     writer.commit([])
-    place.folder.fold()
-    assert place.folder.fold() == FoldReport()
+    place.fold()
+    assert place.fold() == FoldReport()
     assert place.usage().downloads == place.ledger.verify().entries == 10
 
 
 def test_the_newest_frame_of_a_living_worker_is_shown_but_not_folded(place: Place) -> None:
     deliver(place.writer(), 1)
-    assert place.folder.fold() == FoldReport()
+    assert place.fold() == FoldReport()
     assert place.usage().downloads == 1
 
 
@@ -129,7 +134,7 @@ def test_an_orphan_is_folded_and_removed_and_its_tail_voided(place: Place) -> No
     )
     writer.close()
     assert place.usage() == Usage("PKU", 2024, 0, 1, 0, 2, 0, 1, 100)
-    assert place.folder.fold() == FoldReport(deliveries=3, voids=2, audits=1, orphans=1)
+    assert place.fold() == FoldReport(deliveries=3, voids=2, audits=1, orphans=1)
     assert place.usage() == Usage("PKU", 2024, 0, 1, 0, 2, 0, 1, 100)
     assert list(place.root.iterdir()) == []
     assert [entry.note for entry in place.ledger.entries("", 2024)] == [
@@ -141,9 +146,9 @@ def test_a_tail_that_was_folded_before_its_worker_died_is_voided_too(place: Plac
     writer = place.writer()
     writer.commit([(NOON_US, [Delivery("PKU", "cn_cat", 1, "1")])])
     writer.commit([])
-    assert place.folder.fold().deliveries == 1
+    assert place.fold().deliveries == 1
     writer.close()
-    assert place.folder.fold() == FoldReport(voids=1, audits=1, orphans=1)
+    assert place.fold() == FoldReport(voids=1, audits=1, orphans=1)
     assert place.usage().downloads == 0
 
 
@@ -154,11 +159,11 @@ def test_an_orphan_that_comes_back_from_the_dead_counts_nothing(place: Place) ->
     writer.close()
     (spool,) = spools(place.root)
     data = segment_path(spool, 1).read_bytes()
-    place.folder.fold()
+    place.fold()
     spool.mkdir()
     segment_path(spool, 1).write_bytes(data)
     assert place.usage().downloads == 1
-    place.folder.fold()
+    place.fold()
     assert place.usage().downloads == place.ledger.head()[0] == 1
     assert spools(place.root) == []
 
@@ -167,12 +172,12 @@ def test_segments_of_a_living_worker_are_removed_once_folded(place: Place) -> No
     writer = place.writer(segment_size_bytes_max=500)
     for number in range(100):
         deliver(writer, number)
-    place.folder.fold()
+    place.fold()
     (spool,) = spools(place.root)
     assert len(segments(spool)) == 1
     deliver(writer, 100)
     writer.close()
-    place.folder.fold()
+    place.fold()
     assert place.usage().downloads == place.ledger.head()[0] == 101
 
 
@@ -183,9 +188,9 @@ def test_a_spool_that_another_folder_holds_is_left_to_it(place: Place) -> None:
     (spool,) = spools(place.root)
     descriptor = lock(spool)
     assert descriptor is not None
-    assert place.folder.fold().orphans == 0
+    assert place.fold().orphans == 0
     os.close(descriptor)
-    assert place.folder.fold().orphans == 1
+    assert place.fold().orphans == 1
 
 
 def test_damage_is_kept_and_named_and_stops_nothing(place: Place) -> None:
@@ -200,7 +205,7 @@ def test_damage_is_kept_and_named_and_stops_nothing(place: Place) -> None:
     path.write_bytes(data)
     deliver(place.writer(), 9)
     place.writers[-1].commit([])
-    report = place.folder.fold()
+    report = place.fold()
     assert (report.deliveries, report.orphans) == (2, 1)
     assert [kept.name for kept in place.root.iterdir() if kept.suffix] == [
         f"{spool.name}.000001.damaged"
@@ -214,29 +219,29 @@ def test_holding_events_are_folded_once_each(place: Place) -> None:
         place.hold(record_id)
     place.hold(3, -1)
     assert place.usage().holdings_uploaded == 2
-    assert place.folder.fold().holdings == 4
+    assert place.fold().holdings == 4
     place.hold(3)
     place.hold(3, -1)
     place.hold(3)
     assert place.usage().holdings_uploaded == 3
-    assert place.folder.fold().holdings == 3
-    assert place.folder.fold().holdings == 0
+    assert place.fold().holdings == 3
+    assert place.fold().holdings == 0
     assert place.usage() == Usage("PKU", 2024, 3, 0, 0, 0, 3, 0, 0)
 
 
 def test_a_catalogue_made_anew_counts_from_its_own_first_event(place: Place) -> None:
     place.hold(1)
-    place.folder.fold()
+    place.fold()
     again = Folder(place.ledger, place.root, events_after=place.events_after, outbox="second")
     place.events[:] = [HoldingEvent(1, "PKU", 2, 1, NOON_US)]
-    assert again.fold().holdings == 1
+    assert again.fold(lag_us=0).holdings == 1
     assert place.usage().holdings_uploaded == 2
 
 
 def test_a_holding_event_of_another_size_is_refused(place: Place) -> None:
     place.events.append(HoldingEvent(1, "PKU", 1, 2, NOON_US))
     with pytest.raises(MeteringError, match="a change of 2"):
-        place.folder.fold()
+        place.fold()
 
 
 def test_more_than_one_transaction_folds_as_one(
@@ -248,8 +253,54 @@ def test_more_than_one_transaction_folds_as_one(
         deliver(writer, number)
         place.hold(number)
     writer.close()
-    assert place.folder.fold() == FoldReport(deliveries=20, holdings=20, orphans=1)
+    assert place.fold() == FoldReport(deliveries=20, holdings=20, orphans=1)
     assert place.ledger.verify().entries == 40
+
+
+def test_workers_deliveries_enter_the_ledger_in_order_of_time(place: Place) -> None:
+    """Otherwise what is a repeat would depend on the moment of folding."""
+    early, late = place.writer(), place.writer()
+    deliver(late, 1, NOON_US - 200_000)
+    late.mark()
+    assert place.folder.fold() == FoldReport()  # the other worker may yet have an earlier one
+    deliver(early, 1, NOON_US - 400_000)
+    early.mark()
+    deliver(late, 2, NOON_US - 5_000_000)
+    place.fold()
+    assert [entry.at_us - NOON_US for entry in place.ledger.entries()] == [-400_000, -200_000]
+
+
+def test_a_delivery_from_a_clock_far_ahead_does_not_hold_up_the_folding(place: Place) -> None:
+    writer = place.writer()
+    deliver(writer, 1, NOON_US + 86_400 * SECOND_US)
+    deliver(writer, 2, NOON_US - 5 * SECOND_US)
+    writer.mark()
+    assert place.folder.fold().deliveries == 2
+
+
+def test_an_orphan_is_finished_once_its_last_delivery_is_old_enough(place: Place) -> None:
+    writer = place.writer()
+    deliver(writer, 1, NOON_US - 5 * SECOND_US)
+    deliver(writer, 2, NOON_US - 500_000)
+    writer.close()
+    before = place.usage()
+    assert place.folder.fold() == FoldReport(deliveries=1)
+    assert place.usage() == before
+    assert place.fold() == FoldReport(deliveries=1, orphans=1)
+    assert place.usage() == before
+
+
+def test_a_backlog_of_several_workers_is_folded_in_order_of_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metering.fold.DRAFTS_PER_TRANSACTION", 3)
+    busy, idle = place.writer(), place.writer()
+    for number in range(30):
+        deliver((idle, busy)[number % 5 > 0], number, NOON_US + number)
+    busy.close()
+    idle.close()
+    assert place.fold() == FoldReport(deliveries=30, orphans=2)
+    assert [entry.record_id for entry in place.ledger.entries()] == list(range(30))
 
 
 def test_a_clock_set_back_keeps_the_void_behind_its_delivery(place: Place) -> None:
@@ -260,7 +311,7 @@ def test_a_clock_set_back_keeps_the_void_behind_its_delivery(place: Place) -> No
     deliver(writer, 2, NOON_US - 3_599 * SECOND_US)
     assert place.usage() == Usage("PKU", 2024, 0, 1, 0, 1, 0, 1, 100)
     writer.close()
-    place.folder.fold()
+    place.fold()
     assert place.usage() == Usage("PKU", 2024, 0, 1, 0, 1, 0, 1, 100)
     assert place.ledger.verify().ok
 
@@ -271,7 +322,7 @@ def test_deliveries_around_midnight_fall_into_their_years(place: Place) -> None:
     deliver(writer, 1, new_year_us - 1)
     deliver(writer, 2, new_year_us)
     writer.close()
-    for fold in (None, place.folder.fold):
+    for fold in (None, place.fold):
         if fold is not None:
             fold()
         assert place.reader.usage("PKU", 2023).downloads == 1
@@ -283,7 +334,7 @@ def test_a_spool_folder_that_cannot_be_read_is_a_named_error(
     tmp_path: Path, place: Place, figure: str
 ) -> None:
     place.root.write_text("a file where a folder should be")
-    calls: dict[str, Callable[[], object]] = {"usage": place.usage, "fold": place.folder.fold}
+    calls: dict[str, Callable[[], object]] = {"usage": place.usage, "fold": place.fold}
     with pytest.raises(MeteringError):
         calls[figure]()
 
