@@ -27,7 +27,7 @@ VALUES = Values()
 CAPTURED = [
     bytes.fromhex(octets)
     for name, octets in vars(captured_apdus).items()
-    if name.isupper() and isinstance(octets, str)
+    if name.isupper() and not name.startswith("YAZ_")
 ]
 INIT = bytes.fromhex(captured_apdus.INIT_V3_OPEN)
 

@@ -152,6 +152,12 @@ def test_a_refused_init_says_why() -> None:
     )
 
 
+def test_the_diagnostic_of_an_init_is_the_octets_that_yaz_makes() -> None:
+    external = init_diagnostic(DefaultDiagFormat.bib1(1011, "who are you"))
+    request = wire.encode(init(user_information_field=external))
+    assert bytes.fromhex(captured.YAZ_INIT_DIAGNOSTIC) in request
+
+
 # Extended services
 
 
