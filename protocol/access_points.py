@@ -30,7 +30,7 @@ _PERSONAL_21 = "100abcdq 700abcdq 800abcdq"
 _CORPORATE_21 = "110abcdgn 710abcdgn 810abcdgn"
 _CONFERENCE_21 = "111acdegnq 711acdegnq 811acdegnq"
 _PERSONAL = "700abcdfg 701abcdfg 702abcdfg 703abcdfg 720af 721af 722af"
-_CORPORATE = "710[0.]abcdefgh 711[0.]abcdefgh 712[0.]abcdefgh"
+_CORPORATE = "710abcdefgh 711abcdefgh 712abcdefgh"
 _CONFERENCE = "710[1.]abcdefgh 711[1.]abcdefgh 712[1.]abcdefgh"
 
 _SERIES_TITLE_21 = "440anp 490a 830anp 800tnp 810tp 811tp"
@@ -137,7 +137,7 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         bib1=(1003, 1098, 1106),
         cql=("dc.creator", "dc.contributor", "dc.author", "bath.author"),
         marc21=f"{_PERSONAL_21} 100abc 700abc {_CORPORATE_21} {_CONFERENCE_21} 720a 245c",
-        unimarc=f"{_PERSONAL} 700ab 701ab 702ab {_CORPORATE} {_CONFERENCE} 200fg 730a",
+        unimarc=f"{_PERSONAL} 700ab 701ab 702ab {_CORPORATE} 200fg 730a",
         sortable=True,
     ),
     AccessPoint(
@@ -172,7 +172,7 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         bib1=(1002,), cql=("bath.name", "bib.name"),
         marc21=f"{_PERSONAL_21} {_CORPORATE_21} {_CONFERENCE_21} 720a 600abcdq 610abcdgn "
                "611acdegnq",
-        unimarc=f"{_PERSONAL} {_CORPORATE} {_CONFERENCE} 600abcdf 601abcdefgh 602af", in_any=False,
+        unimarc=f"{_PERSONAL} {_CORPORATE} 600abcdf 601abcdefgh 602af", in_any=False,
     ),
     AccessPoint(
         "name_personal", "Personal name", "个人名称", TEXT,
@@ -182,7 +182,7 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
     AccessPoint(
         "name_corporate", "Corporate name", "团体名称", TEXT,
         bib1=(2,), cql=("bath.corporateName", "bib.nameCorporate"),
-        marc21=f"{_CORPORATE_21} 610abcdgn", unimarc=f"{_CORPORATE} 601[0.]abcdefgh", in_any=False,
+        marc21=f"{_CORPORATE_21} 610abcdgn", unimarc=f"{_CORPORATE} 601abcdefgh", in_any=False,
     ),
     AccessPoint(
         "name_conference", "Conference name", "会议名称", TEXT,

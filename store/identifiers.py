@@ -24,8 +24,7 @@ _DASHES = re.compile(r"[-\u2010-\u2015\u2212\uff0d~]")
 _NUMBER_RUN = re.compile(r"[0-9](?: ?[0-9])*(?: ?x)?")
 _NOT_ALNUM = re.compile(rf"(?:[^\w{_MASKS}]|_)+")
 _LEADING_DIGITS = re.compile("[0-9]+")
-_BLANKS = re.compile(r"\s+")
-_PREFIXED = re.compile(r"\s*\(([^()]*)\)(.*)", re.DOTALL)
+_PREFIXED = re.compile(r"\((\w+)\)(.*)", re.DOTALL)
 _OCLC_PREFIX = re.compile(r"(?:ocm|ocn|on)?0*(?=[0-9])")
 _LCCN = re.compile(r"\s*([a-z]{0,3})\s*([0-9]{2}|[0-9]{4})-([0-9]{1,6})\s*$")
 _LCCN_SUFFIX = re.compile(r"(\s*[a-z]{0,3}\s*[0-9]{8,10})\s*/")
@@ -88,6 +87,11 @@ def isbn_keys(text: str) -> list[str]:
     return [digits] if len(digits) >= _DIGITS_MIN else []
 
 
+def isbn_both_keys(text: str) -> list[str]:
+    """`isbn_keys`, and the form of ten characters where there is one."""
+    return [form for digits in isbn_keys(text) for form in (digits, isbn_10(digits)) if form]
+
+
 def issn_keys(text: str) -> list[str]:
     """Eight characters; of an EAN that begins with 977 the ISSN inside."""
     digits = _NOT_NUMBER.sub("", _without_qualifier(fold(text)))
@@ -103,21 +107,21 @@ def identifier_keys(text: str, *, bare: bool = True) -> list[str]:
     ocm00012345 and 12345. LCCNs are padded as the Library of Congress does
     (85-2 is 85000002), beside the form without padding.
     """
-    folded = fold(text)
-    if suffix := _LCCN_SUFFIX.match(folded):
+    folded = fold(text).strip()
+    if folded.isalnum():
+        return [folded]
+    if "/" in folded and (suffix := _LCCN_SUFFIX.match(folded)):
         folded = suffix[1]
-    keys = [_NOT_ALNUM.sub("", folded)]
-    if prefixed := _PREFIXED.match(folded):
-        number = _NOT_ALNUM.sub("", prefixed[2])
-        plain = _OCLC_PREFIX.sub("", number, count=1)
-        if prefixed[1] != "ocolc":
-            plain = number
-        keys.append(_NOT_ALNUM.sub("", prefixed[1]) + plain)
-        if bare:
-            keys += [number, plain]
-    elif lccn := _LCCN.match(folded):
-        keys.insert(0, lccn[1] + lccn[2] + lccn[3].zfill(6))
-    return _distinct(keys)
+    whole = _NOT_ALNUM.sub("", folded)
+    if folded[:1] == "(" and (prefixed := _PREFIXED.match(folded)):
+        number = plain = _NOT_ALNUM.sub("", prefixed[2])
+        if prefixed[1] == "ocolc":
+            plain = _OCLC_PREFIX.sub("", number, count=1)
+        keys = [whole, prefixed[1] + plain]
+        return _distinct([*keys, number, plain] if bare else keys)
+    if "-" in folded and (lccn := _LCCN.match(folded)):
+        return _distinct([lccn[1] + lccn[2] + lccn[3].zfill(6), whole])
+    return [whole] if whole else []
 
 
 def code_keys(text: str) -> list[str]:
@@ -128,7 +132,7 @@ def code_keys(text: str) -> list[str]:
 
 def classification_keys(text: str) -> list[str]:
     """A class mark without case and blanks; segmentation marks of Dewey are taken out."""
-    mark = _BLANKS.sub("", fold(text))
+    mark = "".join(fold(text).split())
     if _DEWEY_PRIMES.match(mark):
         mark = mark.replace("/", "").replace("'", "")
     return [mark] if mark else []

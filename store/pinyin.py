@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -25,14 +26,12 @@ _ROMANISED = re.compile(r"[0-9]+|[^\W\d_]+")
 _ROMAN_WORD = re.compile("[a-z]+")
 _U_UMLAUT = re.compile("u\u0304?\u0308[\u0300\u0301\u0304\u030c]?")
 
-# Characters with another reading as a surname.
+# Surnames that are read otherwise than the word.
 _SURNAMES = {
     "单": "shan", "曾": "zeng", "解": "xie", "仇": "qiu", "任": "ren", "查": "zha", "区": "ou",
-    "盖": "ge", "朴": "piao", "翟": "zhai", "覃": "qin", "种": "chong", "员": "yun", "缪": "miao",
-    "乐": "yue", "冼": "xian", "召": "shao", "尹": "yin", "黑": "he", "秘": "bi", "宓": "fu",
-    "折": "she", "繁": "po", "洗": "xian", "燕": "yan", "訾": "zi", "晟": "cheng", "令": "ling",
-    "那": "na", "哈": "ha", "逄": "pang", "牟": "mou", "葛": "ge", "华": "hua", "宁": "ning",
-    "尉迟": "yu chi", "万俟": "mo qi", "长孙": "zhang sun", "澹台": "tan tai", "单于": "chan yu",
+    "朴": "piao", "翟": "zhai", "覃": "qin", "种": "chong", "员": "yun", "缪": "miao", "乐": "yue",
+    "召": "shao", "尉迟": "yu chi", "万俟": "mo qi", "长孙": "zhang sun", "澹台": "tan tai",
+    "单于": "chan yu",
 }  # fmt: skip
 
 _SYLLABLE_LIST = """
@@ -59,7 +58,7 @@ _SYLLABLES = frozenset(_SYLLABLE_LIST.split())
 _SYLLABLE_CHARS_MAX = 6
 
 
-def index_forms(reading: list[str]) -> list[str]:
+def index_forms(reading: Sequence[str]) -> list[str]:
     """The texts to index for a reading: spaced, joined, initials; ü as u and as v."""
     if not reading:
         return []
@@ -130,7 +129,8 @@ def respelled(term: str) -> str:
     return " ".join(words)
 
 
-def read(text: str, *, is_name: bool = False) -> list[str]:
+@lru_cache(maxsize=256)  # a title is read for the index and again for sorting
+def read(text: str, *, is_name: bool = False) -> tuple[str, ...]:
     """The reading of Chinese text that brings none; of long texts only the beginning.
 
     Words of more than one reading are read as their longest known phrase says.
@@ -150,7 +150,7 @@ def read(text: str, *, is_name: bool = False) -> list[str]:
                     break
         while start < len(piece):
             start = _read_next(piece, start, tables, found)
-    return found
+    return tuple(found)
 
 
 def _in_gb2312(text: str) -> bool:

@@ -1,0 +1,238 @@
+"""What a MARC record brings to the index, as the access-point table says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from protocol.iso2709 import Field, MarcRecord
+from protocol.record import MarcFamily
+from store import pinyin
+from store.analysis import KEY_CHARS_MAX, key
+from store.coded import years
+from store.dates import years_in
+from store.feeds import NONFILING, Step, feeds_of, nonfiling
+from store.identifiers import query_keys
+
+__all__ = ["Entries", "entries", "query_keys", "sort_values"]
+
+FIELD_CHARS_MAX = 20_000  # of one text that is indexed
+
+# UNIMARC encloses what filing passes over in NSB and NSE: C1 controls in UTF-8,
+# or as ISO 6630 had them.
+_NON_SORTING = re.compile("[\x88\x98][^\x89\x9c]*[\x89\x9c] ?")
+_NON_SORTING_SIGNS = re.compile("[\x88\x89\x98\x9c]")
+_END_PUNCTUATION = " /:;,=\t\n"
+
+# Of titles and names that bring no reading, these are read.
+_READ_TAGS = frozenset(("100", "110", "200", "245", "700", "701", "702", "710", "711", "712"))
+_PERSON_TAGS = frozenset(("100", "700", "701", "702"))
+_HAS_ROMAN = re.compile("[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What one record brings.
+
+    `fields` are (access point, text) of kind TEXT in record order, to which the
+    index applies `analysis.words` and `analysis.key`; `keys` are (access point,
+    normalised value) of every other kind. Neither holds anything twice.
+    """
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[tuple[str, str]] = field(default_factory=list)
+
+
+def entries(record: MarcRecord, family: MarcFamily) -> Entries:
+    """Everything that `record` brings, but for who holds it. Never raises."""
+    return _Extraction(record, family).run()
+
+
+def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
+    """One value for each sortable access point that the record has, ordered as text.
+
+    Titles without what filing passes over; Chinese titles and names by Pinyin,
+    then by their characters.
+    """
+    extraction = _Extraction(record, family)
+    is_marc21 = family is MarcFamily.MARC21
+    values = {}
+    title = record.first("245" if is_marc21 else "200")
+    if title is not None:
+        values["title"] = extraction.sort_text(title, "anp" if is_marc21 else "ahi")
+    tags = ("100", "110", "111") if is_marc21 else ()
+    names = [each for each in record.fields if each.tag in tags]
+    names = names or [each for each in record.fields if each.tag[0] == "7" and each.tag < "730"]
+    if names:
+        values["author"] = extraction.sort_text(names[0], "abcdq" if is_marc21 else "abcdf")
+    if years := extraction.years():
+        values["date"] = years[0]
+    modified = record.first("005")
+    if modified is not None and modified.text[:8].isdecimal():
+        values["date_modified"] = modified.text[:14].rstrip(".")
+    return {name: value for name, value in values.items() if value}
+
+
+class _Extraction:
+    """The entries of one record while they are gathered."""
+
+    def __init__(self, record: MarcRecord, family: MarcFamily) -> None:
+        self._record = record
+        self._is_marc21 = family is MarcFamily.MARC21
+        self._feeds = feeds_of(family)
+        self._fields: dict[tuple[str, str], None] = {}
+        self._keys: dict[tuple[str, str], None] = {}
+        self._stated_years: list[str] = []
+
+    def run(self) -> Entries:
+        known = self._feeds.by_tag
+        self._add("LDR", Field("LDR", self._record.leader))
+        for each in self._record.fields:
+            tag = each.tag
+            if tag in known:
+                self._add(tag, each)
+            elif tag == "880" and self._is_marc21:
+                linked = each.first("6")[:3]
+                if linked in known:
+                    self._add(linked, each)
+            if tag[0] == "4" and not self._is_marc21 and "\x1f1" in each.text:
+                for inner_tag, inner in _embedded(each):
+                    if inner_tag in known:
+                        self._add(inner_tag, inner)
+        if self._stated_years and not any(name == "date" for name, _ in self._keys):
+            for year in self._stated_years:
+                self._keys["date", year] = None
+        return Entries(list(self._fields), list(self._keys))
+
+    def _add(self, tag: str, source: Field) -> None:
+        indicators, *parts = source.text.split("\x1f")
+        if not parts:  # a control field, or the leader
+            for step in self._feeds.steps(tag, "", ""):
+                self._add_values(step, [source.text])
+            return
+        parts = list(filter(None, parts))
+        steps = self._feeds.steps(tag, indicators, "".join([part[0] for part in parts]))
+        for step in steps:
+            if step.condition and not _meets(step, parts):
+                continue
+            values = [parts[place][1:] for place in step.places]
+            if step.texts or step.readings:
+                text = " ".join(values)
+                if step.texts:
+                    self._add_texts(step, text)
+                if not text.isascii() and step.readings and pinyin.is_han(text):
+                    self._add_reading(step, tag, source, text)
+            if step.values or step.stated:
+                self._add_values(step, values)
+
+    def _add_texts(self, step: Step, text: str) -> None:
+        filed = text[step.skipped :] if step.skipped else ""
+        if not text.isascii() and _NON_SORTING_SIGNS.search(text):
+            filed = _NON_SORTING.sub("", text)
+            text = _NON_SORTING_SIGNS.sub("", text)
+        text = text.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]
+        if not text:
+            return
+        fields = self._fields
+        for name in step.texts:
+            fields[name, text] = None
+        if filed and (filed := filed.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]):
+            for name in step.texts:
+                fields[name, filed] = None
+
+    def _add_values(self, step: Step, values: list[str]) -> None:
+        keys = self._keys
+        if step.first >= 0:
+            values = [step.cut(value) for value in values]
+        if step.is_class_mark and len(values) > 1:
+            values = [" ".join(values), values[0]]  # with the item number ($b), and without
+        for rule, names in step.values:
+            for value in values:
+                for normalised in rule(value):
+                    for name in names:
+                        keys[name, normalised] = None
+        for rule in step.stated:
+            self._stated_years += [year for value in values for year in rule(value)]
+
+    def years(self) -> list[str]:
+        """Years of publication: those that are coded, else those of the statement."""
+        coded: list[str] = []
+        stated: list[str] = []
+        for each in self._record.fields:
+            for feed in self._feeds.of_date.get(each.tag, ()):
+                values = each.values("".join(feed.codes)) if feed.codes else [each.text]
+                for value in values:
+                    if feed.first >= 0:
+                        coded += years(value[feed.first : feed.last + 1])
+                    else:
+                        stated += years_in(value)
+        return coded or stated
+
+    def sort_text(self, source: Field, codes: str) -> str:
+        """What `source` sorts by."""
+        text = " ".join(source.values(codes))
+        if not text.isascii() and _NON_SORTING_SIGNS.search(text):
+            text = _NON_SORTING_SIGNS.sub("", _NON_SORTING.sub("", text))
+        elif self._is_marc21 and source.tag in NONFILING:
+            text = text[nonfiling(source.tag, source.text) :]
+        value = key(text)
+        if pinyin.is_han(text):
+            reading = self._reading(source.tag, source, codes, text)
+            value = f"{' '.join(reading)}\x01{value}" if reading else value
+        return value[:KEY_CHARS_MAX]
+
+    def _add_reading(self, step: Step, tag: str, source: Field, text: str) -> None:
+        codes = "".join([source.subfields[place][0] for place in step.places])
+        reading = self._reading(tag, source, codes, text)
+        for form in pinyin.index_forms(reading):
+            for name in step.readings:
+                self._fields[name, form] = None
+
+    def _reading(self, tag: str, source: Field, codes: str, text: str) -> Sequence[str]:
+        """The syllables of `text`, which `codes` of `source` hold: the record's, else made ones."""
+        chinese = self._language() in ("chi", "zho", "")
+        if self._is_marc21:
+            own = self._romanised(tag, source, codes)
+        else:
+            own = " ".join(source.values(codes.upper())) or " ".join(source.values("9"))
+        if _HAS_ROMAN.search(own) and not pinyin.is_han(own):
+            return pinyin.from_record(own, chinese=chinese)
+        if chinese and tag in _READ_TAGS and pinyin.is_chinese(text):
+            return pinyin.read(text, is_name=tag in _PERSON_TAGS)
+        return ()
+
+    def _romanised(self, tag: str, source: Field, codes: str) -> str:
+        """The text of the field that a MARC 21 880 is linked with; "" when there is none."""
+        link = source.first("6")
+        if source.tag != "880" or len(link) < 6 or link[4:6] == "00":
+            return ""
+        partner = f"880-{link[4:6]}"
+        for each in self._record.fields:
+            if each.tag == tag and each.first("6").startswith(partner):
+                return " ".join(each.values(codes))
+        return ""
+
+    def _language(self) -> str:
+        if not self._is_marc21:
+            coded = self._record.first("101")
+            return coded.first("a").strip().lower() if coded else ""
+        coded = self._record.first("008")
+        return coded.text[35:38].strip(" |").lower() if coded else ""
+
+
+def _embedded(linking: Field) -> Iterator[tuple[str, Field]]:
+    """The fields inside a UNIMARC linking entry, with the tag whose feeds they go to.
+
+    A title (200, 500) stands for the linking field itself; names for themselves.
+    """
+    for inner in linking.text.split("\x1f1")[1:]:
+        tag = inner[:3]
+        if tag in ("200", "500"):
+            yield linking.tag, Field(linking.tag, inner[3:])
+        elif tag[:1] == "7":
+            yield tag, Field(tag, inner[3:])
+
+
+def _meets(step: Step, parts: list[str]) -> bool:
+    return any(part[0] == step.condition and part.startswith(step.begins, 1) for part in parts)
