@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from protocol.frozen import frozen
+
 KEYWORDS = frozenset({"and", "or", "not", "prox", "sortby"})
 COMPARITORS = frozenset({"=", "==", "<", "<=", ">", ">=", "<>"})
 
@@ -26,14 +28,14 @@ class Modifier:
     position: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CqlRelation:
     name: str
     modifiers: tuple[Modifier, ...] = ()
     position: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SearchClause:
     """`index relation term`, or a term alone: then `index` is empty, `relation` None."""
 
@@ -44,7 +46,7 @@ class SearchClause:
     term_position: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BooleanClause:
     """Two queries and `and`, `or`, `not` or `prox` (in lower case) between them."""
 
@@ -82,7 +84,7 @@ class SortKey:
     position: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CqlQuery:
     root: CqlNode
     sort_keys: tuple[SortKey, ...] = ()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from protocol.diagnostic import SruDiagnostic, SruFault
+from protocol.frozen import frozen
 from protocol.query import MASK_ANY, MASK_ONE, Anchor
 from protocol.search_term import clean
 
@@ -15,7 +15,7 @@ _ESCAPABLE = frozenset('\\*?^"')
 _WORDS = re.compile(r"(?:[^\s\\]|\\.)+", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Term:
     """`text` holds MASK_ANY and MASK_ONE for `*` and `?`, and nothing escaped."""
 

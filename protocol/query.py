@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from protocol.frozen import frozen
+
 # Masks inside `Clause.term`. They are private-use characters, so no text of a
 # record can hold them by accident; parsers strip them from client input.
 MASK_ANY = "\uf8f0"  # any run of characters, also none
@@ -55,7 +57,7 @@ class Anchor(Enum):
     COMPLETE = "complete"  # is the whole field
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clause:
     """One search term against one access point.
 
@@ -72,7 +74,7 @@ class Clause:
     ranked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResultSetRef:
     """A named result set used as an operand."""
 
@@ -105,7 +107,7 @@ class Proximity:
     exclusion: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Boolean:
     operator: Operator | Proximity
     left: Query
