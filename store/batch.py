@@ -7,23 +7,21 @@ that one sort of numbers brings millions of them into the order of the rows.
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from store import postings
 from store.analysis import END, START
-from store.index import RecordIndex
+from store.index import PLACE_SHIFT, Postings, RegisterPostings
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
 
 _Row = tuple[int, str, int]  # register, term, number in the batch
 
 Numbers = npt.NDArray[np.uint64]
 
-_POSITION_BITS = 12
+_POSITION_BITS = PLACE_SHIFT
 _RECORD_BITS = 31
 _TERM_SHIFT = _POSITION_BITS + _RECORD_BITS
 _SHARD_NUMBER_BITS = _RECORD_BITS - SHARD_BITS
@@ -31,7 +29,6 @@ _SHARD_NUMBER_MASK = (1 << _SHARD_NUMBER_BITS) - 1
 _RECORD_MASK = np.uint64((1 << _RECORD_BITS) - 1)
 _LOW_MASK = np.uint64((1 << _TERM_SHIFT) - 1)
 TERMS_MAX = 1 << (64 - _TERM_SHIFT)  # of one batch
-CHUNK_RECORDS_MAX = 1 << (32 - _POSITION_BITS)
 
 _ANCHORS = frozenset((START, END))  # they have positions only
 _NO_DISPLAYS: dict[str, str] = {}
@@ -54,57 +51,6 @@ WHERE register_id = ?1 AND term = ?2 AND shard = ?3
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterChunk:
-    """The postings of one register: `counts[i]` of `values` belong to `terms[i]`.
-
-    A value is `place << 12 | position`, `place` being the record's in the chunk.
-    """
-
-    name: str
-    terms: list[str]
-    counts: npt.NDArray[np.uint32]
-    values: npt.NDArray[np.uint32]
-    displays: dict[str, str]
-
-
-class ChunkBuilder:
-    """Gathers the postings of up to CHUNK_RECORDS_MAX records."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, defaultdict[str, list[int]]] = {}
-        self._displays: dict[str, dict[str, str]] = {}
-
-    def add(self, place: int, index: RecordIndex) -> None:
-        """Add the record that stands at `place` (from 0) of the chunk."""
-        high = place << _POSITION_BITS
-        alone = high | POSITION_MAX
-        for name, terms in index.terms.items():
-            register = self._values.get(name)
-            if register is None:
-                register = self._values[name] = defaultdict(list)
-            for term, positions in terms.items():
-                values = register[term]
-                for position in positions:
-                    values.append(high | position if position < POSITION_MAX else alone)
-        for name, displays in index.displays.items():
-            kept = self._displays.setdefault(name, {})
-            for term, display in displays.items():
-                kept.setdefault(term, display)
-
-    def build(self) -> list[RegisterChunk]:
-        return [
-            RegisterChunk(
-                name,
-                list(register),
-                np.fromiter(map(len, register.values()), np.uint32, len(register)),
-                np.array([v for values in register.values() for v in values], np.uint32),
-                self._displays.get(name, {}),
-            )
-            for name, register in self._values.items()
-        ]
-
-
 class Batch:
     """Changes to the main index, in memory until `write`.
 
@@ -121,31 +67,34 @@ class Batch:
         self.term_count = 0  # must stay below TERMS_MAX
         self.posting_count = 0
 
-    def add(self, chunk: list[RegisterChunk], first_place: int) -> None:
-        """Postings to be added; the chunk's first record has `first_place`."""
-        for part in chunk:
-            self._added.append(self._numbers(part, first_place))
-            if part.displays:
-                displays = self._displays.setdefault(self._register_ids[part.name], {})
-                for term, display in part.displays.items():
+    def add(self, postings: Postings, first_place: int) -> None:
+        """Postings to be added; the first of their records has `first_place`."""
+        for name, register in postings.items():
+            register_id = self._register_ids[name]
+            self._added.append(self._packed(register_id, register, first_place))
+            if register.displays:
+                displays = self._displays.setdefault(register_id, {})
+                for term, display in register.displays.items():
                     displays.setdefault(term, display)
 
-    def remove(self, chunk: list[RegisterChunk], first_place: int) -> None:
+    def remove(self, postings: Postings, first_place: int) -> None:
         """Postings that the main index holds and shall hold no more."""
-        self._removed.extend(self._numbers(part, first_place) for part in chunk)
+        for name, register in postings.items():
+            packed = self._packed(self._register_ids[name], register, first_place)
+            self._removed.append(packed)
 
-    def _numbers(self, part: RegisterChunk, first_place: int) -> Numbers:
-        known = self._terms.setdefault(self._register_ids[part.name], {})
+    def _packed(self, register_id: int, register: RegisterPostings, first_place: int) -> Numbers:
+        known = self._terms.setdefault(register_id, {})
         numbers = []
-        for term in part.terms:
+        for term in register.terms:
             number = known.get(term)
             if number is None:
                 number = known[term] = self.term_count
                 self.term_count += 1
             numbers.append(number)
-        packed: Numbers = np.repeat(np.array(numbers, np.uint64), part.counts)
+        packed: Numbers = np.array(numbers, np.uint64)[np.frombuffer(register.numbers, np.uint32)]
         packed <<= np.uint64(_TERM_SHIFT)
-        packed |= part.values  # place and position
+        packed |= np.frombuffer(register.values, np.uint32)
         packed += np.uint64(first_place << _POSITION_BITS)
         self.posting_count += packed.size
         return packed
@@ -169,9 +118,11 @@ class Batch:
         ids = np.array(record_ids, np.int64)
         added = _take_sorted(self._added, ranks, ids)
         removed = _take_sorted(self._removed, ranks, ids)
-        records_added = np.unique(added >> _POSITION_BITS)
+        added = _distinct(added)
+        records_added = _distinct(added >> np.uint64(_POSITION_BITS))
         if removed.size:
-            records_removed = np.unique(removed >> _POSITION_BITS)
+            removed = _distinct(removed)
+            records_removed = _distinct(removed >> np.uint64(_POSITION_BITS))
             records_removed, records_added = _changes(records_removed, records_added)
             removed, added = _changes(removed, added)
             self._remove(connection, rows, records_removed, removed)
@@ -260,6 +211,13 @@ def _take_sorted(
     numbers |= terms << _TERM_SHIFT
     numbers.sort()
     return numbers
+
+
+def _distinct(numbers: Numbers) -> Numbers:
+    """Ascending numbers, each once."""
+    if numbers.size < 2:
+        return numbers
+    return numbers[np.concatenate(([True], numbers[1:] != numbers[:-1]))]
 
 
 def _changes(before: Numbers, after: Numbers) -> tuple[Numbers, Numbers]:

@@ -17,8 +17,8 @@ from protocol.iso2709 import (
     parse,
 )
 from protocol.record import Holding, MarcFamily
-from store.batch import TERMS_MAX, Batch, ChunkBuilder, RegisterChunk
-from store.index import RecordIndex, index_holders, index_record
+from store.batch import TERMS_MAX, Batch
+from store.index import Postings, index_holders, index_record
 from store.records import agency_of, with_number
 from store.writer import CatalogueWriter, now_us
 
@@ -40,8 +40,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A record in the stored form, and its identity in the database."""
+    """A record in the stored form, its identity in the database and its place in `postings`."""
 
+    place: int
     agency: str
     control_number: str  # empty: to be given one
     marc: bytes
@@ -49,10 +50,11 @@ class Accepted:
 
 @dataclass(slots=True)
 class Analysed:
-    """A chunk of records, ready to be stored. Postings count places in `records`."""
+    """A chunk of records, ready to be stored."""
 
     records: list[Accepted] = field(default_factory=list)
-    postings: list[RegisterChunk] = field(default_factory=list)
+    postings: Postings = field(default_factory=Postings)
+    places: int = 0  # in `postings`; those of no record have no use
     refused: list[RefusedRecord] = field(default_factory=list)
     warned: int = 0  # accepted, with something mended
 
@@ -63,7 +65,6 @@ Source = RawRecord | DecodedRecord | RefusedRecord
 def analyse(sources: Sequence[Source], target: Target) -> Analysed:
     """Decode and index a chunk of records. Nothing in a record stops the others."""
     analysed = Analysed()
-    builder = ChunkBuilder()
     for source in sources:
         offset = 0
         decoded: DecodedRecord | RefusedRecord
@@ -77,15 +78,17 @@ def analyse(sources: Sequence[Source], target: Target) -> Analysed:
             continue
         try:
             record = parse(decoded.marc)
-            index = index_record(record, target.family, target.database)
+            place = analysed.places
+            analysed.places += 1  # also of a record that fails half-way
+            index_record(analysed.postings, place, record, target.family, target.database)
         except Exception as error:  # our own fault, but no reason to stop
             reason = f"{type(error).__name__}: {error}"
             analysed.refused.append(RefusedRecord(offset, "", reason))
             continue
-        builder.add(len(analysed.records), index)
-        analysed.records.append(Accepted(agency_of(record), record.control_number, decoded.marc))
+        analysed.records.append(
+            Accepted(place, agency_of(record), record.control_number, decoded.marc)
+        )
         analysed.warned += bool(decoded.warnings)
-    analysed.postings = builder.build()
     return analysed
 
 
@@ -130,13 +133,15 @@ class BulkWriter:
         self._institution = institution
         self._account = account
         self._batch = Batch(writer.register_ids)
-        self._records: list[Accepted] = []
+        self._chunks: list[tuple[int, list[Accepted]]] = []  # with the first place of each
+        self._places = 0
         self._size_bytes = 0
 
     def add(self, analysed: Analysed) -> None:
         """Take a chunk; writes when the batch has become large."""
-        self._batch.add(analysed.postings, len(self._records))
-        self._records += analysed.records
+        self._batch.add(analysed.postings, self._places)
+        self._chunks.append((self._places, analysed.records))
+        self._places += analysed.places
         self._size_bytes += sum(len(accepted.marc) for accepted in analysed.records)
         if (
             self._batch.posting_count >= BATCH_POSTINGS_MAX
@@ -147,22 +152,25 @@ class BulkWriter:
 
     def flush(self) -> None:
         """Write what has been taken so far, all of it or nothing."""
-        if not self._records:
+        if not self._chunks:
             return
         with self._writer.transaction():
             # A record is either in the delta or in the main index, never in both.
             self._writer.merge_all()
-            changes = _Changes([-1] * len(self._records))
+            changes = _Changes([-1] * self._places)
             stored = Stored()
             at_us = now_us()
-            for place, accepted in enumerate(self._records):
-                record_id = self._store(place, accepted, changes, stored, at_us)
-                if self._institution is not None:
-                    self._hold(record_id, self._institution, changes, stored, at_us)
+            for first_place, records in self._chunks:
+                for accepted in records:
+                    place = first_place + accepted.place
+                    record_id = self._store(place, accepted, changes, stored, at_us)
+                    if self._institution is not None:
+                        self._hold(record_id, self._institution, changes, stored, at_us)
             changes.write(self._batch, self._writer)
         self.stored += stored
         self._batch = Batch(self._writer.register_ids)
-        self._records = []
+        self._chunks = []
+        self._places = 0
         self._size_bytes = 0
 
     def _store(
@@ -177,7 +185,8 @@ class BulkWriter:
                 changes.ids[place] = record_id
             else:
                 number, marc = self._rows.assign_number(self._database_id, record_id, marc)
-                changes.add(record_id, self._writer.index(self._database_id, marc, ()))
+                postings, extra = changes.add(record_id)
+                self._writer.index(postings, extra, self._database_id, marc, ())
             changes.places[record_id] = place
             self._rows.insert(
                 record_id,
@@ -199,10 +208,12 @@ class BulkWriter:
         if record_id in changes.places:  # this batch brought it before
             changes.ids[changes.places[record_id]] = -1
         elif not before.deleted:
-            changes.remove(record_id, self._writer.index(self._database_id, before.marc, holders))
+            postings, extra = changes.remove(record_id)
+            self._writer.index(postings, extra, self._database_id, before.marc, holders)
         changes.ids[place] = record_id
         changes.places[record_id] = place
-        changes.add(record_id, index_holders(holders))
+        if holders:
+            index_holders(*changes.add(record_id), holders, is_first=True)
         self._rows.replace(before, marc, self._account, at_us)
         counts.replaced += 1
         return record_id
@@ -210,11 +221,12 @@ class BulkWriter:
     def _hold(
         self, record_id: int, institution: str, changes: _Changes, counts: Stored, at_us: int
     ) -> None:
-        if institution in self._rows.holders(record_id):
+        holders = self._rows.holders(record_id)
+        if institution in holders:
             return
         self._rows.write_holding(Holding(institution, record_id), at_us)
         self._rows.write_holding_event(institution, record_id, 1, at_us, self._account)
-        changes.add(record_id, index_holders((institution,)))
+        index_holders(*changes.add(record_id), (institution,), is_first=not holders)
         counts.holdings_added += 1
 
 
@@ -224,18 +236,20 @@ class _Changes:
     def __init__(self, ids: list[int]) -> None:
         self.ids = ids  # by place in the batch; -1: these postings are not needed
         self.places: dict[int, int] = {}  # of the records that the batch has stored
-        self._added, self._added_ids = ChunkBuilder(), list[int]()
-        self._removed, self._removed_ids = ChunkBuilder(), list[int]()
+        self._added, self._added_ids = Postings(), list[int]()
+        self._removed, self._removed_ids = Postings(), list[int]()
 
-    def add(self, record_id: int, index: RecordIndex) -> None:
-        self._added.add(len(self._added_ids), index)
+    def add(self, record_id: int) -> tuple[Postings, int]:
+        """Where to add further postings of a record, and its place there."""
         self._added_ids.append(record_id)
+        return self._added, len(self._added_ids) - 1
 
-    def remove(self, record_id: int, index: RecordIndex) -> None:
-        self._removed.add(len(self._removed_ids), index)
+    def remove(self, record_id: int) -> tuple[Postings, int]:
+        """Where to add the postings of a record that go, and its place there."""
         self._removed_ids.append(record_id)
+        return self._removed, len(self._removed_ids) - 1
 
     def write(self, batch: Batch, writer: CatalogueWriter) -> None:
-        batch.add(self._added.build(), len(self.ids))
-        batch.remove(self._removed.build(), len(self.ids) + len(self._added_ids))
+        batch.add(self._added, len(self.ids))
+        batch.remove(self._removed, len(self.ids) + len(self._added_ids))
         batch.write(writer.connection, self.ids + self._added_ids + self._removed_ids)

@@ -16,11 +16,11 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.query import Query
+from protocol.query import Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
-from store.index import DATABASE
-from store.interface import ResultSet, ScanResult, SortKey
+from store.interface import ResultSet, ScanResult
+from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
 from store.records import read_databases, read_holding
 from store.result_set import RecordSet
@@ -95,7 +95,7 @@ class SqliteCatalogue:
     async def search(
         self, databases: Sequence[Database], query: Query, sets: Mapping[str, ResultSet]
     ) -> RecordSet | Diagnostic:
-        """The records of `databases` that match, in order of record id.
+        """The records of `databases` that match, in order of record id or of relevance.
 
         A query over more terms than TERMS_MAX is Bib-1 234; further diagnostics
         are those of `store.evaluate.plan`.
@@ -112,7 +112,10 @@ class SqliteCatalogue:
         instructions = evaluate.plan(query, reader.register_ids, sets)
         if isinstance(instructions, Diagnostic):
             return instructions
-        return RecordSet(evaluate.search(reader, self._subset(databases), instructions))
+        records = evaluate.search(reader, self._subset(databases), instructions)
+        if is_ranked(query):
+            return RecordSet(records, by_relevance(reader, query, records))
+        return RecordSet(records)
 
     def _subset(self, databases: Sequence[Database]) -> list[str] | None:
         """The names of some of the databases; None when it is all of them."""
@@ -166,7 +169,7 @@ class SqliteCatalogue:
         )
 
     async def sort(
-        self, sets: Sequence[ResultSet], keys: Sequence[SortKey]
+        self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
     ) -> RecordSet | Diagnostic:
         """The union of `sets` in the order of `keys`; see `store.sort.sort`."""
         return await self._answer(lambda reader: sort(reader, self._ranks, sets, keys))
@@ -185,9 +188,9 @@ class SqliteCatalogue:
         reader = self._reader
         reader.begin(Bounds(TERMS_MAX, BYTES_MAX))
         try:
-            register = reader.register_ids[DATABASE]
+            totals = reader.totals()
             return {
-                database.name: len(reader.records(register, database.name))
+                database.name: totals.get(database.name, 0)
                 for database in self._databases_by_id.values()
             }
         finally:

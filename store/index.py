@@ -15,11 +15,13 @@ START, and a whole field runs from START to END.
 from __future__ import annotations
 
 import unicodedata
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from importlib.metadata import version
+from itertools import repeat
 
 import msgspec
 
@@ -36,8 +38,13 @@ HELD_BY = "possessing_institution"
 DATABASE = "$database"
 PRESENT = "$present"
 FIELD_GAP = 16  # positions between two fields
-_DISPLAY_SIZE_MAX = 200
-_DOCUMENT_ONLY = (POSITION_MAX,)  # the position of a term that has none
+DISPLAY_CHARS_MAX = 200
+PLACE_SHIFT = 12  # a posting is `place << 12 | position`
+PLACES_MAX = 1 << (32 - PLACE_SHIFT)
+
+# Headings, publishers and notes come again and again.
+_TEXTS_KEPT = 1 << 14
+_TEXT_KEPT_CHARS_MAX = 250
 
 
 def key_register(access_point: str) -> str:
@@ -67,16 +74,50 @@ def cut_value(value: str) -> str:
     return value[:KEY_CHARS_MAX]
 
 
-@dataclass(slots=True)
-class RecordIndex:
-    """The postings of one record.
+class _TermNumbers(dict[str, int]):
+    """Terms in the order in which they came, each with its number."""
 
-    `terms` maps register and term to ascending positions; POSITION_MAX stands
-    for "no position". `displays` maps register and term to what Scan shows.
+    def __missing__(self, term: str) -> int:
+        number = self[term] = len(self)
+        return number
+
+
+@dataclass(slots=True)
+class RegisterPostings:
+    """Postings of some records in one register.
+
+    Posting n is the term that has the number `numbers[n]` in `terms`, at
+    `values[n]`: the place of its record among those of the `Postings`, and a
+    position, POSITION_MAX for "none". `displays` are the texts that Scan shows
+    for terms that are not fit to be read.
     """
 
-    terms: dict[str, dict[str, Sequence[int]]] = field(default_factory=dict)
-    displays: dict[str, dict[str, str]] = field(default_factory=dict)
+    terms: _TermNumbers = field(default_factory=_TermNumbers)
+    numbers: array[int] = field(default_factory=lambda: array("I"))
+    values: array[int] = field(default_factory=lambda: array("I"))
+    displays: dict[str, str] = field(default_factory=dict)
+
+    def add(self, terms: Iterable[str], value: int) -> None:
+        """Add a posting of each term, all at `value`."""
+        count = len(self.numbers)
+        self.numbers.extend(map(self.terms.__getitem__, terms))
+        self.values.extend(repeat(value, len(self.numbers) - count))
+
+    def by_term(self) -> dict[str, list[int]]:
+        """The values of each term, in the order in which they came."""
+        values: dict[str, list[int]] = {}
+        terms = list(self.terms)
+        for number, value in zip(self.numbers, self.values, strict=True):
+            values.setdefault(terms[number], []).append(value)
+        return values
+
+
+class Postings(dict[str, RegisterPostings]):
+    """What up to PLACES_MAX records bring to the index, by register."""
+
+    def __missing__(self, name: str) -> RegisterPostings:
+        register = self[name] = RegisterPostings()
+        return register
 
 
 # Raise it whenever the same record brings other postings than before.
@@ -91,108 +132,121 @@ def fingerprint() -> str:
     return blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
-_IN_ANY = frozenset(point.name for point in ACCESS_POINTS if point.in_any and point.name != ANY)
+@lru_cache(_TEXTS_KEPT)
+def _analyse_short(text: str) -> tuple[tuple[str, ...], tuple[int, ...], str]:
+    words = analysis.words(text)
+    terms, offsets = zip(*words, strict=True) if words else ((), ())
+    return terms, offsets, analysis.key(text)
+
+
+# Holders come and go without the record, so its words alone make up `any`.
+_IN_ANY = frozenset(
+    point.name for point in ACCESS_POINTS if point.in_any and point.name not in {ANY, HELD_BY}
+)
 
 
 def index_record(
-    record: MarcRecord, family: MarcFamily, database: str, institutions: Iterable[str] = ()
-) -> RecordIndex:
-    """Everything that finds `record`; `institutions` are those that hold it."""
+    postings: Postings,
+    place: int,
+    record: MarcRecord,
+    family: MarcFamily,
+    database: str,
+    institutions: Iterable[str] = (),
+) -> None:
+    """Add everything that finds `record` to `postings`, as the record at `place`.
+
+    `institutions` are those that hold it.
+    """
+    first_value = place << PLACE_SHIFT
+    no_position = first_value | POSITION_MAX
     found = extract.entries(record, family)
-    index = RecordIndex()
-    terms = index.terms
-    next_base: dict[str, int] = {}
-    words_of: dict[str, list[tuple[str, int]]] = {}
-    for access_point, text in found.fields:
-        words = words_of.get(text)
-        if words is None:
-            words = words_of[text] = analysis.words(text)
-        if not words:
+    anywhere: set[str] = set()
+    ends: dict[str, int] = {}  # where each access point's last field ended
+    for name, text in found.fields:
+        if len(text) <= _TEXT_KEPT_CHARS_MAX:
+            terms, offsets, key = _analyse_short(text)
+        else:
+            terms, offsets, key = _analyse_short.__wrapped__(text)
+        if not terms:
             continue
-        base = next_base.get(access_point, 0)
-        register = terms.setdefault(access_point, {})
-        next_base[access_point] = _lay_out(register, words, base) + FIELD_GAP
-        term = analysis.key(text)
-        terms.setdefault(key_register(access_point), {})[term] = _DOCUMENT_ONLY
-        if text != term:
-            display = text if len(text) <= _DISPLAY_SIZE_MAX else text[:_DISPLAY_SIZE_MAX] + "…"
-            index.displays.setdefault(key_register(access_point), {}).setdefault(term, display)
-    for access_point, value in found.keys:
-        terms.setdefault(access_point, {})[cut_value(value)] = _DOCUMENT_ONLY
-    held_by = _holder_keys(institutions)
-    if held_by:
-        terms[HELD_BY] = dict.fromkeys(held_by, _DOCUMENT_ONLY)
-    _add_own_registers(terms, database)
-    for access_point, value in extract.sort_values(record, family).items():
-        terms[sort_register(access_point)] = {cut_value(value): _DOCUMENT_ONLY}
-    return index
-
-
-def index_holders(institutions: Iterable[str]) -> RecordIndex:
-    """What holders alone bring to a record's postings; empty without any."""
-    index = RecordIndex()
-    held_by = _holder_keys(institutions)
-    if held_by:
-        index.terms[HELD_BY] = dict.fromkeys(held_by, _DOCUMENT_ONLY)
-        index.terms[PRESENT] = {HELD_BY: _DOCUMENT_ONLY}
-        if HELD_BY in _IN_ANY:
-            index.terms[ANY] = dict.fromkeys(held_by, _DOCUMENT_ONLY)
-    return index
-
-
-def _holder_keys(institutions: Iterable[str]) -> list[str]:
-    return [key for code in institutions for key in extract.query_keys(Kind.CODE, code)]
-
-
-def _add_own_registers(terms: dict[str, dict[str, Sequence[int]]], database: str) -> None:
-    """Add `any`, which access points there are, and the database."""
-    present = [name for name in terms if "/" not in name]
-    anywhere: dict[str, Sequence[int]] = {}
-    for name in present:
+        start = ends[name] + FIELD_GAP if name in ends else 0
+        ends[name] = _lay_out(postings[name], first_value, start, terms, offsets)
         if name in _IN_ANY:
-            anywhere.update(dict.fromkeys(terms[name], _DOCUMENT_ONLY))
-    anywhere.pop(START, None)
-    anywhere.pop(END, None)
-    terms[ANY] = anywhere
-    terms[PRESENT] = dict.fromkeys([*present, ANY], _DOCUMENT_ONLY)
-    terms[DATABASE] = {database: _DOCUMENT_ONLY}
+            anywhere.update(terms)
+        keys = postings[key_register(name)]
+        keys.add((key,), no_position)
+        if text != key and key not in keys.displays:
+            keys.displays[key] = (
+                text if len(text) <= DISPLAY_CHARS_MAX else text[:DISPLAY_CHARS_MAX] + "…"
+            )
+    present = set(ends)
+    for name, value in found.keys:
+        term = cut_value(value)
+        postings[name].add((term,), no_position)
+        present.add(name)
+        if name in _IN_ANY:
+            anywhere.add(term)
+    postings[ANY].add(anywhere, no_position)
+    present.add(ANY)
+    postings[PRESENT].add(present, no_position)
+    postings[DATABASE].add((database,), no_position)
+    for name, value in extract.sort_values(record, family).items():
+        postings[sort_register(name)].add((cut_value(value),), no_position)
+    index_holders(postings, place, institutions, is_first=True)
 
 
 def _lay_out(
-    register: dict[str, Sequence[int]], words: Sequence[tuple[str, int]], base: int
+    register: RegisterPostings,
+    first_value: int,
+    start: int,
+    terms: Sequence[str],
+    offsets: Sequence[int],
 ) -> int:
-    """Add one field's words to `register` from `base` on; returns END's position."""
-    first = base + 1
-    last = 0
-    for term, offset in [(START, -1), *words]:
-        position = first + offset
-        last = max(last, position)
-        _place(register, term, position)
-    _place(register, END, last + 1)
-    return last + 1
+    """Add one field with START at position `start`; returns the position of its END."""
+    end = start + max(offsets) + 2
+    number_of = register.terms.__getitem__
+    register.numbers.append(number_of(START))
+    register.numbers.extend(map(number_of, terms))
+    register.numbers.append(number_of(END))
+    if end < POSITION_MAX:
+        base = first_value + start
+        register.values.append(base)
+        register.values.extend(map((base + 1).__add__, offsets))
+        register.values.append(first_value + end)
+    else:
+        positions = (start, *[start + 1 + offset for offset in offsets], end)
+        register.values.extend(first_value | min(position, POSITION_MAX) for position in positions)
+    return end
 
 
-def _place(register: dict[str, Sequence[int]], term: str, position: int) -> None:
-    places = register.get(term)
-    if places is None:
-        register[term] = [min(position, POSITION_MAX)]
-    elif places[-1] < POSITION_MAX:
-        places.append(min(position, POSITION_MAX))  # type: ignore[attr-defined]
+def index_holders(
+    postings: Postings, place: int, institutions: Iterable[str], *, is_first: bool
+) -> None:
+    """Add what holders alone bring for the record at `place`; nothing without any.
+
+    `is_first`: nobody has held the record so far.
+    """
+    codes = [key for code in institutions for key in extract.query_keys(Kind.CODE, code)]
+    if codes:
+        no_position = place << PLACE_SHIFT | POSITION_MAX
+        postings[HELD_BY].add(codes, no_position)
+        if is_first:
+            postings[PRESENT].add((HELD_BY,), no_position)
 
 
 _PACKER = msgspec.msgpack.Encoder()
 _UNPACKER = msgspec.msgpack.Decoder(list[tuple[int, str, str | None, list[int]]])
 
 
-def pack(index: RecordIndex, register_ids: Mapping[str, int]) -> bytes:
-    """A record's postings as one row of the delta keeps them."""
-    rows: list[tuple[int, str, str | None, Sequence[int]]] = []
-    for name, terms in index.terms.items():
-        register_id = register_ids[name]
-        displays = index.displays.get(name, {})
-        for term, positions in terms.items():
-            rows.append((register_id, term, displays.get(term), positions))
-    return _PACKER.encode(rows)
+def pack(postings: Postings, register_ids: Mapping[str, int]) -> bytes:
+    """One record's postings, at place 0, as a row of the delta keeps them."""
+    return _PACKER.encode(
+        [
+            (register_ids[name], term, register.displays.get(term), positions)
+            for name, register in postings.items()
+            for term, positions in register.by_term().items()
+        ]
+    )
 
 
 def unpack(entries: bytes) -> list[tuple[int, str, str | None, list[int]]]:
@@ -200,12 +254,14 @@ def unpack(entries: bytes) -> list[tuple[int, str, str | None, list[int]]]:
     return _UNPACKER.decode(entries) if entries else []
 
 
-def unpack_by_name(entries: bytes, register_names: Mapping[int, str]) -> RecordIndex:
-    """What `pack` made `entries` of."""
-    index = RecordIndex()
+def add_packed(
+    postings: Postings, place: int, entries: bytes, register_names: Mapping[int, str]
+) -> None:
+    """Add what `pack` made `entries` of, as the record at `place`."""
+    first_value = place << PLACE_SHIFT
     for register_id, term, display, positions in unpack(entries):
-        name = register_names[register_id]
-        index.terms.setdefault(name, {})[term] = positions
+        register = postings[register_names[register_id]]
+        for position in positions:
+            register.add((term,), first_value | position)
         if display is not None:
-            index.displays.setdefault(name, {})[term] = display
-    return index
+            register.displays.setdefault(term, display)

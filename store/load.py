@@ -7,15 +7,12 @@ import csv
 import gzip
 import io
 import lzma
-import os
 import zipfile
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -23,13 +20,13 @@ from protocol.iso2709 import DecodedRecord, RawRecord, RefusedRecord, split
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily
 from store.bulk import CHUNK_RECORDS, Analysed, BulkWriter, Source, Target, analyse
+from store.parallel import Workers
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 
 _CHUNK_BYTES_MAX = 4 << 20
 # A smaller load is over before another process has started.
 _PARALLEL_BYTES_MIN = 2 << 20
-_CHUNKS_AHEAD = 4  # of each process
 _HEAD_BYTES = 1024
 
 Progress = Callable[[int, int, int], None]
@@ -77,13 +74,14 @@ def load(
     target = Target(database, family, encoding)
     bulk = BulkWriter(writer, database, institution=holdings, account=account)
     total_bytes = sum(_size_bytes(path) for path in paths)
-    if processes is None:
-        processes = os.cpu_count() or 1 if total_bytes >= _PARALLEL_BYTES_MIN else 0
+    if processes is None and total_bytes < _PARALLEL_BYTES_MIN:
+        processes = 0
     tally = _Tally(progress, total_bytes)
-    with _Report(report) as refusals, _Analysts(target, processes) as analysts:
+    read = partial(analyse, target=target)
+    with _Report(report) as refusals, Workers(processes) as workers:
         for path in paths:
             with _File(path) as file:
-                for analysed in analysts.analyse(_chunks(file.sources(family))):
+                for analysed in workers.map(read, _chunks(file.sources(family))):
                     bulk.add(analysed)
                     refusals.write(path, analysed.refused)
                     tally.count(analysed, file.read_bytes)
@@ -202,38 +200,6 @@ def _chunks(sources: Iterator[Source]) -> Iterator[list[Source]]:
             chunk, size_bytes = [], 0
     if chunk:
         yield chunk
-
-
-class _Analysts:
-    """Analyses chunks in other processes, a few ahead, and returns them in order."""
-
-    def __init__(self, target: Target, processes: int) -> None:
-        self._target = target
-        self._ahead_max = processes * _CHUNKS_AHEAD
-        self._pool: ProcessPoolExecutor | None = None
-        if processes:
-            # A forked process would carry this one's locks and connections along.
-            self._pool = ProcessPoolExecutor(processes, get_context("spawn"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def analyse(self, chunks: Iterator[list[Source]]) -> Iterator[Analysed]:
-        if self._pool is None:
-            for chunk in chunks:
-                yield analyse(chunk, self._target)
-            return
-        ahead: deque[Future[Analysed]] = deque()
-        for chunk in chunks:
-            ahead.append(self._pool.submit(analyse, chunk, self._target))
-            if len(ahead) >= self._ahead_max:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
 
 
 class _Report:

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from store import postings
 from store.analysis import END, START
-from store.index import unpack
+from store.index import DATABASE, unpack
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
 from store.sqlite import open_reader
 
@@ -335,6 +335,13 @@ class IndexReader:
         if not self.delta.touched:
             return records
         return (records - self.delta.touched) | self.delta.records(register_id, term)
+
+    def totals(self) -> dict[str, int]:
+        """How many records each database holds, by its name."""
+        register_id = self.register_ids[DATABASE]
+        names = self.main.terms(register_id, TermRange(""))
+        names += self.delta.terms(register_id, TermRange(""))
+        return {name: len(self.records(register_id, name)) for name in names}
 
     def _catch_up(self) -> None:
         generation, merged_sequence = self._execute(

@@ -16,15 +16,8 @@ from pathlib import Path
 
 from protocol.iso2709 import parse
 from protocol.record import Database, Holding, StoredRecord
-from store.batch import Batch, ChunkBuilder
-from store.index import (
-    RecordIndex,
-    fingerprint,
-    index_record,
-    pack,
-    register_names,
-    unpack_by_name,
-)
+from store.batch import Batch
+from store.index import Postings, add_packed, fingerprint, index_record, pack, register_names
 from store.records import RecordRows, agency_of, with_number
 from store.sqlite import FILE_NAME, StoreError, open_writer
 
@@ -251,25 +244,31 @@ class CatalogueWriter:
         ).fetchall()
         if not changed:
             return
-        before, after = ChunkBuilder(), ChunkBuilder()
+        before, after = Postings(), Postings()
         for place, (_, record_id, database_id, base, institutions, entries) in enumerate(changed):
             if base:
                 marc = self.rows.version(record_id, base)
-                before.add(place, self.index(database_id, marc, json.loads(institutions)))
-            if entries:
-                after.add(place, unpack_by_name(entries, self._register_names))
+                self.index(before, place, database_id, marc, json.loads(institutions))
+            add_packed(after, place, entries, self._register_names)
         batch = Batch(self.register_ids)
-        batch.remove(before.build(), 0)
-        batch.add(after.build(), 0)
+        batch.remove(before, 0)
+        batch.add(after, 0)
         batch.write(self.connection, [row[1] for row in changed])
         last_sequence = changed[-1][0]
         self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
         self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
 
-    def index(self, database_id: int, marc: bytes, institutions: Sequence[str]) -> RecordIndex:
-        """The postings of a version of a record."""
+    def index(
+        self,
+        postings: Postings,
+        place: int,
+        database_id: int,
+        marc: bytes,
+        institutions: Sequence[str],
+    ) -> None:
+        """Add the postings of a version of a record."""
         database = self.rows.databases[database_id]
-        return index_record(parse(marc), database.family, database.name, institutions)
+        index_record(postings, place, parse(marc), database.family, database.name, institutions)
 
     def require_current_index(self) -> None:
         """Raise StoreError when the index was made by another analysis than this program's."""
@@ -308,10 +307,12 @@ class CatalogueWriter:
         """From now on the record is found by what it is now."""
         entries = b""
         if not stored.deleted:
-            institutions = self.rows.holders(stored.record_id)
+            postings = Postings()
             database = stored.database
-            index = index_record(parse(stored.marc), database.family, database.name, institutions)
-            entries = pack(index, self.register_ids)
+            holders = self.rows.holders(stored.record_id)
+            record = parse(stored.marc)
+            index_record(postings, 0, record, database.family, database.name, holders)
+            entries = pack(postings, self.register_ids)
         self.connection.execute(
             "INSERT OR REPLACE INTO delta"
             " (record_id, base_version, base_institutions, entries) VALUES (?, ?, ?, ?)",

@@ -1,0 +1,50 @@
+"""Work shared among processes, its results in the order of what was asked."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Self, TypeVar
+
+# Asked of each process before its first answer is taken: it works on while the
+# one that takes the answers is busy with something else.
+_AHEAD = 4
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Workers:
+    """Some processes; without any, this one does the work itself."""
+
+    def __init__(self, processes: int | None) -> None:
+        """`processes`: None for one a core."""
+        count = (os.cpu_count() or 1) if processes is None else processes
+        self._ahead_max = count * _AHEAD
+        # A forked process would carry this one's locks and connections along.
+        self._pool = ProcessPoolExecutor(count, get_context("spawn")) if count else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item]
+    ) -> Iterator[_Result]:
+        """`function` of each item; `items` are read only as far ahead as is needed."""
+        if self._pool is None:
+            yield from map(function, items)
+            return
+        ahead: deque[Future[_Result]] = deque()
+        for item in items:
+            ahead.append(self._pool.submit(function, item))
+            if len(ahead) >= self._ahead_max:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
