@@ -307,8 +307,14 @@ def _declared_sets(structure: Structure) -> str:
 
 def _to_utf8(structure: Structure, encoding: str) -> list[tuple[bytes, bytes]] | str:
     """The fields in UTF-8, or the reason why one cannot be read."""
-    if encoding == "utf-8" and b"".join([value for _, value in structure.fields]).isascii():
-        return structure.fields
+    if encoding not in ("marc-8", "iso-5426"):  # a terminator is never part of a character
+        try:
+            whole = b"\x1e".join([value for _, value in structure.fields]).decode(encoding)
+        except UnicodeDecodeError:
+            pass  # gone through again below, to name the field
+        else:
+            tags = [tag for tag, _ in structure.fields]
+            return list(zip(tags, whole.encode().split(b"\x1e"), strict=True))
     octets = []
     for tag, value in structure.fields:
         text = decode_text(value, encoding)
@@ -344,17 +350,20 @@ def encode_record(
         raise UnknownEncoding(encoding)
     if used == "utf-8" and fits_iso2709(marc):
         return marc
-    record = parse(marc)
-    octets: list[tuple[bytes, bytes]] = []
-    for field in record.fields:
-        value = encode_text(field.text, used, references=references)
-        if isinstance(value, Unencodable):
-            return EncodingFailure(f"field {field.tag}: {value}", field.tag, value.character)
-        octets.append((field.tag.encode("ascii"), value))
-    leader = record.leader.encode()
+    tags, texts = split_fields(marc, marc.decode())
+    if used == "marc-8":
+        values = []
+        for tag, text in zip(tags, texts, strict=True):
+            value = encode_text(text, used, references=references)
+            if isinstance(value, Unencodable):
+                return EncodingFailure(f"field {tag}: {value}", tag, value.character)
+            values.append(value)
+    else:  # these have every character, and are faster over the whole record
+        values = "\x1e".join(texts).encode(used).split(b"\x1e")
+    leader = marc[:LEADER_SIZE_BYTES]
     if family is MarcFamily.MARC21 and used != "utf-8":
         leader = leader[:9] + b" " + leader[10:]
     try:
-        return assemble(leader, octets)
+        return assemble(leader, list(zip(map(str.encode, tags), values, strict=True)))
     except RecordTooLong as error:
         return EncodingFailure(str(error), error.tag)

@@ -222,8 +222,7 @@ def _by_position(
 ) -> list[tuple[bytes, bytes]] | None:
     """Fields where the directory puts them; None when it is wrong anywhere."""
     fields = []
-    covered = 0
-    seen: set[int] = set()
+    sizes: dict[int, int] = {}
     for entry in entries:
         if not entry[3:].isdigit():
             return None
@@ -236,13 +235,11 @@ def _by_position(
         if data.find(FIELD_TERMINATOR, start, end) != end - 1:
             return None
         fields.append((entry[:3], data[start : end - 1]))
-        if start in seen:
-            warnings.append(f"two directory entries share the data at {start}")
-        else:
-            covered += size
-        seen.add(start)
-    if covered < len(data):
-        warnings.append(f"{len(data) - covered} octets of data belong to no directory entry")
+        sizes[start] = size
+    if len(sizes) < len(entries):
+        warnings.append("directory entries share data")
+    if unlisted := len(data) - sum(sizes.values()):
+        warnings.append(f"{unlisted} octets of data belong to no directory entry")
     return fields
 
 
@@ -324,12 +321,10 @@ def _too_long(size_bytes: int, tags: list[bytes], sizes: list[int]) -> RecordToo
 
 def fits_iso2709(marc: bytes) -> bool:
     """Whether a kept record may go out as ISO 2709: no length was cut to nines."""
-    return len(marc) <= RECORD_SIZE_BYTES_MAX and (
-        marc.find(b"9999", LEADER_SIZE_BYTES) < 0 or _lengths_are_true(marc)
-    )
-
-
-def _lengths_are_true(marc: bytes) -> bool:
+    if len(marc) > RECORD_SIZE_BYTES_MAX:
+        return False
+    if marc.find(b"9999", LEADER_SIZE_BYTES, int(marc[12:17])) < 0:
+        return True
     structure = dissect(marc)
     return isinstance(structure, Structure) and structure.exact
 
