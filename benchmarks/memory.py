@@ -2,10 +2,11 @@
 
     python -m benchmarks.memory --keep
 
-Two situations: 10 busy connections beside 2,000 that opened an association and
-fell silent, and 1,000 busy ones. Memory is the proportional set size of all
-processes of the server at the end of the run. One server runs at a time, so
-that neither takes pages from the other's share. The longest operation shows stalls.
+10 busy connections beside 2,000 that opened an association and fell silent;
+1,000 busy ones; and one association that takes 70,000 records. Memory is the
+proportional set size of all processes of the server. One server runs at a
+time, so that neither takes pages from the other's share. The longest operation
+shows stalls.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from benchmarks.generate import Workload, prepared
 from benchmarks.load_generator import LoadGenerator, Workpiece
 from benchmarks.run import chosen, parser
 from benchmarks.servers import Server, running
+from benchmarks.zebra import YazZtest
 
 WARM_UP_S_MAX = 120.0
+LONG_SESSION_RECORDS = (10_000, 30_000, 50_000, 70_000)
+LONG_SESSION_S_MAX = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,26 @@ def memory_bytes(
     )
 
 
+def memory_of_a_long_session(server: Server, workload: Workload) -> list[int]:
+    """The server's memory after each LONG_SESSION_RECORDS of one association."""
+    piece = Workpiece(known_item.operations(workload, server.database))
+    found_bytes = []
+    done = 0
+    with (
+        running([server]) as addresses,
+        LoadGenerator(
+            addresses[server.name], connections=1, user=server.user, password=server.password
+        ) as generator,
+    ):
+        for goal in LONG_SESSION_RECORDS:
+            load = generator.run(piece, seconds=LONG_SESSION_S_MAX, operations=goal - done)
+            if load.errors or load.operations < goal - done:
+                raise RuntimeError(f"{server.name}: {load}")
+            done = goal
+            found_bytes.append(server_cpu.memory_bytes(server.pid))
+    return found_bytes
+
+
 def measure(options: argparse.Namespace) -> None:
     servers = chosen(options)
     records_path, workload = prepared(options.records, options.work / str(options.records))
@@ -83,6 +107,13 @@ def measure(options: argparse.Namespace) -> None:
         if OURS in found and PEER in found:
             ratio = found[OURS] / found[PEER]
             print(f"  {OURS} / {PEER}: {ratio:.2f}, goal ≤ {situation.goal}")
+    counts = ", ".join(f"{count:,}" for count in LONG_SESSION_RECORDS)
+    print(f"one association after {counts} records, goal: flat")
+    for server in servers:
+        if server.name != YazZtest.name:
+            sizes = memory_of_a_long_session(server, workload)
+            text = "  ".join(f"{size / 1e6:.1f}" for size in sizes)
+            print(f"  {server.name:14} {text} MB PSS", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

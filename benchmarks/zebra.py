@@ -1,11 +1,12 @@
 """The peer: Zebra 2.2 (Debian `idzebra-2.0`) over the same ISO 2709 file.
 
 Set up as its manual has it for MARC 21: the `grs.marcxml` filter, its own
-record store, words and phrases for the same fields that Lianmu indexes, and
-its stock ICU chain (single ideographs are tokens, so a Chinese word is a
-phrase). Nothing is made worse than the defaults: memory for the load and the
-bound on sorted records are raised. `zebrasrv` keeps its default of one
-process for each connection.
+record store, words and phrases of title, author, subject and publisher, ISBN,
+ISSN, date, any, and the stock ICU chain (single ideographs are tokens, so a
+Chinese word is a phrase). That is fewer indexes than Lianmu keeps. Nothing is
+made worse than the defaults: memory for the load and the bound on sorted
+records are raised. `zebrasrv` keeps its default of one process for each
+connection.
 """
 
 from __future__ import annotations
@@ -46,34 +47,6 @@ memMax: 400
 sortmax: 5000
 """
 
-# The stock icu.idx has no index for codes and dates, the stock default.idx
-# no ICU; this is the first with what it lacks.
-ICU_IDX = """\
-index w
-completeness 0
-position 1
-alwaysmatches 1
-firstinfield 1
-icuchain words-icu.xml
-
-index p
-completeness 1
-icuchain phrases-icu.xml
-
-index 0
-completeness 0
-position 1
-charmap @
-
-index y
-completeness 0
-charmap @
-
-sort s
-completeness 1
-charmap string.chr
-"""
-
 CATALOGUE_ABS = """\
 name catalogue
 attset bib1.att
@@ -85,22 +58,13 @@ xpath disable
 all any
 
 melm 001    Local-number:w
-melm 005    Date/time-last-modified:w
-melm 008    Date-of-publication:w:range(data,7,4),Date-of-publication:y:range(data,7,4),\
-Date-of-publication:s:range(data,7,4),Code-language:w:range(data,35,3)
+melm 008    Date-of-publication:w:range(data,7,4)
 melm 020$a  ISBN:w
 melm 022$a  ISSN:w
-melm 050    LC-call-number:w
-melm 082$a  Dewey-classification:w
-melm 100    Author:w,Author:p,Author:s
+melm 100    Author:w,Author:p
 melm 245$a  Title:w,Title:p,Title:s
-melm 245$b  Title:w,Title:p
-melm 260$a  Place-publication:w
+melm 245$b  Title:w
 melm 260$b  Publisher:w,Publisher:p
-melm 490$a  Title:w,Title-series:w,Title-series:p
-melm 500    Note:w
-melm 504    Note:w
-melm 520    Note:w
 melm 650    Subject-heading:w,Subject-heading:p
 melm 700    Author:w,Author:p
 """
@@ -123,18 +87,17 @@ class Zebra(Server):
         return ""
 
     def setup(self) -> str:
-        text = ZEBRA_CFG + CATALOGUE_ABS + ICU_IDX
+        text = ZEBRA_CFG + CATALOGUE_ABS
         return f"{self.name} {hashlib.sha256(text.encode()).hexdigest()}"
 
     def load(self, records_path: Path) -> LoadFigures:
         config = ZEBRA_CFG.format(
             tab=TAB_DIR,
             modules=":".join(map(str, MODULE_DIRS)),
-            index="catalogue.idx" if self._icu else "default.idx",
+            index="icu.idx" if self._icu else "default.idx",
         )
         (self.directory / "zebra.cfg").write_text(config, encoding="utf-8")
         (self.directory / "catalogue.abs").write_text(CATALOGUE_ABS, encoding="utf-8")
-        (self.directory / "catalogue.idx").write_text(ICU_IDX, encoding="utf-8")
         (self.directory / "register").mkdir()
         (self.directory / "tmp").mkdir()
         zebraidx = ["zebraidx", "-c", "zebra.cfg", "-l", "zebraidx.log", "-f", "0"]
