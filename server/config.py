@@ -127,10 +127,6 @@ class Config(_Section, frozen=True):
         return Path(self.server.data_dir)
 
     @property
-    def catalogue_path(self) -> Path:
-        return self.data_dir / "catalogue.sqlite"
-
-    @property
     def members_path(self) -> Path:
         return self.data_dir / "members.sqlite"
 

@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-try:
-    import uvloop
-except ImportError:  # not available on every platform
-    uvloop = None
-
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run `main` to its end on uvloop, or on asyncio's own loop without it."""
-    if uvloop is None:
+    """Run `main` to its end on uvloop, or on asyncio's own loop where there is none."""
+    try:
+        from uvloop import run as run_loop  # noqa: PLC0415 - not on every platform
+    except ImportError:
         asyncio.run(main)
     else:
-        uvloop.run(main)
+        run_loop(main)

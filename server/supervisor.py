@@ -16,6 +16,7 @@ from pathlib import Path
 
 from server import worker, writer_process
 from server.config import Config
+from server.errors import StartError
 from server.log import Log
 
 START_TIMEOUT_S = 60.0
@@ -26,10 +27,6 @@ LISTEN_BACKLOG = 1024
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 log = Log("lianmu.supervisor")
-
-
-class StartError(Exception):
-    """The server cannot start; the message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +74,9 @@ class Supervisor:
         # Blocked here and taken by sigtimedwait, so that none is lost between
         # a check and a wait; each child unblocks them for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        writer = Child("writer", lambda ready: writer_process.run(
-            self.config, ready, self._lifeline_read))
+        writer = Child(
+            "writer", lambda ready: writer_process.run(self.config, ready, self._lifeline_read)
+        )
         workers = [
             Child(f"worker-{index}", self._worker_body(index, pair))
             for index, pair in enumerate(listeners)
@@ -116,7 +114,7 @@ class Supervisor:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
                 child.body(ready_write)
                 status = 0
-            except BaseException:  # noqa: BLE001
+            except BaseException:
                 log.exception("process failed", process=child.name)
             finally:
                 sys.stderr.flush()
@@ -161,8 +159,9 @@ class Supervisor:
             now = time.monotonic()
             if now - child.started_at > STABLE_AFTER_S:
                 child.restart_delay_s = RESTART_DELAY_S
-            log.error("process ended", process=child.name, pid=child.pid,
-                      restart_s=child.restart_delay_s)
+            log.error(
+                "process ended", process=child.name, pid=child.pid, restart_s=child.restart_delay_s
+            )
             child.pid = 0
             child.restart_at = now + child.restart_delay_s
             child.restart_delay_s = min(child.restart_delay_s * 2, RESTART_DELAY_S_MAX)

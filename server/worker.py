@@ -55,6 +55,4 @@ async def _serve(
         os.close(ready)
         await stop.wait()
         loop.remove_reader(lifeline)
-        await asyncio.gather(
-            z3950.stop(config.server.shutdown_grace_s), http.stop(config.server.shutdown_grace_s)
-        )
+        await asyncio.gather(z3950.stop(config.server.shutdown_grace_s), http.stop())

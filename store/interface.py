@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.diagnostic import Diagnostic
-from protocol.query import Query
+from protocol.query import Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 
 
@@ -38,18 +38,12 @@ class ScanResult:
     position: int  # of the start term in `entries`, from 1; 0: before, len+1: after
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
-    access_point: str
-    descending: bool = False
-    case_sensitive: bool = False
-    missing: str = "high"  # "high", "low", "omit", "fail", or a value after "="
-
-
 class Catalogue(Protocol):
     """Reading. Methods are coroutines that mostly finish without suspending."""
 
-    databases: Mapping[str, Database]  # by folded name and alias
+    @property
+    def databases(self) -> Mapping[str, Database]:
+        """By name and alias, in lower case."""
 
     def resolve(self, names: Sequence[str]) -> tuple[Database, ...] | Diagnostic:
         """The databases meant by `names`; unknown is Bib-1 109 with the name.
@@ -70,7 +64,7 @@ class Catalogue(Protocol):
     ) -> ScanResult | Diagnostic: ...
 
     async def sort(
-        self, sets: Sequence[ResultSet], keys: Sequence[SortKey]
+        self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
     ) -> ResultSet | Diagnostic: ...
 
     async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]: ...

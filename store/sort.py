@@ -18,9 +18,10 @@ from pyroaring import BitMap
 
 from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.query import SortSpec
 from store import analysis, postings
 from store.index import cut_value, sort_register
-from store.interface import ResultSet, SortKey
+from store.interface import ResultSet
 from store.reader import BoundExceeded, IndexReader
 from store.result_set import RecordSet
 
@@ -79,12 +80,12 @@ def _make_ranks(reader: IndexReader, register_id: int) -> Ranks:
 class _Column:
     """What one key makes of each record: its rank, _ABSENT where it has no value."""
 
-    key: SortKey
+    key: SortSpec
     ranks: Ranks
 
 
 def sort(
-    reader: IndexReader, cache: RankCache, sets: Sequence[ResultSet], keys: Sequence[SortKey]
+    reader: IndexReader, cache: RankCache, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
 ) -> RecordSet | Diagnostic:
     """The union of `sets` in the order of `keys`, the first key deciding first.
 
@@ -125,7 +126,7 @@ def sort(
     return RecordSet(BitMap(in_order), in_order)
 
 
-def _refusal(sets: Sequence[ResultSet], keys: Sequence[SortKey]) -> Diagnostic | None:
+def _refusal(sets: Sequence[ResultSet], keys: Sequence[SortSpec]) -> Diagnostic | None:
     if len(sets) > SETS_MAX:
         return Diagnostic(Bib1.SORT_TOO_MANY_INPUTS, str(len(sets)))
     if len(keys) > KEYS_MAX:
@@ -189,7 +190,7 @@ def _rank_of(reader: IndexReader, main: Ranks, register_id: int, value: str) -> 
     return int(main[postings.decode(row[1]).min()]), row[0] == value
 
 
-def _missing_rank(reader: IndexReader, cache: RankCache, key: SortKey) -> np.int64:
+def _missing_rank(reader: IndexReader, cache: RankCache, key: SortSpec) -> np.int64:
     if key.missing == "low":
         return _LOWEST
     if key.missing[:1] != "=":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
-LIANMU = (sys.executable, "-m", "server.cli")
+LIANMU = (sys.executable, "-m", "server")
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 _READY = re.compile(r"^READY z3950=(\S+) http=(\S+)$")

@@ -44,7 +44,9 @@ def run(command: list[str]) -> str:
 def test_the_client_prints_what_it_always_did(
     script: Path, demo: RunningServer, client_program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    text = script.read_text("utf-8").replace("HOST:PORT", demo.z3950).replace("HOST:HTTP", demo.http)
+    text = (
+        script.read_text("utf-8").replace("HOST:PORT", demo.z3950).replace("HOST:HTTP", demo.http)
+    )
     if script.suffix == ".yaz":
         commands = tmp_path / "commands"
         commands.write_text(text, "utf-8")

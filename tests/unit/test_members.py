@@ -31,9 +31,7 @@ def test_a_member_signs_in_with_its_code_in_any_case(members: Members) -> None:
 @pytest.mark.parametrize(
     ("name", "password"), [("pku", "Secret"), ("pku", ""), ("thu", "secret"), ("", "")]
 )
-def test_a_wrong_name_or_password_is_no_account(
-    members: Members, name: str, password: str
-) -> None:
+def test_a_wrong_name_or_password_is_no_account(members: Members, name: str, password: str) -> None:
     members.add_member("PKU", "Peking University Library", "secret", NOW_US)
     assert members.verify(name, password) is None
 

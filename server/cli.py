@@ -1,0 +1,75 @@
+"""The `lianmu` command."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from metering.interface import MeteringError
+from server import VERSION
+from server.config import ConfigError
+from server.errors import StartError
+from store.members import MemberError
+from store.sqlite import StoreError
+
+# Subcommand to module and name: a module is imported only for its command.
+COMMANDS = {
+    "demo": ("server.commands.demo", "demo"),
+    "serve": ("server.commands.serve", "serve"),
+    "check-config": ("server.commands.check_config", "check_config"),
+    "load": ("server.commands.load", "load"),
+    "member": ("server.commands.member", "member"),
+    "operator": ("server.commands.member", "operator"),
+    "usage": ("server.commands.usage", "usage"),
+}
+EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError)
+
+
+class _Group(click.Group):
+    """Refuses in one line on stderr with status 2, and never shows a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        try:
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Exit as leave:
+            sys.exit(leave.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        except click.UsageError as error:
+            hint = f" ({error.ctx.command_path} --help)" if error.ctx else ""
+            _refuse(error.format_message() + hint)
+        except click.ClickException as error:
+            _refuse(error.format_message())
+        except EXPECTED as error:
+            _refuse(str(error))
+        except BrokenPipeError:
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str) -> NoReturn:
+    click.echo(f"lianmu: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: lianmu demo, then in another terminal: yaz-client 127.0.0.1:2100",
+)
+@click.version_option(VERSION, prog_name="lianmu")
+def main() -> None:
+    """Lianmu 联目: a union-catalogue server with Z39.50, SRU and metering."""

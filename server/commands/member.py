@@ -1,0 +1,90 @@
+"""`lianmu member` and `lianmu operator`: who may sign in."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from server.commands.options import config_option, now_us
+from server.config import Config
+from store.members import Members
+
+
+@click.group(epilog="Example: lianmu member list --config config.toml")
+def member() -> None:
+    """Institutions of the consortium and their accounts."""
+
+
+def _password(given: str | None) -> str:
+    if given is not None:
+        return given
+    made = secrets.token_urlsafe(12)
+    click.echo(f"password  {made}  (made up now and shown this once)")
+    return made
+
+
+@member.command(
+    "add",
+    epilog="Example: lianmu member add PKU --name 'Peking University Library' --config config.toml",
+)
+@click.argument("code")
+@click.option("--name", required=True, help="The institution's name.")
+@click.option("--password", help="Of its first account; one is made up and shown without it.")
+@config_option
+def add(code: str, name: str, password: str | None, config: Config) -> None:
+    """Add the institution CODE and an account of the same name in lower case."""
+    members = Members(config.members_path, create=True)
+    try:
+        account = members.add_member(code, name, _password(password), now_us())
+    finally:
+        members.close()
+    click.echo(f"added     {code.upper()}, {name}")
+    click.echo(f"account   {account.name}")
+
+
+@member.command("list", epilog="Example: lianmu member list --config config.toml --json")
+@click.option("--json", "as_json", is_flag=True, help="JSON rather than lines for people.")
+@config_option
+def list_members(as_json: bool, config: Config) -> None:
+    """List the institutions with their accounts."""
+    members = Members(config.members_path, create=True)
+    try:
+        institutions = members.institutions()
+        accounts = members.account_names()
+    finally:
+        members.close()
+    if as_json:
+        rows = [
+            {**msgspec.to_builtins(row), "accounts": accounts.get(row.code, [])}
+            for row in institutions
+        ]
+        click.echo(msgspec.json.encode(rows).decode())
+        return
+    for row in institutions:
+        since = datetime.fromtimestamp(row.created_us / 1_000_000, UTC).date()
+        names = ", ".join(accounts.get(row.code, [])) or "no account"
+        click.echo(f"{row.code:12} {row.status:10} since {since}  {row.name}  ({names})")
+    if not institutions:
+        click.echo("No member yet: lianmu member add CODE --name NAME")
+
+
+@click.group(epilog="Example: lianmu operator add admin --config config.toml")
+def operator() -> None:
+    """Accounts of the consortium's operators."""
+
+
+@operator.command("add", epilog="Example: lianmu operator add admin --config config.toml")
+@click.argument("name")
+@click.option("--password", help="One is made up and shown without it.")
+@config_option
+def add_operator(name: str, password: str | None, config: Config) -> None:
+    """Add an operator, who may see the status page."""
+    members = Members(config.members_path, create=True)
+    try:
+        members.add_account(name, _password(password), None, now_us())
+    finally:
+        members.close()
+    click.echo(f"operator  {name}")

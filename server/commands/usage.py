@@ -1,0 +1,55 @@
+"""`lianmu usage`"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+import msgspec
+
+from metering.entry import accounting_day
+from server import writer_process
+from server.accounting import Accounting
+from server.commands.options import config_option, now_us
+from server.config import Config
+from store.members import Members
+
+FIRST_YEAR, LAST_YEAR = 1998, 9998
+
+
+@click.command(epilog="Example: lianmu usage PKU --year 2026 --json --config config.toml")
+@click.argument("code")
+@click.option(
+    "--year",
+    type=click.IntRange(FIRST_YEAR, LAST_YEAR),
+    help="Calendar year in China; the present one without it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON rather than lines for people.")
+@config_option
+def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
+    """One member's year: holdings, downloads, quota and what is owed by now.
+
+    An estimate until the year is settled: holdings still raise the quota.
+    """
+    members = Members(config.members_path)
+    try:
+        institution = members.institution(code)
+    finally:
+        members.close()
+    if institution is None:
+        raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
+    year = year or accounting_day(now_us())[0]
+    writer_process.prepare(config)
+    with Accounting(config) as accounting:
+        figures = accounting.usage.usage(institution.code, year)
+    if as_json:
+        click.echo(msgspec.json.encode(asdict(figures)).decode())
+        return
+    click.echo(f"{institution.code} {institution.name}, {year}")
+    click.echo(f"holdings uploaded  {figures.holdings_uploaded:>10}")
+    click.echo(f"downloads          {figures.downloads:>10}")
+    click.echo(f"repeats, not billed{figures.repeats:>10}")
+    click.echo(f"quota, 120 %       {figures.quota:>10}")
+    click.echo(f"billable           {figures.billable:>10}")
+    click.echo(f"charge, yuan       {figures.charge_fen // 100:>7}.{figures.charge_fen % 100:02d}")
+    click.echo("An estimate: holdings of the rest of the year still raise the quota.")

@@ -1,0 +1,114 @@
+"""From records chosen to bytes that may leave: the one path of both protocols.
+
+Every full record is entered in the ledger after its form is made and before
+anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from metering.interface import Delivery, Meter, MeteringError, Receipt
+from protocol.diagnostic import Bib1, Diagnostic
+from protocol.record import StoredRecord
+from server.access import SIGN_IN_HINT, Principal
+from server.log import Log
+from store.interface import Catalogue
+
+log = Log("lianmu.retrieval")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordForm:
+    """One form of a record on the wire.
+
+    `make` gives its bytes, or why this record cannot be given so. `full` forms
+    need a member's account; `billable` ones are counted as downloads too.
+    """
+
+    name: str
+    make: Callable[[StoredRecord], bytes | Diagnostic]
+    full: bool = True
+    billable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One position of a response: the record's form, or a surrogate diagnostic."""
+
+    record: StoredRecord | None
+    content: bytes | Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """`receipt` names the ledger entries; None: nothing was entered.
+
+    `items` can be fewer than asked for when `fits` ended the list.
+    """
+
+    items: Sequence[Item]
+    receipt: Receipt | None
+
+
+async def retrieve(
+    catalogue: Catalogue,
+    meter: Meter,
+    principal: Principal,
+    record_ids: Sequence[int],
+    form: RecordForm,
+    *,
+    protocol: str,
+    session: str,
+    fits: Callable[[Diagnostic | bytes, int], Diagnostic | bytes | None] | None = None,
+) -> Retrieved | Diagnostic:
+    """Make the forms of `record_ids` and enter the full ones in the ledger.
+
+    `fits` may replace an item by a diagnostic, or end the list with None, given
+    the octets that the items before it take.
+
+    A Diagnostic instead of a result means that nothing may be sent: no account
+    for full records (1070), or the ledger could not take the entries.
+    """
+    if form.full and not principal.may_download and record_ids:
+        return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+    items: list[Item] = []
+    size = 0
+    make = form.make
+    for record in await catalogue.fetch(record_ids):
+        content: bytes | Diagnostic | None
+        if record is None or record.deleted:
+            content = Diagnostic(Bib1.RECORD_DELETED, record.control_number if record else "")
+        else:
+            content = make(record)
+        if fits is not None:
+            content = fits(content, size)
+            if content is None:
+                break
+        if content.__class__ is bytes:
+            size += len(content)
+        items.append(Item(record, content))
+    if not form.billable:
+        return Retrieved(items, None)
+    deliveries = [
+        Delivery(
+            principal.institution,
+            item.record.database.name,
+            item.record.record_id,
+            item.record.control_number,
+            principal.account,
+            protocol,
+            session,
+        )
+        for item in items
+        if item.record is not None and item.content.__class__ is bytes
+    ]
+    if not deliveries:
+        return Retrieved(items, None)
+    try:
+        receipt = await meter.deliver(deliveries)
+    except MeteringError as error:
+        log.error("records withheld: the ledger takes no entries", reason=str(error))
+        return Diagnostic(Bib1.TEMPORARY_SYSTEM_ERROR, "downloads cannot be entered at present")
+    return Retrieved(items, receipt)

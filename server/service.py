@@ -1,0 +1,60 @@
+"""What one worker shares among its connections: catalogue, meter, accounts, counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from metering.spool import SpoolMeter
+from protocol.diagnostic import Diagnostic
+from server.access import Principal, SignIn
+from server.config import Config
+from server.retrieval import RecordForm, Retrieved, retrieve
+from server.sessions import Sessions
+from store.catalogue import SqliteCatalogue
+
+
+class Service:
+    """Opened once in each worker; both protocols go through it."""
+
+    def __init__(self, config: Config, worker: int) -> None:
+        self.config = config
+        self.worker = worker
+        self.sessions = Sessions(worker)
+        self.sign_in = SignIn(config.members_path, config.access)
+        self.catalogue = SqliteCatalogue(
+            config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
+        )
+        self.meter = SpoolMeter(
+            config.spool_dir,
+            owner=f"worker-{worker}",
+            sync="always" if config.metering.fsync else "off",
+        )
+
+    async def __aenter__(self) -> Service:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.meter.close()
+        self.catalogue.close()
+        self.sign_in.close()
+
+    async def retrieve(
+        self,
+        principal: Principal,
+        record_ids: Sequence[int],
+        form: RecordForm,
+        protocol: str,
+        session: str,
+        fits: Callable[[bytes | Diagnostic, int], bytes | Diagnostic | None] | None = None,
+    ) -> Retrieved | Diagnostic:
+        """`server.retrieval.retrieve` with this worker's catalogue and meter."""
+        return await retrieve(
+            self.catalogue, self.meter, principal, record_ids, form,
+            protocol=protocol, session=session, fits=fits,
+        )  # fmt: skip

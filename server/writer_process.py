@@ -1,0 +1,79 @@
+"""The writer process: merges new index rows and folds metering into the ledger."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.accounting import Accounting
+from server.config import Config
+from server.log import Log
+from store.members import Members
+from store.writer import CatalogueWriter
+
+log = Log("lianmu.writer")
+
+
+def prepare(config: Config) -> None:
+    """Make the databases that are missing, so that every process finds them."""
+    CatalogueWriter(config.data_dir, config.databases).close()
+    Members(config.members_path, create=True).close()
+    Accounting(config).close()
+
+
+@dataclass(slots=True)
+class Chore:
+    """Work done again and again; a failure is logged and tried at the next turn."""
+
+    name: str
+    interval_s: float
+    work: Callable[[], object]
+    due: float = 0.0
+    failing: bool = False
+
+    def run(self) -> None:
+        self.due = time.monotonic() + self.interval_s
+        try:
+            self.work()
+        except Exception as error:
+            if not self.failing:
+                log.exception("chore failed", chore=self.name, reason=str(error))
+            self.failing = True
+        else:
+            if self.failing:
+                log.info("chore works again", chore=self.name)
+            self.failing = False
+
+
+def run(config: Config, ready: int, lifeline: int) -> None:
+    """Do the chores until SIGTERM, or until the supervisor is gone."""
+    stop_read, stop_write = os.pipe()
+    os.set_blocking(stop_write, False)
+    signal.set_wakeup_fd(stop_write)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    writer = CatalogueWriter(config.data_dir, config.databases)
+    accounting = Accounting(config)
+    chores = [
+        Chore("fold", config.metering.fold_interval_s, accounting.folder.fold),
+        Chore("merge", config.catalogue.merge_interval_s, writer.merge),
+    ]
+    poll = select.poll()
+    poll.register(stop_read, select.POLLIN)
+    poll.register(lifeline, select.POLLIN | select.POLLHUP)
+    os.write(ready, b"1")
+    os.close(ready)
+    while True:
+        for chore in chores:
+            if chore.due <= time.monotonic():
+                chore.run()
+        wait_s = min(chore.due for chore in chores) - time.monotonic()
+        if poll.poll(max(0.0, wait_s) * 1000):
+            break
+    # The workers are gone by now: what they left is folded before we go too.
+    chores[0].run()
+    writer.close()
+    accounting.close()

@@ -1,0 +1,229 @@
+"""The Z39.50 shell: sockets, time-outs, back-pressure; never what an APDU means."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from typing import cast
+
+from protocol import apdu
+from protocol.association import Association, AssociationLimits
+from server import eager
+from server.config import Config
+from server.log import Log
+from server.outbox import Outbox
+from server.service import Service
+from server.z3950_session import Answer, Z3950Session
+
+# One read of a socket can hold this many of the smallest requests.
+PIPELINE_MAX = 16_384
+# How long a peer may take to read what was sent before the connection is cut.
+CLOSE_GRACE_S = 5.0
+
+log = Log("lianmu.z3950")
+
+
+class Z3950Server:
+    """Accepts associations on one listening socket."""
+
+    def __init__(self, config: Config, service: Service) -> None:
+        self.service = service
+        self.idle_timeout_s = config.z3950.idle_timeout_s
+        self.limits = AssociationLimits(
+            apdu_size_bytes_max=config.z3950.apdu_size_bytes_max, requests_queued_max=PIPELINE_MAX
+        )
+        self.connections: set[Connection] = set()
+        self.outbox = Outbox(service.meter)
+        self._server: asyncio.Server | None = None
+        self._drained: asyncio.Event | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), sock=listener)
+
+    def ended(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self._drained is not None and not self.connections:
+            self._drained.set()
+
+    async def stop(self, grace_s: float) -> None:
+        """Accept no more, let requests finish, send Close (shutdown) to every client."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.shut_down()
+        if self.connections:
+            self._drained = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), grace_s)
+        for connection in list(self.connections):
+            connection.abort()
+        self.outbox.settle()
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection and the Z-association on it."""
+
+    __slots__ = (
+        "_association", "_busy", "_eof", "_info", "_last_activity", "_loop", "_reading",
+        "_requests", "_server", "_session", "_stopping", "_timer", "_transport", "_writable",
+    )  # fmt: skip
+
+    def __init__(self, server: Z3950Server) -> None:
+        self._server = server
+        self._association = Association(server.limits)
+        self._requests: Iterator[apdu.Request] | None = None
+        self._busy = False  # an answer is under way
+        self._eof = False  # the client has closed its side, and waits for answers
+        self._stopping = False  # the server shuts down: Close after the answer under way
+        self._reading = True
+        self._writable = True
+        self._timer: asyncio.TimerHandle | None = None
+
+    # From the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
+        peer = transport.get_extra_info("peername")
+        service = self._server.service
+        self._info = service.sessions.open("z3950", peer[0] if isinstance(peer, tuple) else "")
+        self._session = Z3950Session(service, self._info)
+        self._server.connections.add(self)
+        self._last_activity = self._loop.time()
+        self._watch_idleness()
+        log.debug("connected", session=self._info.id, address=self._info.address)
+
+    def data_received(self, data: bytes) -> None:
+        self._last_activity = self._loop.time()
+        self._association.receive_data(data)
+        if not self._busy:
+            self._serve()
+        elif self._reading:
+            # Requests wait in the client's and the system's buffers, not in ours.
+            self._reading = False
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        if self._association.idle:
+            return False
+        self._eof = True
+        return True
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._last_activity = self._loop.time()
+        if not self._busy:
+            self._serve()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        server = self._server
+        server.ended(self)
+        server.service.sessions.close(self._info)
+        server.outbox.lost(self._transport, error)
+        failure = self._association.failure
+        if failure is not None:
+            server.service.sessions.counters.protocol_errors += 1
+            log.warning(
+                "protocol error", session=self._info.id, address=self._info.address,
+                cause=str(failure),
+            )  # fmt: skip
+        log.debug("disconnected", session=self._info.id)
+
+    # Requests, one after the other in the order they came
+
+    def _serve(self) -> None:
+        """Answer what waits, until nothing does or an answer takes time."""
+        association = self._association
+        while self._writable and not self._transport.is_closing():
+            if self._requests is None:
+                self._requests = association.requests_received()
+            request = next(self._requests, None)
+            if request is None:
+                self._requests = None
+                break
+            self._busy = True
+            if eager.run(self._answer(request)) is not None:
+                return
+            self._busy = False
+        self._flush(None)
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    async def _answer(self, request: apdu.Request) -> None:
+        self._info.last_request = time.time()
+        association = self._association
+        answer: Answer | None = None
+        responding = self._session.respond(request)
+        try:
+            answer = await responding
+        except Exception:
+            log.exception("request failed", session=self._info.id, request=type(request).__name__)
+            self._server.service.sessions.counters.failures += 1
+            association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
+        if answer is not None:
+            association.send(answer.response)
+            if self._stopping:
+                association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
+            self._flush(answer)
+        if asyncio.current_task() is not None:  # this answer took time: go on from here
+            self._busy = False
+            self._serve()
+
+    def _flush(self, answer: Answer | None) -> None:
+        """Hand the transport what the association has to say, and close after the last."""
+        receipt = answer.receipt if answer is not None else None
+        transport = self._transport
+        if transport.is_closing():
+            if receipt is not None:
+                self._server.service.meter.void(receipt, "connection lost")
+            return
+        data = self._association.data_to_send()
+        if data:
+            transport.write(data[0] if len(data) == 1 else b"".join(data))
+        if receipt is not None:
+            self._server.outbox.add(transport, receipt)
+        if self._association.closed or (self._eof and self._association.idle):
+            transport.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(CLOSE_GRACE_S, self.abort)
+
+    # Time-out and shutdown
+
+    def _watch_idleness(self) -> None:
+        """Re-arm one timer as it fires, rather than move it at each request."""
+        timeout_s = self._server.idle_timeout_s
+        left_s = self._last_activity + timeout_s - self._loop.time()
+        if self._busy:
+            left_s = timeout_s
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._watch_idleness)
+        else:
+            self._close(apdu.CloseReason.LACK_OF_ACTIVITY, f"no request for {timeout_s:g} s")
+
+    def shut_down(self) -> None:
+        """Close now, or after the answer under way."""
+        if self._busy:
+            self._stopping = True
+        else:
+            self._close(apdu.CloseReason.SHUTDOWN, "server shutdown")
+
+    def _close(self, reason: apdu.CloseReason, text: str) -> None:
+        self._association.close(reason, text)
+        self._flush(None)
+
+    def abort(self) -> None:
+        """Cut the connection; what the peer has not taken counts as not sent."""
+        if self._transport.get_write_buffer_size():
+            self._server.outbox.lost(self._transport, ConnectionAbortedError())
+        self._transport.abort()

@@ -1,0 +1,127 @@
+"""Init: who the client is and what both sides can do (Z39.50-2003 §3.2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol import apdu, user_information
+from protocol.diagnostic import Bib1, Diagnostic
+from server import VERSION
+from server.access import Principal
+from server.log import Log
+from server.service import Service
+
+log = Log("lianmu.z3950")
+
+OPTIONS = frozenset(
+    {
+        apdu.Option.SEARCH,
+        apdu.Option.PRESENT,
+        apdu.Option.DEL_SET,
+        apdu.Option.SCAN,
+        apdu.Option.SORT,
+        apdu.Option.NAMED_RESULT_SETS,
+    }
+)
+# Versions 1 and 2 are the same protocol; who speaks 2 says both (§3.2.1.1.1).
+VERSIONS = frozenset(apdu.ProtocolVersion)
+SPOKEN = VERSIONS - {apdu.ProtocolVersion.VERSION_1}
+MESSAGE_SIZE_BYTES_MIN = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What Init settled for the rest of the association; sizes in octets."""
+
+    preferred_message_size: int = 1 << 20
+    exceptional_record_size: int = 1 << 20
+    term_charsets: tuple[str, ...] = ("utf-8",)
+
+
+@dataclass(frozen=True, slots=True)
+class InitResult:
+    """`principal` is None when the association is refused."""
+
+    response: apdu.InitializeResponse
+    principal: Principal | None
+    negotiated: Negotiated
+
+
+async def negotiate(service: Service, request: apdu.InitializeRequest, address: str) -> InitResult:
+    """Answer an Init request."""
+    z3950 = service.config.z3950
+    negotiated = Negotiated(
+        _size(request.preferred_message_size, z3950.apdu_size_bytes_max),
+        _size(
+            max(request.exceptional_record_size, request.preferred_message_size)
+            if request.exceptional_record_size
+            else 0,
+            z3950.apdu_size_bytes_max,
+        ),
+        z3950.term_charsets,
+    )
+    principal: Principal | Diagnostic
+    if not request.protocol_version & SPOKEN:
+        principal = Diagnostic(Bib1.UNSPECIFIED_ERROR, "versions 2 and 3 of Z39.50 are spoken here")
+    elif len(service.sessions) > z3950.associations_max:
+        principal = Diagnostic(Bib1.TEMPORARILY_OUT_OF_RESOURCES, "too many associations")
+    else:
+        principal = await _authenticate(service, request.id_authentication, address)
+    refusal = principal if isinstance(principal, Diagnostic) else None
+    if refusal is not None:
+        log.info(
+            "association refused",
+            address=address,
+            condition=int(refusal.condition),
+            reason=refusal.addinfo,
+        )
+    response = apdu.InitializeResponse(
+        reference_id=request.reference_id,
+        protocol_version=request.protocol_version & VERSIONS or VERSIONS,
+        options=request.options & OPTIONS,
+        preferred_message_size=negotiated.preferred_message_size,
+        exceptional_record_size=negotiated.exceptional_record_size,
+        result=refusal is None,
+        implementation_id="Lianmu",
+        implementation_name="Lianmu union catalogue",
+        implementation_version=VERSION,
+        user_information_field=_diagnostic(refusal),
+    )
+    return InitResult(
+        response, None if isinstance(principal, Diagnostic) else principal, negotiated
+    )
+
+
+def _diagnostic(refusal: Diagnostic | None) -> apdu.External | None:
+    if refusal is None:
+        return None
+    return user_information.init_diagnostic(
+        apdu.DefaultDiagFormat.bib1(refusal.condition, refusal.addinfo)
+    )
+
+
+def _size(wished: int, bound: int) -> int:
+    # 0 means "no limit stated", not "nothing fits" (Z39.50-2003 §3.2.1.1.4).
+    if wished <= 0:
+        return bound
+    return max(MESSAGE_SIZE_BYTES_MIN, min(wished, bound))
+
+
+async def _authenticate(
+    service: Service, authentication: apdu.IdAuthentication | None, address: str
+) -> Principal | Diagnostic:
+    """Open `user/password`, idPass, or nobody (Z39.50-2003 §3.2.1.1.5)."""
+    match authentication:
+        case None | apdu.Anonymous.ANONYMOUS | "":
+            return service.sign_in.anonymous()
+        case str():
+            name, _, password = authentication.partition("/")
+        case apdu.IdPass():
+            # Some clients give the login as group and leave the user out.
+            name = authentication.user_id or authentication.group_id or ""
+            password = authentication.password or ""
+            if not name and not password:
+                return service.sign_in.anonymous()
+        case _:
+            return Diagnostic(Bib1.BAD_USER_ID, "authentication is open (user/password) or idPass")
+    return await service.sign_in.sign_in(name, password, address)

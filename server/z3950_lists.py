@@ -1,0 +1,178 @@
+"""Scan and Sort (Z39.50-2003 §3.2.7, §3.2.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protocol import apdu, rpn
+from protocol.access_point import AccessPoint
+from protocol.access_points import ACCESS_POINTS
+from protocol.diagnostic import Bib1, Diagnostic
+from protocol.oid import BIB_1
+from protocol.query import SortSpec
+from server.service import Service
+from server.z3950_init import Negotiated
+from store.interface import ResultSet, ScanResult
+
+SCAN_TERMS_MAX = 1000
+SORT_KEYS_MAX = 8
+
+# A sort field is named as its access point is.
+_SORT_FIELDS = {point.name: point for point in ACCESS_POINTS if point.sortable}
+_MISSING = {
+    None: "high",
+    apdu.MissingValueAction.ABORT: "fail",
+    apdu.MissingValueAction.NULL: "low",
+}
+
+
+async def scan(
+    service: Service, request: apdu.ScanRequest, negotiated: Negotiated
+) -> apdu.ScanResponse:
+    """Answer a Scan: an ordered piece of the term list with exact counts."""
+    found = await _scanned(service, request, negotiated)
+    if isinstance(found, Diagnostic):
+        return apdu.ScanResponse(
+            reference_id=request.reference_id,
+            scan_status=apdu.ScanStatus.FAILURE,
+            number_of_entries_returned=0,
+            entries=apdu.ListEntries(
+                nonsurrogate_diagnostics=(
+                    apdu.DefaultDiagFormat.bib1(found.condition, found.addinfo),
+                )
+            ),
+        )
+    complete = len(found.entries) >= request.number_of_terms_requested
+    return apdu.ScanResponse(
+        reference_id=request.reference_id,
+        step_size=request.step_size or 0,
+        # Fewer than asked for means that the list ends there (partial-5).
+        scan_status=apdu.ScanStatus.SUCCESS if complete else apdu.ScanStatus.PARTIAL_5,
+        number_of_entries_returned=len(found.entries),
+        position_of_term=found.position,
+        entries=apdu.ListEntries(
+            entries=tuple(
+                apdu.TermInfo(
+                    term=entry.term.encode(),
+                    display_term=entry.display if entry.display != entry.term else None,
+                    global_occurrences=entry.occurrences,
+                )
+                for entry in found.entries
+            )
+        ),
+        attribute_set=request.attribute_set,
+    )
+
+
+async def _scanned(
+    service: Service, request: apdu.ScanRequest, negotiated: Negotiated
+) -> ScanResult | Diagnostic:
+    databases = service.catalogue.resolve(request.database_names)
+    if isinstance(databases, Diagnostic):
+        return databases
+    start = rpn.to_scan(
+        request.attribute_set or BIB_1,
+        request.term_list_and_start_point,
+        negotiated.term_charsets,
+    )
+    if isinstance(start, Diagnostic):
+        return start
+    count = request.number_of_terms_requested
+    if not 0 < count <= SCAN_TERMS_MAX:
+        return Diagnostic(Bib1.SCAN_TOO_MANY_TERMS, str(count))
+    position = request.preferred_position_in_response
+    return await service.catalogue.scan(
+        databases,
+        start.access_point,
+        start.term,
+        count=count,
+        position=1 if position is None else position,
+        step_size=request.step_size or 0,
+        phrases=start.phrases,
+    )
+
+
+async def sort(
+    service: Service,
+    request: apdu.SortRequest,
+    sets: dict[str, ResultSet],
+    room_for: Callable[[str], Diagnostic | None],
+) -> apdu.SortResponse:
+    """Answer a Sort: the records of one or more sets, in a new order, as a set."""
+    ordered = await _ordered(service, request, sets, room_for)
+    if isinstance(ordered, Diagnostic):
+        kept = request.sorted_result_set_name in sets
+        return apdu.SortResponse(
+            reference_id=request.reference_id,
+            sort_status=apdu.SortStatus.FAILURE,
+            result_set_status=(
+                apdu.SortResultSetStatus.UNCHANGED if kept else apdu.SortResultSetStatus.NONE
+            ),
+            diagnostics=(apdu.DefaultDiagFormat.bib1(ordered.condition, ordered.addinfo),),
+        )
+    sets[request.sorted_result_set_name] = ordered
+    return apdu.SortResponse(
+        reference_id=request.reference_id,
+        sort_status=apdu.SortStatus.SUCCESS,
+        result_count=len(ordered),
+    )
+
+
+async def _ordered(
+    service: Service,
+    request: apdu.SortRequest,
+    sets: dict[str, ResultSet],
+    room_for: Callable[[str], Diagnostic | None],
+) -> ResultSet | Diagnostic:
+    refusal = room_for(request.sorted_result_set_name)
+    if refusal is not None:
+        return refusal
+    inputs = []
+    for name in request.input_result_set_names:
+        if name not in sets:
+            return Diagnostic(Bib1.RESULT_SET_UNKNOWN, name)
+        inputs.append(sets[name])
+    if not inputs:
+        return Diagnostic(Bib1.RESULT_SET_UNKNOWN)
+    if not 0 < len(request.sort_sequence) <= SORT_KEYS_MAX:
+        return Diagnostic(Bib1.TOO_MANY_SORT_KEYS, str(len(request.sort_sequence)))
+    keys = []
+    for wire in request.sort_sequence:
+        key = _sort_key(wire)
+        if isinstance(key, Diagnostic):
+            return key
+        keys.append(key)
+    return await service.catalogue.sort(inputs, keys)
+
+
+def _sort_key(wire: apdu.SortKeySpec) -> SortSpec | Diagnostic:
+    point = _sort_point(wire.sort_element)
+    if isinstance(point, Diagnostic):
+        return point
+    if wire.sort_relation not in (apdu.SortRelation.ASCENDING, apdu.SortRelation.DESCENDING):
+        return Diagnostic(Bib1.ILLEGAL_SORT_RELATION, str(wire.sort_relation))
+    missing = wire.missing_value_action
+    return SortSpec(
+        point.name,
+        descending=wire.sort_relation == apdu.SortRelation.DESCENDING,
+        case_sensitive=wire.case_sensitivity == apdu.CaseSensitivity.CASE_SENSITIVE,
+        missing=(
+            "=" + missing.decode("utf-8", "replace")
+            if isinstance(missing, bytes)
+            else _MISSING[missing]
+        ),
+    )
+
+
+def _sort_point(element: apdu.SortElement) -> AccessPoint | Diagnostic:
+    match element:
+        case apdu.SortAttributes():
+            return rpn.sort_access_point(element.id, element.list)
+        case str():
+            return _SORT_FIELDS.get(element.lower()) or Diagnostic(
+                Bib1.SORT_SEQUENCE_UNSUPPORTED, element
+            )
+        case apdu.Specification():
+            return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, "element specification")
+        case _:
+            return Diagnostic(Bib1.DATABASE_SPECIFIC_SORT_UNSUPPORTED)

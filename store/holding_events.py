@@ -1,0 +1,57 @@
+"""The outbox of holdings: what came and went, in order, for the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.sqlite import FILE_NAME, open_reader
+
+_ROWS_PER_READ = 10_000
+_SELECT = """
+SELECT sequence, institution, record_id, change, at_us, holding_event.account, database.name,
+       control_number
+FROM holding_event JOIN record USING (record_id) JOIN database USING (database_id)
+WHERE sequence > ? ORDER BY sequence LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingChange:
+    """A pair (institution, record) that became present (+1) or absent (-1).
+
+    `sequence` grows with each change and is never used again; `at_us` is UTC.
+    """
+
+    sequence: int
+    institution: str
+    record_id: int
+    change: int
+    at_us: int
+    account: str
+    database: str
+    control_number: str
+
+
+class HoldingEvents:
+    """Reads the outbox of the catalogue in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._connection = open_reader(directory / FILE_NAME)
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'catalogue_id'").fetchone()
+        # Names the numbering: a catalogue made anew numbers its changes from 1 again.
+        self.name = f"catalogue:{row[0]}"
+
+    def after(self, sequence: int) -> Iterator[HoldingChange]:
+        """Every change behind `sequence`, in order."""
+        while True:
+            rows = self._connection.execute(_SELECT, (sequence, _ROWS_PER_READ)).fetchall()
+            for row in rows:
+                yield HoldingChange(*row)
+            if len(rows) < _ROWS_PER_READ:
+                return
+            sequence = rows[-1][0]
+
+    def close(self) -> None:
+        self._connection.close()

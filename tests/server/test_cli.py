@@ -1,0 +1,104 @@
+"""The command line: each command helps, refuses in one line, and does what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.harness import lianmu
+
+COMMANDS = [
+    [],
+    ["serve"],
+    ["demo"],
+    ["check-config"],
+    ["load"],
+    ["member"],
+    ["member", "add"],
+    ["member", "list"],
+    ["operator", "add"],
+    ["usage"],
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "config.toml"
+    path.write_text('[server]\ndata_dir = "data"\nworkers = 1\n')
+    return str(path)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_helps_with_an_example(command: list[str]) -> None:
+    done = lianmu(*command, "--help")
+    assert done.returncode == 0
+    assert "Example: lianmu" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["serve"], "Missing option '--config'"),
+        (["serve", "--config", "{tmp}/none.toml"], "none.toml: no such file"),
+        (["check-config", "--config", "{tmp}/broken.toml"], "Expected `int`, got `str`"),
+        (["member", "add", "P U", "--name", "x", "--config", "{config}"], "no institution code"),
+        (["usage", "NOBODY", "--config", "{config}"], "no institution NOBODY"),
+        (["usage", "PKU", "--year", "12", "--config", "{config}"], "12 is not in the range"),
+        (
+            ["load", "--config", "{config}", "--database", "none", "{tmp}/broken.toml"],
+            "no database none",
+        ),
+        (
+            ["load", "--config", "{config}", "--database", "we_cat", "{tmp}/missing.mrc"],
+            "missing.mrc",
+        ),
+        (
+            ["load", "--config", "{config}", "--database", "we_cat", "--encoding", "latin-9",
+             "{tmp}/broken.toml"],
+            "'latin-9' is not one of",
+        ),
+        (
+            ["load", "--config", "{config}", "--database", "we_cat", "--holdings", "NOBODY",
+             "{tmp}/broken.toml"],
+            "no institution NOBODY",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_in_one_line(
+    tmp_path: Path, config: str, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "broken.toml").write_text('[z3950]\nport = "x"\n')
+    lianmu("member", "add", "PKU", "--name", "Peking", "--password", "x", "--config", config)
+    done = lianmu(*(a.format(tmp=tmp_path, config=config) for a in arguments))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert message in done.stderr
+
+
+def test_a_member_is_added_listed_and_has_a_year(config: str) -> None:
+    added = lianmu(
+        "member", "add", "pku", "--name", "Peking University Library", "--config", config
+    )
+    assert added.returncode == 0
+    assert "password  " in added.stdout  # none was given, so one is made and shown
+    listed = lianmu("member", "list", "--json", "--config", config)
+    (row,) = json.loads(listed.stdout)
+    assert (row["code"], row["accounts"]) == ("PKU", ["pku"])
+    lianmu_usage = lianmu("usage", "pku", "--year", "2026", "--json", "--config", config)
+    figures = json.loads(lianmu_usage.stdout)
+    assert figures == {
+        "institution": "PKU", "year": 2026, "holdings_uploaded": 0, "downloads": 0,
+        "repeats": 0, "voided": 0, "quota": 0, "billable": 0, "charge_fen": 0,
+    }  # fmt: skip
+
+
+def test_a_good_configuration_is_told_in_full(config: str) -> None:
+    done = lianmu("check-config", "--config", config)
+    assert done.returncode == 0
+    assert "database  cn_cat, unimarc" in done.stdout
+    assert "The configuration is good." in done.stdout
