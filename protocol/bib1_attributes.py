@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import ACCESS_POINTS, BY_NAME
@@ -53,6 +52,7 @@ from protocol.search_term import (
 USE, RELATION, POSITION, STRUCTURE, TRUNCATION, COMPLETENESS = range(1, 7)
 ATTRIBUTES_MAX = 32  # on one operand; six types need no more
 MASKS_MAX = 32  # in one term
+_SHOWN_CHARS_MAX = 200  # of what a client sent, in a diagnostic
 
 BY_USE: dict[int, AccessPoint] = {}
 for _point in ACCESS_POINTS:
@@ -173,7 +173,7 @@ class Reading:
         if self.relation is Relation.WITHIN:
             bounds = term.split()
             if len(bounds) != 2:
-                return Diagnostic(Bib1.ILLEGAL_TERM_VALUE, term)
+                return Diagnostic(Bib1.ILLEGAL_TERM_VALUE, term[:_SHOWN_CHARS_MAX])
             term = " ".join(bounds)
         elif target.structure is Structure.ANY_WORD and target.point.kind in KEY_KINDS:
             words = term.split()
@@ -187,11 +187,30 @@ class Reading:
         return self.word_list and target.point.kind is Kind.TEXT
 
 
-@lru_cache(maxsize=4096)
+_READINGS: dict[tuple[Oid, tuple[AttributeElement, ...]], Reading | Diagnostic] = {}
+_READINGS_MAX = 4096
+
+
 def resolve(attribute_set: Oid, attributes: tuple[AttributeElement, ...]) -> Reading | Diagnostic:
-    """Read the attributes of one operand; `attribute_set` is that of the whole query."""
+    """Read the attributes of one operand; `attribute_set` is that of the whole query.
+
+    Clients use few combinations, so each is read once and remembered.
+    """
     if len(attributes) > ATTRIBUTES_MAX:
         return Diagnostic(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, f"{len(attributes)} attributes")
+    key = (attribute_set, attributes)
+    found = _READINGS.get(key)
+    if found is None:
+        found = _resolved(attribute_set, attributes)
+        # Lists of strings may be long: only numbers are worth their room.
+        if all(isinstance(element.value, int) for element in attributes):
+            if len(_READINGS) >= _READINGS_MAX:
+                _READINGS.clear()
+            _READINGS[key] = found
+    return found
+
+
+def _resolved(attribute_set: Oid, attributes: tuple[AttributeElement, ...]) -> Reading | Diagnostic:
     if not attributes and attribute_set not in (BIB_1, GILS, CROSS_DOMAIN_1):
         return Diagnostic(Bib1.ATTRIBUTE_SET_UNSUPPORTED, str(attribute_set))
     points: dict[str, AccessPoint] = {}  # by the value that the client gave
@@ -215,7 +234,7 @@ def resolve(attribute_set: Oid, attributes: tuple[AttributeElement, ...]) -> Rea
         supported, refusal = _UNSUPPORTED[element.type]
         value = next((each for each in values if each in supported), None)
         if not isinstance(value, int):
-            return Diagnostic(refusal, str(values[0]) if values else "")
+            return Diagnostic(refusal, _shown(values))
         if given.setdefault(element.type, value) != value:
             told = f"{element.type}={given[element.type]} {element.type}={value}"
             return Diagnostic(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, told)
@@ -302,7 +321,12 @@ def _use(attribute_set: Oid, values: Sequence[StringOrNumeric]) -> AccessPoint |
             point = index_by_name(value)
         if point is not None:
             return point
-    return Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, str(values[0]) if values else "")
+    return Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, _shown(values))
+
+
+def _shown(values: Sequence[StringOrNumeric]) -> str:
+    """The value that a client would like best, for a diagnostic."""
+    return str(values[0])[:_SHOWN_CHARS_MAX] if values else ""
 
 
 def _values(element: AttributeElement) -> tuple[StringOrNumeric, ...]:
@@ -319,12 +343,12 @@ def _masked(text: str, truncation: int) -> str | Diagnostic:
         for at, character in enumerate(text):
             # `?3` is "up to three characters": masks know only one and any number.
             if character == "?" and text[at + 1 : at + 2].isdigit():
-                return Diagnostic(Bib1.TRUNCATION_UNSUPPORTED, f"104: {text}")
+                return Diagnostic(Bib1.TRUNCATION_UNSUPPORTED, f"104: {text}"[:_SHOWN_CHARS_MAX])
         masked = text.replace("?", MASK_ANY).replace("*", MASK_ANY).replace("#", MASK_ONE)
     else:
         plain = _from_regular_expression(text)
         if plain is None:
-            return Diagnostic(Bib1.TRUNCATION_UNSUPPORTED, f"102: {text}")
+            return Diagnostic(Bib1.TRUNCATION_UNSUPPORTED, f"102: {text}"[:_SHOWN_CHARS_MAX])
         masked = plain
     while MASK_ANY * 2 in masked:
         masked = masked.replace(MASK_ANY * 2, MASK_ANY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import oid, pqf, rpn
+from protocol import bib1_attributes, oid, pqf, rpn
 from protocol.access_points import ACCESS_POINTS, BY_NAME
 from protocol.apdu_common import AttributeElement, AttributesPlusTerm, ComplexAttribute, External
 from protocol.apdu_query import (
@@ -390,10 +390,14 @@ def test_every_access_point_can_be_asked_for_in_rpn(point: object) -> None:
     assert rpn.to_query(from_query(clause)) == clause
 
 
-def test_readings_are_cached_by_their_attributes() -> None:
-    from protocol.bib1_attributes import resolve
-
-    before = resolve.cache_info().misses
-    for term in "abc":
-        rpn.to_query(query(f"@attr 1=4 @attr 5=1 @attr 4=2 @attr 2=3 {term}"))
-    assert resolve.cache_info().misses <= before + 1
+def test_readings_are_remembered_by_their_attributes_within_a_bound() -> None:
+    first = bib1_attributes.resolve(oid.BIB_1, (AttributeElement(type=1, value=4),))
+    assert bib1_attributes.resolve(oid.BIB_1, (AttributeElement(type=1, value=4),)) is first
+    for value in range(10_000):
+        bib1_attributes.resolve(oid.BIB_1, (AttributeElement(type=1, value=value),))
+    assert len(bib1_attributes._READINGS) <= bib1_attributes._READINGS_MAX
+    long = AttributeElement(type=1, value=ComplexAttribute(("x" * 10_000,)))
+    before = len(bib1_attributes._READINGS)
+    refused = bib1_attributes.resolve(oid.BIB_1, (long,))
+    assert refused == Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, "x" * 200)
+    assert len(bib1_attributes._READINGS) == before
