@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from store import postings
 from store.analysis import END, START
-from store.index import PLACE_SHIFT, Postings, RegisterPostings
+from store.gather import PLACE_SHIFT, Postings
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
 
 _Row = tuple[int, str, int]  # register, term, number in the batch
@@ -69,35 +69,36 @@ class Batch:
 
     def add(self, postings: Postings, first_place: int) -> None:
         """Postings to be added; the first of their records has `first_place`."""
-        for name, register in postings.items():
-            register_id = self._register_ids[name]
-            self._added.append(self._packed(register_id, register, first_place))
-            if register.displays:
-                displays = self._displays.setdefault(register_id, {})
-                for term, display in register.displays.items():
-                    displays.setdefault(term, display)
+        self._added.extend(self._packed(postings, first_place))
+        for name, displays in postings.displays.items():
+            known = self._displays.setdefault(self._register_ids[name], {})
+            for term, display in displays.items():
+                known.setdefault(term, display)
 
     def remove(self, postings: Postings, first_place: int) -> None:
         """Postings that the main index holds and shall hold no more."""
-        for name, register in postings.items():
-            packed = self._packed(self._register_ids[name], register, first_place)
-            self._removed.append(packed)
+        self._removed.extend(self._packed(postings, first_place))
 
-    def _packed(self, register_id: int, register: RegisterPostings, first_place: int) -> Numbers:
-        known = self._terms.setdefault(register_id, {})
-        numbers = []
-        for term in register.terms:
-            number = known.get(term)
-            if number is None:
-                number = known[term] = self.term_count
-                self.term_count += 1
-            numbers.append(number)
-        packed: Numbers = np.array(numbers, np.uint64)[np.frombuffer(register.numbers, np.uint32)]
-        packed <<= np.uint64(_TERM_SHIFT)
-        packed |= np.frombuffer(register.values, np.uint32)
-        packed += np.uint64(first_place << _POSITION_BITS)
-        self.posting_count += packed.size
-        return packed
+    def _packed(self, postings: Postings, first_place: int) -> Iterator[Numbers]:
+        terms = list(postings.terms)
+        ours = np.zeros(len(terms), np.uint64)  # our number for each of theirs
+        for name, register in postings.registers.items():
+            numbers, values = register.all()
+            known = self._terms.setdefault(self._register_ids[name], {})
+            used = np.unique(numbers)
+            ours[used] = [self._number(known, terms[number]) for number in used.tolist()]
+            packed = ours[numbers] << np.uint64(_TERM_SHIFT)
+            packed |= values
+            packed += np.uint64(first_place << PLACE_SHIFT)
+            self.posting_count += packed.size
+            yield packed
+
+    def _number(self, known: dict[str, int], term: str) -> int:
+        number = known.get(term)
+        if number is None:
+            number = known[term] = self.term_count
+            self.term_count += 1
+        return number
 
     def write(self, connection: sqlite3.Connection, record_ids: Sequence[int]) -> None:
         """Bring the main index up to date, inside the transaction that is open.

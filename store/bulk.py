@@ -18,7 +18,8 @@ from protocol.iso2709 import (
 )
 from protocol.record import Holding, MarcFamily
 from store.batch import TERMS_MAX, Batch
-from store.index import Postings, index_holders, index_record
+from store.gather import Postings
+from store.index import index_holders, index_record
 from store.records import agency_of, with_number
 from store.writer import CatalogueWriter, now_us
 

@@ -16,6 +16,7 @@ from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
 from store import analysis, extract
 from store.analysis import END, START
+from store.gather import KEY_CHARS_MAX
 from store.index import ANY, PRESENT, cut_value, key_register
 from store.postings import POSITION_STEP, SHARD_BITS, SHARD_MASK
 from store.reader import TERM_END, Segment, TermRange
@@ -83,16 +84,18 @@ def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
         register = registers[point.name]
         keys = extract.query_keys(point.kind, clause.term)
         return _any_of([_term_or_mask(register, cut_value(key)) for key in keys])
-    if clause.structure is Structure.KEY or clause.anchor is Anchor.COMPLETE:
-        return _whole_field(clause.term, point, registers)
-    if (
-        clause.anchor is Anchor.FIRST
+    anchor = Anchor.COMPLETE if clause.structure is Structure.KEY else clause.anchor
+    begins_field = (
+        anchor is Anchor.FIRST
         and clause.structure is Structure.PHRASE
         and clause.term.endswith(MASK_ANY)
-    ):
-        return _whole_field(clause.term, point, registers)
-    if clause.anchor is not Anchor.ANYWHERE or clause.structure is Structure.PHRASE:
-        return _phrase(phrase_slots(clause.term, clause.anchor), point, registers)
+    )
+    if anchor is Anchor.COMPLETE or begins_field:
+        whole_field = _whole_field(clause.term, point, registers)
+        if whole_field is not None:
+            return whole_field
+    if anchor is not Anchor.ANYWHERE or clause.structure is Structure.PHRASE:
+        return _phrase(phrase_slots(clause.term, anchor), point, registers)
     parts = [
         _phrase([Slot(offset, term) for term, offset in part], point, registers)
         for part in analysis.query_parts(clause.term)
@@ -144,7 +147,7 @@ def _comparable(value: str, point: AccessPoint) -> str:
     if _MASK.search(value):
         raise Refused(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, "truncation with an order relation")
     if point.kind is Kind.TEXT:
-        return analysis.key(value)
+        return analysis.key(value)[:KEY_CHARS_MAX]
     for key in extract.query_keys(point.kind, value):
         return key
     raise Refused(Bib1.ILLEGAL_TERM_VALUE, value)
@@ -155,8 +158,11 @@ def _after(key: str, point: AccessPoint) -> str:
     return key + TERM_END if point.kind is Kind.DATE else key + "\0"
 
 
-def _whole_field(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+def _whole_field(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher | None:
+    """The records with a field that is the term; None when the term is too long to tell."""
     key = analysis.key(term)
+    if len(key) >= KEY_CHARS_MAX:
+        return None
     return _any_of(
         [_term_or_mask(registers[key_register(name)], key) for name in text_registers(point)]
     )

@@ -13,7 +13,8 @@ from protocol.record import MarcFamily
 from store import postings
 from store.batch import Batch
 from store.bulk import BATCH_POSTINGS_MAX, BATCH_TERMS_MAX, CHUNK_RECORDS
-from store.index import Postings, add_packed, fingerprint, index_record
+from store.gather import Postings
+from store.index import add_packed, fingerprint, index_record
 from store.parallel import Workers
 from store.records import RecordRows, read_databases
 from store.writer import CatalogueWriter
@@ -262,7 +263,6 @@ def _check_delta(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _comparable(postings: Postings) -> dict[str, dict[str, set[int]]]:
     return {
-        name: {term: set(values) for term, values in register.by_term().items()}
-        for name, register in postings.items()
-        if register.values
+        name: {term: set(values) for term, values in postings.by_term(name).items()}
+        for name in postings.registers
     }

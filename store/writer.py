@@ -17,7 +17,8 @@ from pathlib import Path
 from protocol.iso2709 import parse
 from protocol.record import Database, Holding, StoredRecord
 from store.batch import Batch
-from store.index import Postings, add_packed, fingerprint, index_record, pack, register_names
+from store.gather import Postings
+from store.index import add_packed, fingerprint, index_record, pack, register_names
 from store.records import RecordRows, agency_of, with_number
 from store.sqlite import FILE_NAME, StoreError, open_writer
 

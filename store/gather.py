@@ -1,0 +1,195 @@
+"""Postings of some records, gathered in flat arrays on their way into the index.
+
+A posting is a term, the place of its record among those gathered, and a
+position. The analysis of a text is kept as octets that are copied into every
+register the text goes to: a heading stands in six registers, and comes again
+in the next record.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import numpy as np
+import numpy.typing as npt
+
+from store import analysis
+from store.analysis import END, START
+from store.postings import POSITION_MAX
+
+PLACE_SHIFT = 12  # a value is `place << 12 | position`
+PLACES_MAX = 1 << (32 - PLACE_SHIFT)
+# Only the beginning of a whole field is its key, and that much is shown of it.
+KEY_CHARS_MAX = 120
+
+_TEXTS_KEPT = 1 << 14
+_TEXT_KEPT_CHARS_MAX = 250
+
+Integers = npt.NDArray[np.uint32]
+
+
+def _integers() -> array[int]:
+    return array("I")
+
+
+class _TermNumbers(dict[str, int]):
+    """Terms in the order in which they came, each with its number."""
+
+    def __missing__(self, term: str) -> int:
+        number = self[term] = len(self)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """An analysed text: START, its words and END, by number and by offset."""
+
+    numbers: bytes
+    offsets: bytes
+    count: int
+    length: int  # positions from START to END
+    words: frozenset[int]
+    key: tuple[int, str]  # the whole field, its number first
+
+
+@dataclass(slots=True)
+class Register:
+    """Postings in one register, told apart by how they came.
+
+    Posting n is the term `numbers[n]` at `values[n]`. Of fields, `bases` and
+    `counts` say where each stands and how many of `field_numbers` and
+    `field_offsets` belong to it.
+    """
+
+    numbers: array[int] = field(default_factory=_integers)
+    values: array[int] = field(default_factory=_integers)
+    field_numbers: array[int] = field(default_factory=_integers)
+    field_offsets: array[int] = field(default_factory=_integers)
+    bases: array[int] = field(default_factory=_integers)
+    counts: array[int] = field(default_factory=_integers)
+
+    def all(self) -> tuple[Integers, Integers]:
+        """Numbers and values of every posting."""
+        numbers, field_numbers = _numpy(self.numbers), _numpy(self.field_numbers)
+        bases = np.repeat(_numpy(self.bases), _numpy(self.counts))
+        return (
+            np.concatenate((numbers, field_numbers)),
+            np.concatenate((_numpy(self.values), bases + _numpy(self.field_offsets))),
+        )
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Number and value of every posting."""
+        yield from zip(self.numbers, self.values, strict=True)
+        at = 0
+        for base, count in zip(self.bases, self.counts, strict=True):
+            for index in range(at, at + count):
+                yield self.field_numbers[index], base + self.field_offsets[index]
+            at += count
+
+
+def _numpy(numbers: array[int]) -> Integers:
+    return np.frombuffer(numbers, np.uint32)
+
+
+class Postings:
+    """What up to PLACES_MAX records bring to the index.
+
+    `terms` maps each term to its number, in the order of numbers, for all
+    registers together. `displays` holds, by register, texts that Scan shows for
+    terms that are not fit to be read.
+    """
+
+    def __init__(self) -> None:
+        self.terms = _TermNumbers()
+        self.registers: dict[str, Register] = {}
+        self.displays: dict[str, dict[str, str]] = {}
+        self._texts: dict[str, _Text | None] = {}
+
+    def __getstate__(self) -> tuple[object, ...]:
+        return dict(self.terms), self.registers, self.displays
+
+    def __setstate__(self, state: tuple[dict[str, int], dict[str, Register], Displays]) -> None:
+        terms, self.registers, self.displays = state
+        self.terms = _TermNumbers(terms)
+        self._texts = {}
+
+    def register(self, name: str) -> Register:
+        register = self.registers.get(name)
+        if register is None:
+            register = self.registers[name] = Register()
+        return register
+
+    def add(self, name: str, terms: Iterable[str], value: int) -> None:
+        """Add a posting of each term, all at `value`."""
+        self.add_numbers(name, [self.terms[term] for term in terms], value)
+
+    def add_numbers(self, name: str, numbers: Iterable[int], value: int) -> None:
+        """`add` by the numbers of terms."""
+        register = self.register(name)
+        count = len(register.numbers)
+        register.numbers.extend(numbers)
+        register.values.extend(repeat(value, len(register.numbers) - count))
+
+    def text(self, text: str) -> _Text | None:
+        """The analysis of a text; None when it has no words."""
+        if text in self._texts:
+            return self._texts[text]
+        analysed = self._analyse(text)
+        if len(text) <= _TEXT_KEPT_CHARS_MAX and len(self._texts) < _TEXTS_KEPT:
+            self._texts[text] = analysed
+        return analysed
+
+    def _analyse(self, text: str) -> _Text | None:
+        words = analysis.words(text)
+        if not words:
+            return None
+        number_of = self.terms.__getitem__
+        terms, offsets = zip(*words, strict=True)
+        length = max(offsets) + 2
+        numbers = array("I", map(number_of, terms))
+        distinct = frozenset(numbers)
+        numbers.append(number_of(START))
+        numbers.append(number_of(END))
+        places = array("I", map((1).__add__, offsets))
+        places.append(0)
+        places.append(length)
+        key = analysis.key(text)[:KEY_CHARS_MAX]
+        return _Text(
+            numbers.tobytes(),
+            places.tobytes(),
+            len(numbers),
+            length,
+            distinct,
+            (number_of(key), key),
+        )
+
+    def add_field(self, name: str, text: _Text, place: int, start: int) -> int:
+        """Add a field's words with START at position `start`; returns where END stands."""
+        register = self.register(name)
+        base = place << PLACE_SHIFT
+        end = start + text.length
+        if end < POSITION_MAX:
+            register.field_numbers.frombytes(text.numbers)
+            register.field_offsets.frombytes(text.offsets)
+            register.bases.append(base + start)
+            register.counts.append(text.count)
+        else:
+            register.numbers.frombytes(text.numbers)
+            register.values.extend(
+                base | min(start + offset, POSITION_MAX) for offset in array("I", text.offsets)
+            )
+        return end
+
+    def by_term(self, name: str) -> dict[str, list[int]]:
+        """The values of each term of a register, ascending."""
+        terms = list(self.terms)
+        values: dict[str, list[int]] = {}
+        for number, value in self.registers[name]:
+            values.setdefault(terms[number], []).append(value)
+        return values
+
+
+Displays = dict[str, dict[str, str]]
