@@ -38,7 +38,7 @@ def decode_iso5426(data: bytes) -> str:
     Raises:
         UnicodeDecodeError: an octet that the set leaves free.
     """
-    if data.isascii():
+    if data.isascii() and 0x1B not in data:
         return data.decode("ascii")
     characters: list[str] = []
     marks: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import unicodedata
 from collections.abc import Callable
@@ -171,9 +172,9 @@ def converted_by_yaz(
 @pytest.mark.real_client
 def test_the_tables_are_those_of_yaz(client_program: Callable[[str], str], tmp_path: Path) -> None:
     codes = sorted(CODESETS[EAST_ASIAN])
-    for begin in range(0, len(codes), 4_000):
+    for begin in range(0, len(codes), 2_000):
         values = [
-            b"\x1b$1" + code.to_bytes(3, "big") + b"\x1b(B" for code in codes[begin : begin + 4_000]
+            b"\x1b$1" + code.to_bytes(3, "big") + b"\x1b(B" for code in codes[begin : begin + 2_000]
         ]
         theirs = converted_by_yaz(client_program, tmp_path, "marc8", values)
         assert [decode_text(value, "marc-8") for value in values] == theirs
@@ -376,16 +377,21 @@ def test_ideographs_of_marc_8_decode_to_their_unicode_twins(shared_data: Path) -
     # Without those two octets it is what yaz made of it.
     structure = dissect(marc8)
     assert isinstance(structure, Structure)
-    ours = []
-    for tag, value in structure.fields:
-        text = decode_text(value.replace(b"\xfd\xfd", b""), "marc-8")
-        assert isinstance(text, str)
-        # XML has no room for the control characters of a note.
-        ours.append((tag.decode(), text.replace("\x0c", "").replace("\x1a", "")))
+    texts = [
+        decode_text(value.replace(b"\xfd\xfd", b""), "marc-8") for _, value in structure.fields
+    ]
     with file_named(shared_data, "cjk/yaz-marc12.xml").open() as stream:
         (twin,) = read_marcxml(stream, MARC21)
     assert isinstance(twin, DecodedRecord)
-    assert ours == fields_of(twin.marc)
+    # Its full-width punctuation had been cut down to control octets, delimiters
+    # among them, which XML has no room for.
+    assert [without_controls(str(text)) for text in texts] == [
+        without_controls(field.text) for field in parse(twin.marc).fields
+    ]
+
+
+def without_controls(text: str) -> str:
+    return re.sub("[\x00-\x1f]", "", text)
 
 
 @pytest.mark.shared_data
