@@ -68,13 +68,12 @@ def _content(marc: bytes) -> str:
     for tag, field in zip(tags, texts, strict=True):
         try:
             if field[2] == "\x1f" and tag[:2] != "00":
-                parts.append(_OPEN_DATA[tag + field[:2]])
-                parts.append(
-                    _BETWEEN_SUBFIELDS.join(
-                        [_OPEN_CODE[part[0]] + part[1:] for part in field[3:].split("\x1f")]
-                    )
+                subfields = [_OPEN_CODE[part[0]] + part[1:] for part in field[3:].split("\x1f")]
+                parts += (
+                    _OPEN_DATA[tag + field[:2]],
+                    _BETWEEN_SUBFIELDS.join(subfields),
+                    _AFTER_SUBFIELDS,
                 )
-                parts.append(_AFTER_SUBFIELDS)
                 continue
         except (KeyError, IndexError):
             pass

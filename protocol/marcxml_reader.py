@@ -103,26 +103,33 @@ class _Document:
     ) -> list[DecodedRecord | RefusedRecord]:
         """Records that end in `octets`; `complete`: these end where a record does."""
         self._slice = octets
-        broken = self._feed(octets)
-        records = self._completed()
-        if not broken and complete and not self._record_ended:
-            # The parser waits for the end of something, a reference mostly.
-            broken = f"the record is not well-formed, near line {self._line}"
-        if broken:
-            refusal = self._refuse(broken)
-            # What broke may lie between records, and the record itself be whole.
-            fragment = octets[self._last_record_start() :]
+        broken, records = self._parse(octets, complete=complete)
+        if broken and not self._stopped:
+            records.append(self._refuse(broken))
             self._restart()
-            if len(fragment) < len(octets) and not self._stopped:
-                broken = self._feed(fragment)
-                records = [] if broken else self._completed()
-            records.insert(0, refusal)
+            start = self._last_record_start()
+            # What broke may lie before the record, and the record itself be whole.
+            if octets[:start].strip() and not self._stopped:
+                broken, retried = self._parse(octets[start:], complete=complete)
+                records += retried
         self._found = self._found or bool(records)
         self._offset += len(octets)
         self._line += octets.count(b"\n")
         if broken or self._unclosed is not None:
             self._restart()
+            self._stopped = self._stopped or not complete
         return records
+
+    def _parse(
+        self, octets: bytes, *, complete: bool
+    ) -> tuple[str, list[DecodedRecord | RefusedRecord]]:
+        """What is not well-formed in `octets`, or "", and the records that ended."""
+        broken = self._feed(octets)
+        records = self._completed()
+        if not broken and complete and not self._record_ended:
+            # The parser waits for the end of something, a reference mostly.
+            broken = f"not well-formed XML after line {self._line}"
+        return broken, records
 
     def _feed(self, octets: bytes) -> str:
         """Give `octets` to the parser; what is not well-formed in them, or ""."""
