@@ -16,6 +16,8 @@ character of a field has a position, counted from 0:
   form, so `usa`, `u.s.a.` and `U. S. A.` all meet.
 - Other hyphens part words (Jean-Paul is two); the joined form is indexed
   beside the first part, so `cooperation` finds `co-operation`.
+- Ordinals and years are indexed as written and in the other numerals, so 第3卷
+  finds 第三卷 and 2008年 finds 二〇〇八年, and the reverse.
 - 1,000 is 1000; other separators in numbers part them. C++, C# and .NET are
   words; `net` finds .NET, `c` does not find C++.
 """
@@ -27,6 +29,7 @@ from itertools import count
 from operator import add
 
 from protocol.query import MASK_ANY, MASK_ONE
+from store import numerals
 from store.folding import JOINING, RUN, fold, separate
 
 __all__ = [
@@ -51,6 +54,7 @@ END = "\uf8f3"  # stands after its last word
 
 TOKEN_CHARS_MAX = 64  # longer words are cut, in records and queries alike
 KEY_CHARS_MAX = 200  # of a whole-field key
+_KEY_TEXT_CHARS_MAX = 5 * KEY_CHARS_MAX  # of the text that one is made of
 
 _MASKS = MASK_ANY + MASK_ONE
 _BETWEEN = re.escape(f" {JOINING}")
@@ -66,7 +70,7 @@ def _pattern(char: str, letter: str, after_run: str) -> re.Pattern[str]:
         rf"{RUN}.(?:[{_BETWEEN}{_MASKS}]*{RUN}.)*{after_run}"
         r"|[a-z](?:\+\+|\#)(?![a-z])"
         rf"|\.net(?!{char})"
-        rf"|[0-9]{{1,3}}(?:,[0-9]{{3}})+(?!,?{char})"
+        rf"|[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,6}}(?!,?{char})"
         rf"|{letter}(?:\.\ ?{letter}(?!{char}))+"
         rf"|{char}+(?:['`·-]{char}+)*"
     )
@@ -86,7 +90,8 @@ def words(text: str) -> list[Token]:
 
     Several tokens may share a position. Linear in the length of `text`.
     """
-    separated = separate(fold(text))
+    folded = fold(text)
+    separated = separate(folded)
     plain = separated.split(" ")
     if len(text) <= TOKEN_CHARS_MAX and "".join(plain).isalnum():
         return list(zip(filter(None, plain), count()))
@@ -104,6 +109,8 @@ def words(text: str) -> list[Token]:
             position += 1
         else:
             position = _compound(piece, position, tokens)
+    if numerals.ORDINAL in folded or numerals.YEAR in folded:
+        tokens += numerals.other_forms(tokens)
     return tokens
 
 
@@ -144,7 +151,7 @@ def key(text: str) -> str:
     a prefix for one that begins the other at a word (or at any character of a
     run); at most KEY_CHARS_MAX characters. Masks are kept.
     """
-    separated = separate(fold(text))
+    separated = separate(fold(text[:_KEY_TEXT_CHARS_MAX]))
     plain = separated.split()
     if "".join(plain).isalnum():
         return " ".join(plain)[:KEY_CHARS_MAX]
@@ -225,5 +232,6 @@ def _compound(piece: str, position: int, tokens: list[Token]) -> int:
         for offset, segment in enumerate(segments, first):
             if len(parts := _JOINERS.split(segment)) > 1 or first:
                 found += [(part, max(offset, 0)) for part in parts]
-    tokens += [(word[:TOKEN_CHARS_MAX], position + offset) for word, offset in found]
+    for word, offset in dict.fromkeys(found):
+        tokens.append((word[:TOKEN_CHARS_MAX], position + offset))
     return position + len(joined)

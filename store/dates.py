@@ -9,7 +9,9 @@ import re
 
 from protocol.query import MASK_ANY, MASK_ONE
 from store.folding import fold
+from store.numerals import number_of
 
+_TERM_CHARS_MAX = 100
 YEARS_MAX = 120  # of a span that a client asks for
 
 _YEAR = re.compile(r"(?<![0-9])(?:1[0-9]{3}|20[0-9]{2})(?![0-9])")
@@ -21,8 +23,7 @@ _SPAN = re.compile(r"\D*([0-9]{4})\D*[-/~–—至]\D*([0-9]{4})\D*$")
 
 # The year before each era's first (元年).
 _ERAS = {"民国": 1911, "昭和": 1925, "平成": 1988, "令和": 2018, "大正": 1911, "明治": 1867}
-_DIGITS = {digit: value for value, digit in enumerate("〇一二三四五六七八九")} | {"零": 0, "元": 1}
-_NUMERAL = f"[{''.join(_DIGITS)}十百0-9]"
+_NUMERAL = "[元〇零一二三四五六七八九十百0-9]"
 _ERA_YEAR = re.compile(f"({'|'.join(_ERAS)}) ?({_NUMERAL}{{1,4}}) ?年?")
 _HAN_YEAR = re.compile("[一二][〇零一二三四五六七八九]{3}")
 
@@ -41,8 +42,8 @@ def years_in(text: str) -> list[str]:
             return [(unsure[1] + re.sub("[^0-9]", "0", unsure[2]))]
         if folded.isascii():
             return []
-        found = [str(_ERAS[era] + _number(count)) for era, count in _ERA_YEAR.findall(folded)]
-        found = found or [str(_number(year)) for year in _HAN_YEAR.findall(folded)]
+        found = [str(_ERAS[era] + number_of(count)) for era, count in _ERA_YEAR.findall(folded)]
+        found = found or [str(number_of(year)) for year in _HAN_YEAR.findall(folded)]
     return list(dict.fromkeys(found))
 
 
@@ -68,7 +69,7 @@ def date_query(term: str) -> list[str]:
     A year or month also finds every longer date that begins with it, a span
     (`1998-2003`) every year in it; empty for what is no date.
     """
-    folded = fold(term).strip()
+    folded = fold(term[:_TERM_CHARS_MAX]).strip()
     if MASK_ANY in folded or MASK_ONE in folded:
         return _masked(folded)
     if match := _DATE.match(folded):
@@ -97,19 +98,3 @@ def _masked(folded: str) -> list[str]:
     if len(kept) > 4 and kept[:4].isdecimal() and not kept[4:].strip(MASK_ANY + MASK_ONE):
         return _with_longer(kept[:4])
     return [kept] if kept.strip(MASK_ANY + MASK_ONE) else []
-
-
-def _number(numeral: str) -> int:
-    """A Chinese or Arabic numeral below 10,000; 一九三四 is read digit by digit."""
-    if numeral.isdecimal():
-        return int(numeral)
-    if "十" not in numeral and "百" not in numeral:
-        return int("".join(str(_DIGITS.get(char, char)) for char in numeral))
-    total = digit = 0
-    for char in numeral:
-        if char in "十百":
-            total += (digit or 1) * (10 if char == "十" else 100)
-            digit = 0
-        else:
-            digit = int(_DIGITS.get(char, 0))
-    return total + digit

@@ -11,6 +11,7 @@ from protocol.record import MarcFamily
 from store import pinyin
 from store.analysis import KEY_CHARS_MAX, key
 from store.coded import years
+from store.cyrillic import romanised
 from store.dates import years_in
 from store.feeds import NONFILING, Step, feeds_of, nonfiling
 from store.identifiers import query_keys
@@ -28,6 +29,7 @@ _END_PUNCTUATION = " /:;,=\t\n"
 # Of titles and names that bring no reading, these are read.
 _READ_TAGS = frozenset(("100", "110", "200", "245", "700", "701", "702", "710", "711", "712"))
 _PERSON_TAGS = frozenset(("100", "700", "701", "702"))
+_ROMANISED = frozenset(("title", "author"))  # Cyrillic also in Latin letters
 _HAS_ROMAN = re.compile("[A-Za-z]")
 
 
@@ -122,7 +124,8 @@ class _Extraction:
                 if step.texts:
                     self._add_texts(step, text)
                 if not text.isascii() and step.readings and pinyin.is_han(text):
-                    self._add_reading(step, tag, source, text)
+                    codes = "".join([parts[place][0] for place in step.places])
+                    self._add_reading(step, tag, source, codes, text)
             if step.values or step.stated:
                 self._add_values(step, values)
 
@@ -140,6 +143,10 @@ class _Extraction:
         if filed and (filed := filed.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]):
             for name in step.texts:
                 fields[name, filed] = None
+        if not text.isascii() and not _ROMANISED.isdisjoint(step.texts):
+            for latin in romanised(filed or text):
+                for name in _ROMANISED.intersection(step.texts):
+                    fields[name, latin] = None
 
     def _add_values(self, step: Step, values: list[str]) -> None:
         keys = self._keys
@@ -182,8 +189,7 @@ class _Extraction:
             value = f"{' '.join(reading)}\x01{value}" if reading else value
         return value[:KEY_CHARS_MAX]
 
-    def _add_reading(self, step: Step, tag: str, source: Field, text: str) -> None:
-        codes = "".join([source.subfields[place][0] for place in step.places])
+    def _add_reading(self, step: Step, tag: str, source: Field, codes: str, text: str) -> None:
         reading = self._reading(tag, source, codes, text)
         for form in pinyin.index_forms(reading):
             for name in step.readings:

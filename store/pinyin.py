@@ -56,6 +56,7 @@ zhun zhuo zi zong zou zu zuan zui zun zuo
 """
 _SYLLABLES = frozenset(_SYLLABLE_LIST.split())
 _SYLLABLE_CHARS_MAX = 6
+_WORD_CHARS_MAX = 200
 
 
 def index_forms(reading: Sequence[str]) -> list[str]:
@@ -100,7 +101,7 @@ def split_syllables(word: str) -> tuple[str, ...]:
     """The fewest syllables that make up `word`; () when it is not all Pinyin."""
     if word in _SYLLABLES:
         return (word,)
-    if not _ROMAN_WORD.fullmatch(word):
+    if len(word) > _WORD_CHARS_MAX or not _ROMAN_WORD.fullmatch(word):
         return ()
     best: list[tuple[str, ...] | None] = [()] + [None] * len(word)
     for end in range(1, len(word) + 1):
@@ -138,6 +139,8 @@ def read(text: str, *, is_name: bool = False) -> tuple[str, ...]:
     tables = _tables()
     simplified = unicodedata.normalize("NFKC", text[:READ_CHARS_MAX])
     if not _in_gb2312(simplified):
+        # A lone surrogate, which no record can hold, would stop OpenCC.
+        simplified = simplified.encode("utf-8", "ignore").decode()
         simplified = tables.simplify.convert(simplified)
     found: list[str] = []
     for piece in _PIECE.findall(simplified):
