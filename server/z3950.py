@@ -119,8 +119,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable = True
         self._last_activity = self._loop.time()
-        if not self._busy:
-            self._serve()
+        self._serve()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._timer is not None:
@@ -141,7 +140,12 @@ class Connection(asyncio.Protocol):
     # Requests, one after the other in the order they came
 
     def _serve(self) -> None:
-        """Answer what waits, until nothing does or an answer takes time."""
+        """Answer what waits, here and now until an answer takes time."""
+        if not self._busy:
+            self._busy = True
+            eager.run(self._answer_all())
+
+    async def _answer_all(self) -> None:
         association = self._association
         while self._writable and not self._transport.is_closing():
             if self._requests is None:
@@ -150,10 +154,8 @@ class Connection(asyncio.Protocol):
             if request is None:
                 self._requests = None
                 break
-            self._busy = True
-            if eager.run(self._answer(request)) is not None:
-                return
-            self._busy = False
+            await self._answer(request)
+        self._busy = False
         self._flush(None)
         if not self._reading and not self._transport.is_closing():
             self._reading = True
@@ -162,22 +164,18 @@ class Connection(asyncio.Protocol):
     async def _answer(self, request: apdu.Request) -> None:
         self._info.last_request = time.time()
         association = self._association
-        answer: Answer | None = None
-        responding = self._session.respond(request)
         try:
-            answer = await responding
+            answer = await self._session.respond(request)
         except Exception:
             log.exception("request failed", session=self._info.id, request=type(request).__name__)
             self._server.service.sessions.counters.failures += 1
             association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
+            return
         if answer is not None:
             association.send(answer.response)
             if self._stopping:
                 association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
             self._flush(answer)
-        if asyncio.current_task() is not None:  # this answer took time: go on from here
-            self._busy = False
-            self._serve()
 
     def _flush(self, answer: Answer | None) -> None:
         """Hand the transport what the association has to say, and close after the last."""

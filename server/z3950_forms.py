@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from protocol import apdu, oid
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.grs1 import SUTRS
 from protocol.oid import Oid
 from server import record_forms
 from server.retrieval import Item, RecordForm
@@ -32,6 +33,7 @@ _SYNTAX_OF_FORM = {
     if syntax is not None and syntax != oid.APPLICATION_XML
     for form in forms
 } | {record_forms.DUBLIN_CORE.name: oid.XML}
+_TEXT = frozenset({record_forms.SUTRS.name, record_forms.SUTRS_BRIEF.name})
 _XML = frozenset({oid.XML, oid.APPLICATION_XML})
 
 
@@ -72,5 +74,8 @@ def _record(item: Item, form: RecordForm) -> apdu.Record:
             apdu.DefaultDiagFormat.bib1(content.condition, content.addinfo)
         )
     assert item.record is not None  # noqa: S101 - a form was made of it
+    if form.name in _TEXT:
+        # SUTRS is a string in its own right, where MARC and XML are octets.
+        return apdu.External.of(oid.SUTRS, SUTRS, content.decode())
     syntax = _SYNTAX_OF_FORM.get(form.name) or record_forms.OWN_SYNTAX[item.record.database.family]
     return apdu.External(syntax, content)

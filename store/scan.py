@@ -68,7 +68,7 @@ def scan(
     step = step_size + 1
     first = step if position == 0 else 0
     try:
-        before = list(islice(terms.before(start), step - 1, (position - 1) * step + 1, step))
+        before = list(islice(terms.before(start), step - 1, max(position - 1, 0) * step, step))
         after_count = count - max(position - 1, 0)
         after = list(islice(terms.since(start), first, first + after_count * step, step))
     except _TooManyRows:

@@ -18,12 +18,13 @@ def member() -> None:
     """Institutions of the consortium and their accounts."""
 
 
-def _password(given: str | None) -> str:
-    if given is not None:
-        return given
-    made = secrets.token_urlsafe(12)
-    click.echo(f"password  {made}  (made up now and shown this once)")
-    return made
+def _made_up() -> str:
+    return secrets.token_urlsafe(12)
+
+
+def _tell_made_up(given: str | None, password: str) -> None:
+    if given is None:
+        click.echo(f"password  {password}  (made up now and shown this once)")
 
 
 @member.command(
@@ -36,13 +37,15 @@ def _password(given: str | None) -> str:
 @config_option
 def add(code: str, name: str, password: str | None, config: Config) -> None:
     """Add the institution CODE and an account of the same name in lower case."""
+    chosen = _made_up() if password is None else password
     members = Members(config.members_path, create=True)
     try:
-        account = members.add_member(code, name, _password(password), now_us())
+        account = members.add_member(code, name, chosen, now_us())
     finally:
         members.close()
     click.echo(f"added     {code.upper()}, {name}")
     click.echo(f"account   {account.name}")
+    _tell_made_up(password, chosen)
 
 
 @member.command("list", epilog="Example: lianmu member list --config config.toml --json")
@@ -82,9 +85,11 @@ def operator() -> None:
 @config_option
 def add_operator(name: str, password: str | None, config: Config) -> None:
     """Add an operator, who may see the status page."""
+    chosen = _made_up() if password is None else password
     members = Members(config.members_path, create=True)
     try:
-        members.add_account(name, _password(password), None, now_us())
+        members.add_account(name, chosen, None, now_us())
     finally:
         members.close()
     click.echo(f"operator  {name}")
+    _tell_made_up(password, chosen)

@@ -185,9 +185,7 @@ def test_a_record_is_found_by_its_own_title_author_and_isbn(
 
 
 def own_terms(record: pymarc.Record, *, unimarc: bool) -> Iterator[tuple[int, str]]:
-    titles, authors, isbns = (
-        ("200", ("700", "701"), "010") if unimarc else ("245", ("100",), "020")
-    )
+    titles, authors, isbns = ("200", ("700", "701"), "010") if unimarc else ("245", ("100",), "020")
     for use, tags in ((4, (titles,)), (1003, authors), (7, (isbns,))):
         for field in record.get_fields(*tags):
             for value in field.get_subfields("a")[:1]:
