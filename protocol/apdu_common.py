@@ -93,9 +93,11 @@ class AttributeElement:
     )
 
 
+ATTRIBUTES_MAX = 32  # of one operand; Bib-1 has six types
+
 # Cached by their octets: clients send the same few lists over and over.
 ATTRIBUTE_LIST: Asn1Type[tuple[AttributeElement, ...]] = Cached(
-    SequenceOf(Sequence(AttributeElement))
+    SequenceOf(Sequence(AttributeElement), ATTRIBUTES_MAX)
 )
 
 

@@ -24,7 +24,7 @@ from protocol.frozen import frozen
 from protocol.oid import Oid
 
 RPN_DEPTH_MAX = 1_000  # operators above one another
-RPN_OPERANDS_MAX = 10_000
+RPN_OPERANDS_MAX = 5_000
 
 
 class KnownProximityUnit(IntEnum):

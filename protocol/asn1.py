@@ -93,9 +93,15 @@ class BitString(Asn1Type[frozenset[T]]):
     names: type[IntEnum]
 
 
+ITEMS_MAX = 10_000
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class SequenceOf(Asn1Type[tuple[T_co, ...]]):
+    """More than `items_max` items are refused when read."""
+
     item: Asn1Type[T_co]
+    items_max: int = ITEMS_MAX
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

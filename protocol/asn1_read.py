@@ -37,6 +37,7 @@ from protocol.asn1_codegen import NAMESPACE, Lines, constant, function, identifi
 from protocol.ber import ProtocolError
 from protocol.frozen import twin_of
 
+ELEMENTS_MAX = 1_000  # in one SEQUENCE, the unknown ones included
 CACHED_OCTETS_MAX = 256
 CACHED_VALUES_MAX = 1024
 
@@ -197,7 +198,7 @@ def _content_function(type_: Asn1Type[Any]) -> str:
         case Sequence():
             return function("read", type_.cls, lambda: _sequence_body(type_.cls), _ARGUMENTS)
         case SequenceOf():
-            return function("read", type_, lambda: _sequence_of_body(type_.item), _ARGUMENTS)
+            return function("read", type_, lambda: _sequence_of_body(type_), _ARGUMENTS)
         case Custom():
             return constant(type_.read, "read_custom")
         case Cached():
@@ -217,7 +218,8 @@ def _sequence_body(cls: type[Any]) -> Lines:
             (found, emit(f"f_{field}"))
             for field, (component, _) in described.items()
             for found, emit in _branches(component.type, component.tag)
-        ]
+        ],
+        ELEMENTS_MAX,
     )
     required = [f for f, (_, default) in described.items() if default is dataclasses.MISSING]
     if required:
@@ -235,12 +237,17 @@ def _sequence_body(cls: type[Any]) -> Lines:
     ]
 
 
-def _sequence_of_body(item: Asn1Type[Any]) -> Lines:
-    branches = [(found, [*emit("x"), "append(x)"]) for found, emit in _branches(item, None)]
-    return ["items = []", "append = items.append", *_loop(branches), "return tuple(items), p"]
+def _sequence_of_body(type_: SequenceOf[Any]) -> Lines:
+    branches = [(found, [*emit("x"), "append(x)"]) for found, emit in _branches(type_.item, None)]
+    return [
+        "items = []",
+        "append = items.append",
+        *_loop(branches, type_.items_max),
+        "return tuple(items), p",
+    ]
 
 
-def _loop(branches: list[tuple[int, Lines]]) -> Lines:
+def _loop(branches: list[tuple[int, Lines]], elements_max: int) -> Lines:
     """Read elements to the end of the content, stepping over unknown ones."""
     chain: Lines = []
     for found, lines in branches:
@@ -250,11 +257,14 @@ def _loop(branches: list[tuple[int, Lines]]) -> Lines:
     return [
         "if end >= 0:",
         "    e = end",
-        "while p < e:",
+        f"for _ in {constant(range(elements_max + 1))}:",
+        "    if p >= e:",
+        "        if end < 0 or p > e:",
+        '            raise ProtocolError("an element without its end")',
+        "        break",
         *indent([*_HEADER, *chain]),
         "else:",
-        "    if end < 0 or p > e:",
-        '        raise ProtocolError("an element without its end")',
+        f'    raise ProtocolError("more than {elements_max} elements in one")',
     ]
 
 

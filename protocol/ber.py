@@ -19,6 +19,9 @@ INTEGER_OCTETS_MAX = 8  # no field of Z39.50 needs more than 64 bits
 LENGTH_OCTETS_MAX = 8
 TAG_BOUND = 1 << 32  # identifiers of at most 5 octets
 OID_OCTETS_MAX = 64
+ELEMENTS_MAX = 250_000  # walked over in one go: a query of 40,000 levels
+
+SEGMENTS_MAX = 100_000
 
 CONTEXT = 0x80
 CONSTRUCTED = 0x20
@@ -64,7 +67,10 @@ class Framer:
     def feed(self, data: bytes) -> list[bytes]:
         """The elements that `data` completes, in order, up to a failure."""
         if self._pending is None:
-            # The usual case: whole APDUs, nothing left over.
+            # The usual case, one short APDU in one piece, needs no walk.
+            if 2 < len(data) < 130 and 0xA0 <= data[0] < 0xBF and data[1] == len(data) - 2:
+                self.steps += 1
+                return [data]
             elements, start = self._cut(data)
             if start < len(data):
                 self._pending = bytearray(data[start:] if start else data)
@@ -86,6 +92,10 @@ class Framer:
         elements: list[bytes] = []
         start, scan, opened, size = 0, self._scan, self._open, len(data)
         while True:
+            if scan - start > self.size_bytes_max:
+                text = f"an APDU of more than {self.size_bytes_max} octets"
+                self.failure = ApduTooLargeError(text)
+                break
             if scan > start and not opened:
                 # `scan` is where the element ends.
                 if scan > size:
@@ -94,12 +104,18 @@ class Framer:
                 elements.append(bytes(data if whole else data[start:scan]))
                 start = scan
                 continue
-            try:
-                header = read_partial_header(data, scan, size)
-                if header is None:
+            while opened and scan + 1 < size:
+                # Most children have a short tag and a short length.
+                octet, length = data[scan], data[scan + 1]
+                if not octet or octet & 31 == 31 or length > 127:
                     break
                 self.steps += 1
-                identifier, content, end = header
+                scan += 2 + length
+            if scan >= size:
+                break
+            try:
+                identifier, content, end = read_header(data, scan)
+                self.steps += 1
                 if scan == start and data[start] & 0xE0 != CONTEXT | CONSTRUCTED:
                     # HTTP or TLS on this port is told at once, not after 70 octets.
                     raise ProtocolError(f"no APDU begins with tag {identifier:x}")
@@ -113,25 +129,13 @@ class Framer:
                     scan = end
                 else:
                     raise ProtocolError("an element of tag 0")
-                if scan - start > self.size_bytes_max:
-                    raise ApduTooLargeError(f"an APDU of more than {self.size_bytes_max} octets")
+            except IndexError:
+                break  # the header is not all there yet
             except ProtocolError as failure:
                 self.failure = failure.with_traceback(None)
                 break
         self._scan, self._open = scan, opened
         return elements, start
-
-
-def read_partial_header(
-    data: bytes | bytearray, offset: int, size: int
-) -> tuple[int, int, int] | None:
-    """`read_header`, or None while the header is not all there."""
-    try:
-        if offset >= size:
-            return None
-        return read_header(data, offset)
-    except IndexError:
-        return None
 
 
 def read_header(data: bytes | bytearray, offset: int) -> tuple[int, int, int]:
@@ -191,11 +195,14 @@ def indefinite_end(identifier: int) -> int:
 
 
 def skip(data: bytes, offset: int, end: int, limit: int) -> int:
-    """The offset after the content that starts at `offset`, its end octets included."""
+    """The offset after the content that starts at `offset`, its end octets included.
+
+    Raises ProtocolError for more than ELEMENTS_MAX of them.
+    """
     if end != INDEFINITE:
         return end
     opened = 1
-    while opened:
+    for _ in range(ELEMENTS_MAX):
         if offset >= limit:
             raise ProtocolError("an indefinite length that nothing ends")
         identifier, offset, end = read_header(data, offset)
@@ -203,9 +210,11 @@ def skip(data: bytes, offset: int, end: int, limit: int) -> int:
             opened += 1
         elif identifier == 0 and end == offset:
             opened -= 1
+            if not opened:
+                return offset
         else:
             offset = end
-    return offset
+    raise ProtocolError(f"more than {ELEMENTS_MAX} elements to step over")
 
 
 def close_explicit(data: bytes, offset: int, end: int) -> int:
@@ -221,26 +230,20 @@ def close_explicit(data: bytes, offset: int, end: int) -> int:
 
 def leave(data: bytes, offset: int, end: int, limit: int) -> int:
     """Leave an element of which the known part has been read, stepping over the rest."""
-    if end != INDEFINITE:
-        if offset > end:
-            raise ProtocolError("an element without its end")
-        return end
-    while data[offset : offset + 2] != END_OF_CONTENTS:
-        _, offset, stop = read_header(data, offset)
-        offset = skip(data, offset, stop, limit)
-        if offset > limit:
-            raise ProtocolError("an indefinite length that nothing ends")
-    return offset + 2
+    if end != INDEFINITE and offset > end:
+        raise ProtocolError("an element without its end")
+    return skip(data, offset, end, limit)
 
 
 def check_depth(data: bytes, depth_max: int) -> None:
     """Refuse elements nested deeper than `depth_max`, in one pass without recursion.
 
-    Guards the decoders of recursive types. Raises ProtocolError.
+    Guards the decoders of recursive types. Raises ProtocolError, also for
+    more than ELEMENTS_MAX elements.
     """
     ends: list[int] = []
     offset = 0
-    while True:
+    for _ in range(ELEMENTS_MAX):
         while ends and ends[-1] == offset:
             ends.pop()
         if offset >= len(data):
@@ -255,6 +258,7 @@ def check_depth(data: bytes, depth_max: int) -> None:
                 raise ProtocolError(f"elements nested more than {depth_max} deep")
         else:
             offset = end
+    raise ProtocolError(f"more than {ELEMENTS_MAX} elements")
 
 
 def read_segments(data: bytes, offset: int, end: int, limit: int) -> tuple[bytes, int]:
@@ -262,7 +266,7 @@ def read_segments(data: bytes, offset: int, end: int, limit: int) -> tuple[bytes
     parts: list[bytes] = []
     if end != INDEFINITE:
         limit = end
-    while offset < limit:
+    while offset < limit and len(parts) < SEGMENTS_MAX:
         identifier, start, stop = read_header(data, offset)
         if identifier == 0 and stop == start and end == INDEFINITE:
             return b"".join(parts), stop
@@ -271,7 +275,7 @@ def read_segments(data: bytes, offset: int, end: int, limit: int) -> tuple[bytes
         parts.append(data[start:stop])
         offset = stop
     if end == INDEFINITE or offset != end:
-        raise ProtocolError("a constructed string that nothing ends")
+        raise ProtocolError("a constructed string without its end")
     return b"".join(parts), offset
 
 

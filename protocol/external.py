@@ -63,46 +63,36 @@ def read_external(data: bytes, offset: int, end: int, limit: int) -> tuple[Exter
     if end != ber.INDEFINITE:
         limit = end
     oid = indirect = descriptor = None
-    content: bytes | None = None
-    form = Form.OCTET_ALIGNED
-    while offset < limit:
+    while True:
         identifier, offset, stop = ber.read_header(data, offset)
         if stop > limit:
             raise ProtocolError("an element is longer than the one around it")
         if identifier == _OID:
             oid = ber.read_oid(data[offset:stop])
-        elif identifier == _OCTETS:
-            content, form = data[offset:stop], Form.OCTET_ALIGNED
-        elif identifier == _SINGLE:
-            # The element inside, whole; its own length may be indefinite.
-            start = offset
-            _, offset, inner_end = ber.read_header(data, offset)
-            offset = ber.skip(data, offset, inner_end, limit)
-            content, form = data[start:offset], Form.SINGLE_ASN1_TYPE
-            offset = ber.close_explicit(data, offset, stop)
-            continue
-        elif identifier == _OCTETS_IN_SEGMENTS:
-            content, offset = ber.read_segments(data, offset, stop, limit)
-            form = Form.OCTET_ALIGNED
-            continue
-        elif identifier == _ARBITRARY:
-            content, form = data[offset:stop], Form.ARBITRARY
         elif identifier == _INTEGER:
             indirect = ber.read_integer(data, offset, stop)
         elif identifier == _DESCRIPTOR:
             descriptor = data[offset:stop].decode("utf-8", "surrogateescape")
-        elif identifier == 0 and end == ber.INDEFINITE and offset == stop:
-            break
         else:
-            offset = ber.skip(data, offset, stop, limit)
-            continue
+            break  # the value, which is last
         offset = stop
+    if identifier == _OCTETS:
+        content, offset, form = data[offset:stop], stop, Form.OCTET_ALIGNED
+    elif identifier == _SINGLE:
+        # The element inside, whole; its own length may be indefinite.
+        start = offset
+        _, offset, inner_end = ber.read_header(data, offset)
+        offset = ber.skip(data, offset, inner_end, limit)
+        content, form = data[start:offset], Form.SINGLE_ASN1_TYPE
+        offset = ber.close_explicit(data, offset, stop)
+    elif identifier == _OCTETS_IN_SEGMENTS:
+        content, offset = ber.read_segments(data, offset, stop, limit)
+        form = Form.OCTET_ALIGNED
+    elif identifier == _ARBITRARY:
+        content, offset, form = data[offset:stop], stop, Form.ARBITRARY
     else:
-        if end == ber.INDEFINITE or offset > limit:
-            raise ProtocolError("an EXTERNAL without its end")
-    if content is None:
         raise ProtocolError("an EXTERNAL without a value")
-    return External(oid, content, form, indirect, descriptor), offset
+    return External(oid, content, form, indirect, descriptor), ber.leave(data, offset, end, limit)
 
 
 def write_external(value: External) -> bytes:

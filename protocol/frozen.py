@@ -21,6 +21,8 @@ def frozen(cls: C) -> C:
 
 
 def make_frozen(cls: C, *, kw_only: bool) -> C:
+    # Without a docstring, dataclass makes one from a signature, at length.
+    cls.__doc__ = cls.__doc__ or cls.__name__
     made: Any = dataclasses.dataclass(frozen=True, slots=True, kw_only=kw_only, init=False)(cls)
     fields = dataclasses.fields(made)
     if fields:

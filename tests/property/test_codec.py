@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from protocol import apdu as wire
 from protocol import ber
-from protocol.apdu import TAGS, Apdu
+from protocol.apdu import (
+    TAGS,
+    Apdu,
+    AttributeElement,
+    AttributesPlusTerm,
+    BooleanOperator,
+    ResultSetId,
+    RpnOperation,
+    RpnQuery,
+)
 from protocol.association import Association, AssociationLimits
 from protocol.ber import Framer, ProtocolError
 from protocol.oid import BIB_1
@@ -179,22 +188,25 @@ def lines_run(work: Callable[[], Any]) -> int:
     return count
 
 
-def search_of(query_content: bytes) -> bytes:
-    head = bytes.fromhex("8d01008e01018f01009001ff910131")
-    query = ber.wrap(b"\xb5", ber.wrap(b"\xa1", b"\x06" + ber.write_oid(BIB_1) + query_content))
-    return ber.wrap(b"\xb6", head + b"\xb2\x00" + query)
-
-
 def many_databases(count: int) -> bytes:
     request = wire.decode(bytes.fromhex(captured_apdus.SEARCH_TITLE))
     assert isinstance(request, wire.SearchRequest)
     return wire.encode(dataclasses.replace(request, database_names=("x",) * count))
 
 
-def many_attributes(count: int) -> bytes:
-    attributes = ber.wrap(b"\xbf\x2c", bytes.fromhex("30089f7801019f790104") * count)
-    term = ber.wrap(b"\xbf\x66", attributes + b"\x9f\x2d\x01x")
-    return search_of(ber.wrap(b"\xa0", term))
+def many_operands(count: int) -> bytes:
+    """Each on the left of the next, with a list of attributes of its own."""
+    operands = [
+        RpnOperation(BooleanOperator.OR, ResultSetId(""), AttributesPlusTerm(attributes, b"x"))
+        for number in range(count)
+        for attributes in [(AttributeElement(type=1, value=number),) * 30]
+    ]
+    while len(operands) > 1:
+        pairs = zip(operands[::2], operands[1::2], strict=True)
+        operands = [RpnOperation(BooleanOperator.OR, left, right) for left, right in pairs]
+    request = wire.decode(bytes.fromhex(captured_apdus.SEARCH_TITLE))
+    assert isinstance(request, wire.SearchRequest)
+    return wire.encode(dataclasses.replace(request, query=RpnQuery(BIB_1, operands[0])))
 
 
 def many_unknown(count: int) -> bytes:
@@ -217,7 +229,7 @@ def deep_indefinite(count: int) -> bytes:
 
 FAMILIES = [
     (many_databases, 200),
-    (many_attributes, 200),
+    (many_operands, 64),
     (many_unknown, 200),
     (many_unknown_indefinite, 200),
     (deep_definite, 200),

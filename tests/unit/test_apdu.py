@@ -560,6 +560,34 @@ def test_a_query_of_too_many_operands_is_told_apart() -> None:
     assert decoded.query == QueryTooComplex(1, QueryBound.OPERANDS)
 
 
+# Other bounds
+
+
+def present_of(elements: bytes) -> bytes:
+    return ber.wrap(b"\xb8", bytes.fromhex(captured.PRESENT)[2:] + elements)
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        (wire.encode(search(CqlQuery("x"), database_names=("x",) * 10_001)), "10000 elements"),
+        (wire.encode(search(rpn(operand(b"x", *[use(4)] * 33)))), "32 elements"),
+        (present_of(b"\x9f\x8b\x0a\x00" * 1_000), "1000 elements"),
+        (present_of(b"\xbf\x8b\x0a\x80" + b"\x04\x00" * 250_001 + b"\0\0"), "250000 elements"),
+        (
+            ber.wrap(
+                b"\xbf\x30", b"\x9f\x81\x53\x01\x00" + ber.wrap(b"\xa3", b"\x04\x00" * 100_001)
+            ),
+            "without its end",
+        ),
+    ],
+    ids=["databases", "attributes", "unknown", "unknown indefinite", "segments"],
+)
+def test_elements_are_bounded_in_number(octets: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolError, match=reason):
+        wire.decode(octets)
+
+
 # Values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -332,3 +333,27 @@ def test_an_external_is_read_in_every_form() -> None:
             through(broken)
     with pytest.raises(ProtocolError, match="arbitrary"):
         External(None, b"\x00", Form.ARBITRARY).decode(SUTRS)
+
+
+def test_hostile_payloads_raise_nothing_unnamed() -> None:
+    randomness = random.Random(11)
+    payloads = [(codec, codec.encode(value)) for codec, value, _ in RECORDS]
+    request = wire.decode(bytes.fromhex(captured.UPDATE))
+    assert isinstance(request, ExtendedServicesRequest)
+    assert request.task_specific_parameters is not None
+    payloads.append((UPDATE, request.task_specific_parameters.data))
+    survivors = 0
+    for _ in range(4_000):
+        codec, octets = randomness.choice(payloads)
+        changed = bytearray(octets)
+        for _ in range(randomness.randrange(1, 4)):
+            changed[randomness.randrange(len(changed))] = randomness.choice(
+                [0, 0x30, 0x7F, 0x80, 0x82, 0xFF, randomness.randrange(256)]
+            )
+        try:
+            value = codec.decode(bytes(changed))
+        except ProtocolError:
+            continue
+        assert codec.decode(codec.encode(value)) == value
+        survivors += 1
+    assert 200 < survivors < 3_800
