@@ -30,7 +30,7 @@ from protocol.ber import Framer, ProtocolError
 from protocol.oid import BIB_1
 from tests.property.asn1_values import Values
 from tests.unit import captured_apdus
-from tests.unit.test_apdu import nested
+from tests.unit.apdu_samples import nested
 
 VALUES = Values()
 CAPTURED = [

@@ -51,7 +51,6 @@ from protocol.apdu import (
     ResourceReportRequest,
     ResultAttr,
     ResultSetId,
-    RpnNode,
     RpnOperation,
     RpnQuery,
     ScanRequest,
@@ -67,37 +66,13 @@ from protocol.apdu import (
     UnknownApduError,
 )
 from tests.unit import captured_apdus as captured
+from tests.unit.apdu_samples import operand, rpn, search, use
 
 UNSUPPORTED = DefaultDiagFormat(oid.DIAG_BIB_1, 239, "1.2.840.10003.5.100")
 HELLO = OtherInformationItem(
     category=InfoCategory(category_type_id=oid.Oid.parse("1.2.3"), category_value=1),
     information="hello",
 )
-
-
-def use(value: int, type_: int = 1) -> AttributeElement:
-    return AttributeElement(type=type_, value=value)
-
-
-def operand(term: Term, *attributes: AttributeElement) -> AttributesPlusTerm:
-    return AttributesPlusTerm(attributes, term)
-
-
-def search(query: wire.Query, name: str = "1", **changed: object) -> SearchRequest:
-    settings: dict[str, object] = {
-        "small_set_upper_bound": 0,
-        "large_set_lower_bound": 1,
-        "medium_set_present_number": 0,
-        "replace_indicator": True,
-        "result_set_name": name,
-        "database_names": ("Default",),
-        "query": query,
-    }
-    return SearchRequest(**(settings | changed))  # type: ignore[arg-type]
-
-
-def rpn(node: RpnNode) -> RpnQuery:
-    return RpnQuery(oid.BIB_1, node)
 
 
 PIGGYBACK = {
@@ -498,94 +473,6 @@ def test_malformed_octets_are_a_protocol_error(octets: str, reason: str) -> None
 def test_an_unknown_apdu_has_its_own_error() -> None:
     with pytest.raises(UnknownApduError):
         wire.decode(bytes.fromhex("bf2500"))
-
-
-# Depth
-
-
-def nested(depth: int, indefinite: bool) -> bytes:
-    """A SearchRequest whose right operands nest `depth` operators deep."""
-    leaf = bytes.fromhex("a009bf6606bf2c009f2d00")
-    operator = bytes.fromhex("bf2e028000")
-    node = leaf
-    parts_before: list[bytes] = []
-    if indefinite:
-        parts_before = [b"\xa1\x80" + leaf] * depth
-        node = b"".join(parts_before) + leaf + (operator + b"\0\0") * depth
-    else:
-        for _ in range(depth):
-            node = ber.wrap(b"\xa1", leaf + node + operator)
-    query = ber.wrap(b"\xb5", ber.wrap(b"\xa1", b"\x06" + ber.write_oid(oid.BIB_1) + node))
-    head = bytes.fromhex("8d01008e01018f01009001ff910131b20a9f690744656661756c74")
-    return ber.wrap(b"\xb6", head + query)
-
-
-@pytest.mark.parametrize("indefinite", [False, True])
-def test_a_query_500_levels_deep_is_read(indefinite: bool) -> None:
-    request = wire.decode(nested(500, indefinite))
-    assert isinstance(request, SearchRequest)
-    assert isinstance(request.query, RpnQuery)
-    nodes = list(wire.rpn_postorder(request.query.rpn))
-    assert len(nodes) == 1001
-    again = wire.decode(wire.encode(request))
-    assert again == request
-    assert hash(again) == hash(request)
-    assert len(repr(request)) < 1_000
-
-
-@pytest.mark.parametrize("indefinite", [False, True])
-@pytest.mark.parametrize("depth", [1_001, 5_000, 20_000])
-def test_a_query_5000_levels_deep_is_told_apart_and_not_read(depth: int, indefinite: bool) -> None:
-    if depth == 20_000 and not indefinite:
-        depth = 6_000
-    request = wire.decode(nested(depth, indefinite))
-    assert isinstance(request, SearchRequest)
-    assert request.query == QueryTooComplex(1, QueryBound.DEPTH)
-    assert request.result_set_name == "1"
-
-
-def test_a_query_of_too_many_operands_is_told_apart() -> None:
-    leaf = bytes.fromhex("a009bf6606bf2c009f2d00")
-    operator = bytes.fromhex("bf2e028000")
-    level = [leaf] * 16_384
-    while len(level) > 1:
-        level = [
-            ber.wrap(b"\xa1", left + right + operator)
-            for left, right in zip(level[::2], level[1::2], strict=True)
-        ]
-    query = ber.wrap(b"\xa1", b"\x06" + ber.write_oid(oid.BIB_1) + level[0])
-    request = wire.encode(search(OtherQuery(1, query[5:])))
-    decoded = wire.decode(request)
-    assert isinstance(decoded, SearchRequest)
-    assert decoded.query == QueryTooComplex(1, QueryBound.OPERANDS)
-
-
-# Other bounds
-
-
-def present_of(elements: bytes) -> bytes:
-    return ber.wrap(b"\xb8", bytes.fromhex(captured.PRESENT)[2:] + elements)
-
-
-@pytest.mark.parametrize(
-    ("octets", "reason"),
-    [
-        (wire.encode(search(CqlQuery("x"), database_names=("x",) * 10_001)), "10000 elements"),
-        (wire.encode(search(rpn(operand(b"x", *[use(4)] * 33)))), "32 elements"),
-        (present_of(b"\x9f\x8b\x0a\x00" * 1_000), "1000 elements"),
-        (present_of(b"\xbf\x8b\x0a\x80" + b"\x04\x00" * 250_001 + b"\0\0"), "250000 elements"),
-        (
-            ber.wrap(
-                b"\xbf\x30", b"\x9f\x81\x53\x01\x00" + ber.wrap(b"\xa3", b"\x04\x00" * 100_001)
-            ),
-            "without its end",
-        ),
-    ],
-    ids=["databases", "attributes", "unknown", "unknown indefinite", "segments"],
-)
-def test_elements_are_bounded_in_number(octets: bytes, reason: str) -> None:
-    with pytest.raises(ProtocolError, match=reason):
-        wire.decode(octets)
 
 
 # Values

@@ -254,7 +254,7 @@ def test_a_request_without_response_is_delivered() -> None:
 
 
 def test_a_query_too_deep_leaves_the_association_open() -> None:
-    from tests.unit.test_apdu import nested
+    from tests.unit.apdu_samples import nested
 
     association = Association(AssociationLimits())
     association.receive_data(INIT)
