@@ -346,12 +346,12 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
     # Publication
     AccessPoint(
         "publisher", "Publisher", "出版者", TEXT,
-        bib1=(1018, 1101), cql=("dc.publisher",), marc21="260bf 264b 261a 533c",
-        unimarc="210cg 214c",
+        bib1=(1018, 1101), cql=("dc.publisher",), marc21="260b 260f 264b 261a 533c",
+        unimarc="210c 210g 214c",
     ),
     AccessPoint(
         "place", "Place of publication", "出版地", TEXT,
-        bib1=(59,), cql=("bib.originPlace",), marc21="260ae 264a", unimarc="210ae 214a 620d",
+        bib1=(59,), cql=("bib.originPlace",), marc21="260a 260e 264a", unimarc="210a 210e 214a 620d",
     ),
     AccessPoint(
         "date", "Date of publication", "出版日期", DATE,

@@ -65,7 +65,7 @@ def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
         values["title"] = extraction.sort_text(title, "anp" if is_marc21 else "ahi")
     tags = ("100", "110", "111") if is_marc21 else ()
     names = [each for each in record.fields if each.tag in tags]
-    names = names or [each for each in record.fields if each.tag[0] == "7" and each.tag < "730"]
+    names = names or [each for each in record.fields if each.tag[:1] == "7" and each.tag < "730"]
     if names:
         values["author"] = extraction.sort_text(names[0], "abcdq" if is_marc21 else "abcdf")
     if years := extraction.years():
@@ -98,7 +98,7 @@ class _Extraction:
                 linked = each.first("6")[:3]
                 if linked in known:
                     self._add(linked, each)
-            if tag[0] == "4" and not self._is_marc21 and "\x1f1" in each.text:
+            if tag[:1] == "4" and not self._is_marc21 and "\x1f1" in each.text:
                 for inner_tag, inner in _embedded(each):
                     if inner_tag in known:
                         self._add(inner_tag, inner)
@@ -122,7 +122,8 @@ class _Extraction:
             if step.texts or step.readings:
                 text = " ".join(values)
                 if step.texts:
-                    self._add_texts(step, text)
+                    for each in values if step.is_apart else (text,):
+                        self._add_texts(step, each)
                 if not text.isascii() and step.readings and pinyin.is_han(text):
                     codes = "".join([parts[place][0] for place in step.places])
                     self._add_reading(step, tag, source, codes, text)

@@ -63,6 +63,7 @@ class Step:
     points `texts` and, read, to `readings`; each value through its rule goes to
     those of `values`. `stated` are rules for years that count only where none
     is coded. `skipped` characters of the joined text are passed over in filing.
+    Where one code alone is read, `is_apart`, each value is a text of its own.
     """
 
     places: tuple[int, ...]
@@ -71,6 +72,7 @@ class Step:
     condition: str
     begins: tuple[str, ...]
     skipped: int
+    is_apart: bool
     is_class_mark: bool
     texts: list[str] = field(default_factory=list)
     readings: list[str] = field(default_factory=list)
@@ -122,9 +124,9 @@ class Feeds:
             skipped = 0
             if self.is_marc21 and tag in NONFILING and places and codes[places[0]] == "a":
                 skipped = nonfiling(tag, indicators)
-            is_class_mark = feed.point.kind is Kind.CLASSIFICATION
             parameters = (
-                places, feed.first, feed.last, feed.condition, feed.begins, skipped, is_class_mark,
+                places, feed.first, feed.last, feed.condition, feed.begins, skipped,
+                len(feed.codes) == 1 and len(places) > 1, feed.point.kind is Kind.CLASSIFICATION,
             )  # fmt: skip
             step = steps.get(parameters)
             if step is None:
