@@ -34,7 +34,7 @@ CREATE UNIQUE INDEX record_identity ON record (database_id, agency, control_numb
 CREATE TABLE numbered_here (
     database_id INTEGER NOT NULL REFERENCES database,
     digest      BLOB NOT NULL,
-    record_id   INTEGER NOT NULL REFERENCES record,
+    record_id   INTEGER NOT NULL REFERENCES record DEFERRABLE INITIALLY DEFERRED,
     PRIMARY KEY (database_id, digest)
 ) WITHOUT ROWID;
 

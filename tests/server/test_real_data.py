@@ -188,9 +188,8 @@ def own_terms(record: pymarc.Record, *, unimarc: bool) -> Iterator[tuple[int, st
     titles, authors, isbns = ("200", ("700", "701"), "010") if unimarc else ("245", ("100",), "020")
     for use, tags in ((4, (titles,)), (1003, authors), (7, (isbns,))):
         for field in record.get_fields(*tags):
-            for value in field.get_subfields("a")[:1]:
-                if use == 7:
-                    value = re.split(r"[ (:]", value.strip())[0]
+            for text in field.get_subfields("a")[:1]:
+                value = re.split(r"[ (:]", text.strip())[0] if use == 7 else text
                 if re.search(r"\w", value):
                     yield use, value
 
