@@ -51,7 +51,7 @@ def expression(role: str, value: str) -> str:
 
 def _compile(name: str, body: Lines, arguments: str) -> None:
     source = "\n".join([f"def {name}({arguments}):", *indent(body)])
-    exec(source, NAMESPACE)  # noqa: S102  the source is all ours
+    exec(compile(source, f"<{name}>", "exec"), NAMESPACE)  # noqa: S102  the source is all ours
 
 
 def indent(lines: Lines) -> Lines:

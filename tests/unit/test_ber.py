@@ -6,7 +6,7 @@ import pytest
 
 from protocol import ber
 from protocol.ber import INDEFINITE, ApduTooLargeError, Framer, ProtocolError
-from protocol.oid import BIB_1, USMARC, Oid
+from protocol.oid import Oid
 
 INTEGERS = [
     (0, "0100"),
@@ -77,19 +77,6 @@ def test_an_object_identifier_is_read_and_written(dotted: str, octets: str) -> N
 def test_a_malformed_object_identifier_is_refused(octets: str) -> None:
     with pytest.raises(ProtocolError, match="OBJECT IDENTIFIER"):
         ber.read_oid(bytes.fromhex(octets))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1", "1.2.x", "3.1", "1.40", "1..2", "1.-2", "١.٢", "1.2" * 40]
-)
-def test_text_that_is_no_object_identifier_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="object identifier"):
-        Oid.parse(text)
-
-
-def test_an_object_identifier_knows_its_subtree() -> None:
-    assert USMARC.within(Oid.parse("1.2.840.10003.5"))
-    assert not USMARC.within(BIB_1)
 
 
 LENGTHS = [(0, "00"), (127, "7f"), (128, "8180"), (255, "81ff"), (256, "820100"),
