@@ -470,6 +470,27 @@ def test_malformed_octets_are_a_protocol_error(octets: str, reason: str) -> None
         wire.decode(bytes.fromhex(octets))
 
 
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        ("a005bf8156020500", "longer than the one around it"),
+        ("a006bf8156020500", "a restricted result set without its name"),
+        ("a009bf8156059f1f000500", "a restricted result set without its attributes"),
+        ("a1023000", "no RPNStructure begins with tag 30"),
+        ("a10aa0039f1f00a0039f1f00", "cut short|longer"),
+        ("a10ca0039f1f00a0039f1f000500", "without its operator"),
+        ("a10fa0039f1f00a0039f1f00bf2e020500", "no Operator begins with tag 5"),
+        ("a011a0039f1f00a0039f1f00bf2e0480008000", "no Operand begins with tag a0"),
+        ("a111a0039f1f00a0039f1f00bf2e0480008000", "more than one element"),
+    ],
+)
+def test_a_malformed_query_is_a_protocol_error(node: str, reason: str) -> None:
+    content = b"\x06\x02\x2a\x03" + bytes.fromhex(node)
+    octets = ber.wrap(b"\xb6", ber.wrap(b"\xb5", ber.wrap(b"\xa1", content)))
+    with pytest.raises(ProtocolError, match=reason):
+        wire.decode(octets)
+
+
 def test_an_unknown_apdu_has_its_own_error() -> None:
     with pytest.raises(UnknownApduError):
         wire.decode(bytes.fromhex("bf2500"))
