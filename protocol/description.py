@@ -62,7 +62,7 @@ def describe(record: MarcRecord, family: MarcFamily) -> Description:
     return description
 
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]+")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 _SPACES = re.compile(r"\s+")
 # A full stop closes an element of ISBD, unless it belongs to an initial or a
 # short abbreviation.
