@@ -58,10 +58,9 @@ class Lianmu(Server):
     def setup(self) -> str:
         """The form of the catalogue may change with the code that writes it."""
         sources = [
-            path
-            for package in ("store", "protocol")
-            for path in sorted((CHECKOUT / package).glob("*"))
-            if path.suffix in {".py", ".sql", ".toml"}
+            *(CHECKOUT / "store").glob("*.*"),
+            *(CHECKOUT / "protocol").glob("access_point*.py"),
+            *(CHECKOUT / "protocol").glob("iso2709*.py"),
         ]
         newest_s = max((path.stat().st_mtime for path in sources), default=0.0)
         return f"lianmu {newest_s:.0f}"
