@@ -155,7 +155,7 @@ class SpoolDamaged(MeteringError):  # noqa: N818
 
 
 class Segment:
-    """The readable frames of one segment at one moment.
+    """The readable frames of one segment, which its owner may still extend.
 
     Reading ends without an error at zeros, at a torn frame, or at bytes that are
     not the next frame.
@@ -163,9 +163,9 @@ class Segment:
 
     def __init__(self, spool: Path, number: int) -> None:
         """Raises FileNotFoundError when the folder has removed it."""
-        self.number = number
-        self._data = segment_path(spool, number).read_bytes()
-        payload = self._payload(0)
+        self._path = segment_path(spool, number)
+        with self._path.open("rb", buffering=0) as file:
+            payload = _payload(file.fileno(), 0)
         if payload is None:
             raise SpoolDamaged(f"{spool.name}: segment {number} has no header")
         try:
@@ -183,36 +183,43 @@ class Segment:
         """Frames from an offset that an earlier reading returned, with where each ends."""
         offset = max(offset_bytes, self.first_offset_bytes)
         number = 0
-        while (frame := self._frame(offset)) is not None and (
-            number == 0 or frame.number == number + 1
-        ):
-            number = frame.number
-            offset = offset + _PREFIX.size + _PREFIX.unpack_from(self._data, offset)[0]
-            yield frame, offset
+        with self._path.open("rb", buffering=0) as file:
+            while (payload := _payload(file.fileno(), offset)) is not None:
+                frame = _frame(payload)
+                if frame is None or (number and frame.number != number + 1):
+                    return
+                number = frame.number
+                offset += _PREFIX.size + len(payload)
+                yield frame, offset
 
     def has_frame_behind(self, offset_bytes: int) -> bool:
         """Whether a whole frame stands behind bytes that are none: damage, not a torn end."""
-        written_size_bytes = len(self._data.rstrip(b"\0"))
-        return any(
-            self._frame(offset) is not None
-            for offset in range(offset_bytes + 1, written_size_bytes)
-        )
+        data = self._path.read_bytes().rstrip(b"\0")
+        for offset in range(offset_bytes + 1, len(data) - _PREFIX.size):
+            size, checksum = _PREFIX.unpack_from(data, offset)
+            begin = offset + _PREFIX.size
+            # Zeros at the end of the last payload went with those behind it.
+            if size == 0 or begin + size > len(data) + 16:
+                continue
+            payload = data[begin : begin + size].ljust(size, b"\0")
+            if zlib.crc32(payload) == checksum and _frame(payload) is not None:
+                return True
+        return False
 
-    def _frame(self, offset: int) -> Frame | None:
-        payload = self._payload(offset)
-        if payload is None:
-            return None
-        try:
-            return _frame_decoder.decode(payload)
-        except msgspec.DecodeError:
-            return None
 
-    def _payload(self, offset: int) -> bytes | None:
-        if offset + _PREFIX.size > len(self._data):
-            return None
-        size, checksum = _PREFIX.unpack_from(self._data, offset)
-        begin = offset + _PREFIX.size
-        if size == 0 or begin + size > len(self._data):
-            return None
-        payload = self._data[begin : begin + size]
-        return payload if zlib.crc32(payload) == checksum else None
+def _payload(descriptor: int, offset: int) -> bytes | None:
+    prefix = os.pread(descriptor, _PREFIX.size, offset)
+    if len(prefix) < _PREFIX.size:
+        return None
+    size, checksum = _PREFIX.unpack(prefix)
+    if not 0 < size <= FRAME_SIZE_BYTES_MAX:
+        return None
+    payload = os.pread(descriptor, size, offset + _PREFIX.size)
+    return payload if len(payload) == size and zlib.crc32(payload) == checksum else None
+
+
+def _frame(payload: bytes) -> Frame | None:
+    try:
+        return _frame_decoder.decode(payload)
+    except msgspec.DecodeError:
+        return None

@@ -38,6 +38,7 @@ class SpoolReading:
     drafts: list[Draft] = field(default_factory=list)
     full: bool = False  # the limit was reached, more is there
     damaged: list[int] = field(default_factory=list)  # segments to be kept for inspection
+    gap: bool = False  # segments from the position on were missing
 
     @property
     def newest_us(self) -> int:
@@ -68,6 +69,9 @@ def read_spool(
             return reading
         reading.drafts += drafts(spool.name, frame)
         reading.end = end
+    if reading.gap:
+        note = f"segments from {start.segment} on were missing"
+        reading.drafts.append(_audit(spool.name, f"{start.segment}:missing", now_us, note))
     for number in reading.damaged:
         reading.drafts.append(
             _audit(spool.name, f"{number}:damaged", now_us, f"segment {number} is damaged; kept")
@@ -116,36 +120,37 @@ def drafts(name: str, frame: Frame) -> Iterator[Draft]:
 
 
 def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, Position]]:
-    """Frames from `reading.end` with where each ends; notes the damaged segments."""
+    """Frames from `reading.end` with where each ends; notes gaps and damaged segments."""
     spool = reading.spool
     numbers = [number for number in segments(spool) if number >= reading.end.segment]
+    reading.gap = numbers[:1] != [reading.end.segment or 1]
     for number, following in zip(numbers, [*numbers[1:], 0], strict=True):
         try:
             segment = Segment(spool, number)
             size_bytes = Segment(spool, following).header.previous_size_bytes if following else 0
+            begin = reading.end.offset_bytes if number == reading.end.segment else 0
+            reading.end = Position(number, begin or segment.first_offset_bytes)
+            held: tuple[Frame, Position] | None = None
+            for frame, end in segment.frames(begin):
+                if following and end > size_bytes:
+                    break
+                if held is not None:
+                    yield held
+                held = frame, Position(number, end)
+            if held is not None and (following or orphan):
+                yield held
+            if following:
+                if (held[1] if held else reading.end).offset_bytes < size_bytes:
+                    reading.damaged.append(number)
+                reading.end = Position(following, 0)
+            elif orphan and segment.has_frame_behind(reading.end.offset_bytes):
+                reading.damaged.append(number)
         except FileNotFoundError:
-            return  # another folder has removed it: its position is further already
+            reading.gap = True
+            return
         except SpoolDamaged:
             if following or orphan:
                 reading.damaged.append(number)
-            continue
-        begin = reading.end.offset_bytes if number == reading.end.segment else 0
-        reading.end = Position(number, begin or segment.first_offset_bytes)
-        held: tuple[Frame, Position] | None = None
-        for frame, end in segment.frames(begin):
-            if following and end > size_bytes:
-                break
-            if held is not None:
-                yield held
-            held = frame, Position(number, end)
-        if held is not None and (following or orphan):
-            yield held
-        if following:
-            if (held[1] if held else reading.end).offset_bytes < size_bytes:
-                reading.damaged.append(number)
-            reading.end = Position(following, 0)
-        elif orphan and segment.has_frame_behind(reading.end.offset_bytes):
-            reading.damaged.append(number)
 
 
 def _unsettled(spool: Path) -> Iterator[int]:

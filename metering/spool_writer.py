@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,7 @@ class SpoolWriter:
         self._sync = sync
         self._disk = disk or Disk()
         self._segment_size_bytes_max = segment_size_bytes_max
+        self._reserve_size_bytes = min(RESERVE_SIZE_BYTES, segment_size_bytes_max)
         self._spool: Path | None = None
         self._lock = -1
         self._segment = 0
@@ -184,35 +186,43 @@ class SpoolWriter:
     def _make_room(self) -> None:
         if self._spool is None:
             self._spool = self._make_spool()
-        if self._file < 0 or self._tail >= self._segment_size_bytes_max:
-            self._begin_segment(self._spool)
+        elif self._file < 0 or self._tail >= self._segment_size_bytes_max:
+            self._begin_segment(self._spool, self._spool.name)
 
     def _make_spool(self) -> Path:
         began = datetime.fromtimestamp(self._clock() // 1_000_000, UTC)
         name = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._root.mkdir(parents=True, exist_ok=True)
-        # Locked before it has its name, so that nobody takes it for an orphan.
+        # It has its name only when it is locked and has a segment, so that nobody
+        # takes it for an orphan or for one that is folded and half removed.
         half_made = self._root / f".{name}"
         half_made.mkdir()
         try:
             descriptor = lock(half_made)
             if descriptor is None:
                 raise OSError(errno.EAGAIN, "a new spool is locked by another process")
-            spool = half_made.rename(self._root / name)
+            try:
+                self._begin_segment(half_made, name)
+                spool = half_made.rename(self._root / name)
+                self._sync_folder(self._root)
+            except OSError:
+                os.close(descriptor)
+                raise
         except OSError:
-            with contextlib.suppress(OSError):
-                half_made.rmdir()
+            self._drop_segment()
+            self._segment = 0
+            for left_over in (half_made, self._root / name):
+                shutil.rmtree(left_over, ignore_errors=True)
             raise
         self._lock = descriptor
-        self._sync_folder(self._root)
         return spool
 
-    def _begin_segment(self, spool: Path) -> None:
+    def _begin_segment(self, folder: Path, name: str) -> None:
         number = self._segment + 1
         header = pack(
             Header(
                 FORMAT_VERSION,
-                spool.name,
+                name,
                 number,
                 self._tail,
                 self._next_index,
@@ -221,15 +231,15 @@ class SpoolWriter:
                 self._clock(),
             )
         )
-        path = segment_path(spool, number)
+        path = segment_path(folder, number)
         half_made = path.with_suffix(".new")
-        size = max(RESERVE_SIZE_BYTES, len(header))
+        size = max(self._reserve_size_bytes, len(header))
         descriptor = os.open(half_made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
             self._disk.write(descriptor, header.ljust(size, b"\0"), 0)
             self._wait_for_device(descriptor)
             half_made.rename(path)
-            self._sync_folder(spool)
+            self._sync_folder(folder)
         except OSError:
             os.close(descriptor)
             for left_over in (half_made, path):
@@ -248,7 +258,7 @@ class SpoolWriter:
         missing = self._tail + size - self._reserved
         if missing <= 0:
             return
-        grow = max(missing, RESERVE_SIZE_BYTES)
+        grow = max(missing, self._reserve_size_bytes)
         self._disk.write(self._file, bytes(grow), self._reserved)
         self._wait_for_device(self._file)
         self._reserved += grow

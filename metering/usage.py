@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from metering.entry import Draft
 from metering.fold import EventsAfter, holding_draft, in_order, source
-from metering.interface import Usage
+from metering.interface import MeteringError, Usage
 from metering.ledger import Ledger, Snapshot, Totals
 from metering.quota import billable, quota
 from metering.spool import utc_us
 from metering.spool_format import Position, lock, naming_errors, spools
-from metering.spool_reading import DONE, newest_frames, read_spool
+from metering.spool_reading import DONE, SpoolReading, newest_frames, read_spool
 from metering.tariff import DOWNLOAD_OVER_QUOTA, tariff_of_year
+
+# A folder that removes what it has folded, between two looks of ours, makes a new try.
+TRIES_MAX = 20
 
 
 class UsageReader:
@@ -59,21 +63,34 @@ class UsageReader:
         ]
 
     def _totals(self, year: int, institution: str | None = None) -> dict[str, Totals]:
-        with naming_errors(), contextlib.ExitStack() as locks:
-            # Listed before the ledger is looked at: a spool that is gone by now is in it.
-            found = self._spools(locks)
-            with self._ledger.reading() as snapshot:
-                totals = snapshot.totals(year, institution)
-                waiting = [
-                    draft
-                    for draft in self._waiting(snapshot, found)
-                    if institution is None or draft.institution in (institution, "")
-                ]
-                for counted in snapshot.preview(waiting):
-                    if counted.year == year:
-                        totals.setdefault(counted.institution, Totals()).add(
-                            counted.draft.kind, counted.meter, 1, counted.quantity
-                        )
+        for _ in range(TRIES_MAX):
+            with naming_errors(), contextlib.ExitStack() as locks:
+                # Listed before the ledger is looked at: a spool gone by now is in it.
+                found = self._spools(locks)
+                with self._ledger.reading() as snapshot:
+                    readings = self._read(snapshot, found)
+                    if not any(reading.gap for reading in readings):
+                        return self._add_up(snapshot, readings, year, institution)
+        raise MeteringError("the spools: segments are missing")
+
+    def _add_up(
+        self,
+        snapshot: Snapshot,
+        readings: list[SpoolReading],
+        year: int,
+        institution: str | None,
+    ) -> dict[str, Totals]:
+        totals = snapshot.totals(year, institution)
+        waiting = [
+            draft
+            for draft in chain(in_order(readings), self._holding_drafts(snapshot))
+            if institution is None or draft.institution in (institution, "")
+        ]
+        for counted in snapshot.preview(waiting):
+            if counted.year == year:
+                totals.setdefault(counted.institution, Totals()).add(
+                    counted.draft.kind, counted.meter, 1, counted.quantity
+                )
         return totals
 
     def _spools(self, locks: contextlib.ExitStack) -> list[tuple[Path, bool]]:
@@ -85,20 +102,21 @@ class UsageReader:
             found.append((spool, descriptor is not None))
         return found
 
-    def _waiting(self, snapshot: Snapshot, found: list[tuple[Path, bool]]) -> Iterator[Draft]:
+    def _read(self, snapshot: Snapshot, found: list[tuple[Path, bool]]) -> list[SpoolReading]:
         positions = snapshot.positions()
         readings = []
         for spool, orphan in found:
             start = Position(*positions.get(source(spool), (0, 0)))
-            if start == DONE:
-                continue
-            reading = read_spool(spool, start, orphan=orphan, now_us=self._clock())
-            if not orphan:
-                reading.drafts += newest_frames(spool, reading.end)
-            readings.append(reading)
-        yield from in_order(readings)
+            if start != DONE:
+                reading = read_spool(spool, start, orphan=orphan, now_us=self._clock())
+                if not orphan:
+                    reading.drafts += newest_frames(spool, reading.end)
+                readings.append(reading)
+        return readings
+
+    def _holding_drafts(self, snapshot: Snapshot) -> Iterator[Draft]:
         if self._events_after is not None:
-            after, _ = positions.get(f"holdings:{self._outbox}", (0, 0))
+            after, _ = snapshot.positions().get(f"holdings:{self._outbox}", (0, 0))
             for event in self._events_after(after):
                 yield holding_draft(self._outbox, event)
 

@@ -30,8 +30,8 @@ START_US = 1_704_038_400 * SECOND_US - 90 * SECOND_US  # 90 s before 2024 in Sha
 YEARS = (2023, 2024)
 WORKERS = 2
 
-institutions = st.sampled_from(["PKU", "THU"])
-records = st.integers(1, 3)
+institutions = st.sampled_from(["PKU", "PKU", "THU"])
+records = st.integers(1, 2)
 pauses_us = st.sampled_from(
     [1, 1, 1_000, SECOND_US, 20 * SECOND_US, 30 * SECOND_US - 1, 30 * SECOND_US, 45_000_000]
 )
@@ -74,6 +74,7 @@ class Metering(RuleBasedStateMachine):
         self.window = window
         root = self.path / "spool"
         self.ledger = Ledger(self.path / "ledger.sqlite", repeat_window=window)
+        self.ledger._writer.execute("PRAGMA synchronous = OFF")
         self.folder = Folder(
             self.ledger, root, events_after=self.events_after, clock=lambda: self.now_us
         )
@@ -213,10 +214,6 @@ class Metering(RuleBasedStateMachine):
         )  # fmt: skip
         self.corrections.append((entry.institution, entry.year))
 
-    @rule(number=workers)
-    def rebuild(self, number: int) -> None:
-        self.ledger.rebuild_rollup()
-
     # What the figures are
 
     @staticmethod
@@ -265,24 +262,18 @@ class Metering(RuleBasedStateMachine):
     def usage_is_what_the_model_says(self) -> None:
         if not hasattr(self, "ledger"):
             return
-        self.now_us += 1
         pending = [each for _, lost in self.doomed for each in self.void_lost(lost, self.now_us)]
         figures = self.figures()
         for delivered in pending:
             delivered.voided_us = None
         for year in YEARS:
+            shown = {usage.institution: usage for usage in self.reader.usage_all(year)}
             for institution in ("PKU", "THU"):
-                usage = self.reader.usage(institution, year)
-                assert {
-                    name: getattr(usage, name)
-                    for name in ("downloads", "repeats", "voided", "holdings_uploaded")
-                } == {
-                    name: figures[institution, year, name]
-                    for name in ("downloads", "repeats", "voided", "holdings_uploaded")
-                }
+                usage = shown.get(institution, Usage(institution, year, 0, 0, 0, 0, 0, 0, 0))
+                for name in ("downloads", "repeats", "voided", "holdings_uploaded"):
+                    assert getattr(usage, name) == figures[institution, year, name]
                 assert usage.quota == 6 * usage.holdings_uploaded // 5
                 assert usage.billable == max(0, usage.downloads - usage.quota)
-                assert isinstance(usage, Usage)
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
@@ -290,6 +281,9 @@ class Metering(RuleBasedStateMachine):
                 worker.writer.close()
             found = self.ledger.verify()
             assert found.ok, found.problem
+            kept = [self.ledger.totals(year) for year in YEARS]
+            self.ledger.rebuild_rollup()
+            assert [self.ledger.totals(year) for year in YEARS] == kept
             self.ledger.close()
         shutil.rmtree(self.path)
 
