@@ -23,6 +23,8 @@ COMMANDS = {
     "load": ("server.commands.load", "load"),
     "member": ("server.commands.member", "member"),
     "operator": ("server.commands.member", "operator"),
+    "reindex": ("server.commands.reindex", "reindex"),
+    "doctor": ("server.commands.reindex", "doctor"),
     "usage": ("server.commands.usage", "usage"),
 }
 EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError)

@@ -20,6 +20,8 @@ COMMANDS = [
     ["member", "list"],
     ["operator", "add"],
     ["usage"],
+    ["reindex"],
+    ["doctor"],
 ]
 
 

@@ -1,0 +1,192 @@
+"""SRU on the wire: what clients ask, and what they are told."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from urllib.parse import quote, urlencode
+
+import pytest
+import sruthi
+from lxml import etree
+
+from tests.harness import RunningServer
+
+NAMESPACES = {
+    "zs": "http://www.loc.gov/zing/srw/",
+    "d": "http://www.loc.gov/zing/srw/diagnostic/",
+    "m": "http://www.loc.gov/MARC21/slim",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "e": "http://explain.z3950.org/dtd/2.0/",
+}
+
+
+def ask(
+    server: RunningServer, path: str, login: str | None = "demo1:demo1", **parameters: str
+) -> tuple[int, etree._Element]:
+    """Status and parsed body of a GET."""
+    request = urllib.request.Request(f"{server.url}/{path}?{urlencode(parameters)}")
+    if login:
+        request.add_header("Authorization", "Basic " + b64encode(login.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, etree.fromstring(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, etree.fromstring(error.read())
+
+
+def search(server: RunningServer, path: str, query: str, **parameters: str) -> etree._Element:
+    given = {"version": "1.2", "operation": "searchRetrieve", "query": query, **parameters}
+    status, root = ask(server, path, **given)
+    assert status == 200
+    return root
+
+
+def texts(root: etree._Element, path: str) -> list[str]:
+    found = root.xpath(path, namespaces=NAMESPACES)
+    assert isinstance(found, list)
+    return [str(each if isinstance(each, str) else each.text) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "hits"),
+    [
+        ("cn_cat", "dc.title=红楼梦", 4),
+        ("cn_cat", "title=紅樓夢", 4),
+        ("we_cat", "author=knuth", 5),
+        ("we_cat", "author=knuth and title=programming", 4),
+        ("we_cat", 'author=knuth not title="sorting"', 4),
+        ("we_cat", "title=algorith*", 7),
+        ("we_cat", "(title=algorithms or title=programming) and author=knuth", 4),
+        ("we_cat", "bath.isbn=9780262033848", 1),
+        ("", "isbn=0-262-03384-4", 1),
+        ("Default", "title=red and title=xyzzy", 0),
+    ],
+)
+def test_a_query_finds_what_it_should(
+    demo: RunningServer, path: str, query: str, hits: int
+) -> None:
+    assert texts(search(demo, path, query), "zs:numberOfRecords") == [str(hits)]
+
+
+def test_pages_follow_one_another(demo: RunningServer) -> None:
+    first = search(demo, "we_cat", "author=knuth", maximumRecords="2")
+    assert texts(first, "//zs:recordPosition") == ["1", "2"]
+    assert texts(first, "zs:nextRecordPosition") == ["3"]
+    last = search(demo, "we_cat", "author=knuth", maximumRecords="2", startRecord="5")
+    assert texts(last, "//zs:recordPosition") == ["5"]
+    assert texts(last, "zs:nextRecordPosition") == []
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_records_come_as_marcxml_and_dublin_core(demo: RunningServer, version: str) -> None:
+    marc = search(demo, "cn_cat", "title=史记", version=version)
+    assert "史记" in texts(marc, "//m:datafield[@tag='200']/m:subfield[@code='a']")
+    core = search(demo, "cn_cat", "title=史记", version=version, recordSchema="dc")
+    assert "史记" in texts(core, "//dc:title")
+
+
+def test_a_record_packed_as_a_string_is_the_same_record(demo: RunningServer) -> None:
+    root = search(demo, "we_cat", "author=knuth", recordPacking="string", maximumRecords="1")
+    (data,) = texts(root, "//zs:recordData")
+    assert etree.fromstring(data).tag == "{http://www.loc.gov/MARC21/slim}record"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "condition"),
+    [
+        ({"query": "title="}, 10),
+        ({"query": "nowhere.index=x"}, 15),
+        ({"query": "dc.nothing=x"}, 16),
+        ({"query": "title =/bar x"}, 20),
+        ({"query": "title=x", "recordSchema": "nothing"}, 66),
+        ({"query": "author=knuth", "startRecord": "9999"}, 61),
+        ({"query": "title=x", "startRecord": "x"}, 6),
+        ({"query": "title=x", "nonsense": "1"}, 8),
+        ({}, 7),
+    ],
+)
+def test_a_mistake_is_a_diagnostic(
+    demo: RunningServer, parameters: dict[str, str], condition: int
+) -> None:
+    given = {"version": "1.2", "operation": "searchRetrieve", **parameters}
+    status, root = ask(demo, "we_cat", **given)
+    assert status == 200
+    uris = texts(root, "//d:diagnostic/d:uri")
+    assert f"info:srw/diagnostic/1/{condition}" in uris
+
+
+def test_an_unsupported_version_is_diagnostic_5(demo: RunningServer) -> None:
+    _, root = ask(demo, "we_cat", version="9.9", operation="searchRetrieve", query="x")
+    assert texts(root, "//d:uri") == ["info:srw/diagnostic/1/5"]
+
+
+def test_an_unknown_database_is_404_with_a_diagnostic(demo: RunningServer) -> None:
+    status, root = ask(demo, "nowhere", version="1.2", operation="searchRetrieve", query="x")
+    assert status == 404
+    assert texts(root, "//d:details") == ["nowhere"]
+
+
+def test_explain_names_the_indexes_and_schemas(demo: RunningServer) -> None:
+    status, root = ask(demo, "cn_cat", login=None)
+    assert status == 200
+    assert "title" in texts(root, "//e:indexInfo/e:index/e:map/e:name")
+    assert {"marcxml", "dc"} <= set(root.xpath("//e:schema/@name", namespaces=NAMESPACES))
+    assert texts(root, "//e:serverInfo/e:database") == ["cn_cat"]
+
+
+def test_scan_lists_terms_with_counts(demo: RunningServer) -> None:
+    given = {"version": "1.2", "operation": "scan", "scanClause": "author=knuth"}
+    _, root = ask(demo, "we_cat", maximumTerms="3", **given)
+    assert texts(root, "//zs:term/zs:value")[0] == "knuth"
+    assert texts(root, "//zs:term/zs:numberOfRecords")[0] == "5"
+
+
+def test_a_wrong_password_is_401_with_a_challenge_and_a_diagnostic(demo: RunningServer) -> None:
+    given = {"version": "1.2", "operation": "searchRetrieve", "query": "title=x"}
+    status, root = ask(demo, "we_cat", login="demo3:wrong", **given)
+    assert status == 401
+    assert texts(root, "//d:uri") == ["info:srw/diagnostic/1/3"]
+
+
+def test_without_an_account_full_records_are_refused_and_brief_ones_not(
+    demo: RunningServer,
+) -> None:
+    given = {"version": "1.2", "operation": "searchRetrieve", "query": "author=knuth"}
+    status, root = ask(demo, "we_cat", login=None, **given)
+    assert status == 401
+    assert "sign in" in texts(root, "//d:details")[0]
+    status, root = ask(demo, "we_cat", login=None, recordSchema="brief", **given)
+    assert (status, len(texts(root, "//zs:recordPosition"))) == (200, 5)
+
+
+def test_a_query_in_raw_utf_8_is_understood(demo: RunningServer) -> None:
+    host, port = demo.http.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    path = "/cn_cat?version=1.2&operation=searchRetrieve&recordSchema=brief&query=title=史记"
+    for octets in (path.encode(), quote(path, safe="/?&=").encode()):
+        connection.connect()
+        assert connection.sock is not None
+        connection.sock.sendall(b"GET " + octets + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        response = http.client.HTTPResponse(connection.sock, method="GET")
+        response.begin()
+        assert response.status == 200
+        assert b"<zs:numberOfRecords>3<" in response.read()
+        response.close()
+        connection.close()
+
+
+@pytest.mark.real_client
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_sruthi_reads_explain_and_records(demo: RunningServer) -> None:
+    url = f"http://{demo.http}/we_cat"
+    info = sruthi.explain(url, sru_version="1.2")
+    assert info.server["database"] == "we_cat"
+    records = sruthi.searchretrieve(
+        url, query="author=knuth", record_schema="brief", maximum_records=2
+    )
+    assert records.count == 5
+    assert len(list(records)) == 5
