@@ -89,12 +89,17 @@ class Metering(_Section, frozen=True):
 
 
 class DatabaseSection(_Section, frozen=True):
-    """One database of the catalogue."""
+    """One database of the catalogue.
+
+    `also_as` names record syntaxes of the other MARC family under which its
+    records go out as they are, for clients that ask so and decode the family.
+    """
 
     name: DatabaseName
     title: str
     family: MarcFamily
     aliases: tuple[DatabaseName, ...] = ()
+    also_as: tuple[Literal["usmarc", "unimarc"], ...] = ()
 
 
 DEFAULT_DATABASES = (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from protocol import brief, dublin_core, marcxml, oid
+from collections.abc import Sequence
+
+from protocol import brief, dublin_core, grs1_record, marcxml, oid
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.record import MarcFamily, StoredRecord
+from protocol.opac_record import to_opac
+from protocol.record import Holding, MarcFamily, StoredRecord
 from server.retrieval import RecordForm
 
 # Each family's own record syntax.
 OWN_SYNTAX = {MarcFamily.MARC21: oid.USMARC, MarcFamily.UNIMARC: oid.UNIMARC}
+# What marcxchange calls the families.
+_MARCXCHANGE_FORMATS = {MarcFamily.MARC21: "MARC21", MarcFamily.UNIMARC: "UNIMARC"}
 # ISO 2709 states the length of a record in five digits.
 ISO_2709_BYTES_MAX = 99_999
 
@@ -23,37 +28,39 @@ def _iso2709(record: StoredRecord) -> bytes | Diagnostic:
     return record.marc
 
 
-def _iso2709_of(record: StoredRecord, family: MarcFamily) -> bytes | Diagnostic:
-    if record.database.family is not family:
-        return Diagnostic(
-            Bib1.RECORD_NOT_IN_SYNTAX,
-            f"{record.control_number}: records of {record.database.name} are"
-            f" {record.database.family.value}",
-        )
-    return _iso2709(record)
-
-
 def _brief(record: StoredRecord) -> bytes | Diagnostic:
     return brief.to_brief_marc(record.marc, record.database.family)
 
 
-def _brief_of(record: StoredRecord, family: MarcFamily) -> bytes | Diagnostic:
-    full = _iso2709_of(record, family)
-    return full if isinstance(full, Diagnostic) else _brief(record)
+def marc_forms(
+    name: str, family: MarcFamily, also_databases: frozenset[str] = frozenset()
+) -> tuple[RecordForm, RecordForm]:
+    """The full and the brief form of an ISO 2709 syntax that is for `family` alone.
+
+    A record of the other family is surrogate 238, unless its database is one of
+    `also_databases`, whose records go out unchanged under this syntax too.
+    """
+
+    def refusal(record: StoredRecord) -> Diagnostic | None:
+        database = record.database
+        if database.family is family or database.name in also_databases:
+            return None
+        return Diagnostic(
+            Bib1.RECORD_NOT_IN_SYNTAX,
+            f"{record.control_number}: records of {database.name} are {database.family.value}",
+        )
+
+    return (
+        RecordForm(name, lambda record: refusal(record) or _iso2709(record)),
+        RecordForm(
+            f"{name}-brief", lambda record: refusal(record) or _brief(record),
+            full=False, billable=False,
+        ),
+    )  # fmt: skip
 
 
 MARC = RecordForm("marc", _iso2709)
 MARC_BRIEF = RecordForm("marc-brief", _brief, full=False, billable=False)
-USMARC = RecordForm("usmarc", lambda record: _iso2709_of(record, MarcFamily.MARC21))
-USMARC_BRIEF = RecordForm(
-    "usmarc-brief", lambda record: _brief_of(record, MarcFamily.MARC21),
-    full=False, billable=False,
-)  # fmt: skip
-UNIMARC = RecordForm("unimarc", lambda record: _iso2709_of(record, MarcFamily.UNIMARC))
-UNIMARC_BRIEF = RecordForm(
-    "unimarc-brief", lambda record: _brief_of(record, MarcFamily.UNIMARC),
-    full=False, billable=False,
-)  # fmt: skip
 MARCXML = RecordForm("marcxml", lambda record: marcxml.to_marcxml(record.marc).encode())
 MARCXML_BRIEF = RecordForm(
     "marcxml-brief",
@@ -65,6 +72,37 @@ MARCXML_BRIEF = RecordForm(
 DUBLIN_CORE = RecordForm(
     "dc", lambda record: dublin_core.to_dublin_core(record.marc, record.database.family)
 )
+MARCXCHANGE = RecordForm(
+    "marcxchange",
+    lambda record: marcxml.to_marcxchange(
+        record.marc, _MARCXCHANGE_FORMATS[record.database.family]
+    ).encode(),
+)
+GRS_1 = RecordForm("grs-1", lambda record: grs1_record.to_grs1(record.marc, record.database.family))
+GRS_1_BRIEF = RecordForm(
+    "grs-1-brief",
+    lambda record: grs1_record.to_brief_grs1(record.marc, record.database.family),
+    full=False, billable=False,
+)  # fmt: skip
+
+
+def _opac(record: StoredRecord, holdings: Sequence[Holding]) -> bytes | Diagnostic:
+    marc = _iso2709(record)
+    if isinstance(marc, Diagnostic):
+        return marc
+    return to_opac(marc, OWN_SYNTAX[record.database.family], holdings)
+
+
+def _opac_brief(record: StoredRecord, holdings: Sequence[Holding]) -> bytes | Diagnostic:
+    family = record.database.family
+    return to_opac(brief.to_brief_marc(record.marc, family), OWN_SYNTAX[family], holdings)
+
+
+OPAC = RecordForm("opac", lambda record: _opac(record, ()), make_with_holdings=_opac)
+OPAC_BRIEF = RecordForm(
+    "opac-brief", lambda record: _opac_brief(record, ()), make_with_holdings=_opac_brief,
+    full=False, billable=False,
+)  # fmt: skip
 # Text for people is no MARC and is not billed; it needs an account all the same.
 SUTRS = RecordForm(
     "sutrs", lambda record: brief.to_sutrs(record.marc, record.database.family), billable=False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from metering.interface import Delivery, Meter, MeteringError, Receipt
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.record import StoredRecord
+from protocol.record import Holding, StoredRecord
 from server.access import SIGN_IN_HINT, Principal
 from server.log import Log
 from store.interface import Catalogue
@@ -24,13 +24,17 @@ class RecordForm:
     """One form of a record on the wire.
 
     `make` gives its bytes, or why this record cannot be given so. `full` forms
-    need a member's account; `billable` ones are counted as downloads too.
+    need a member's account; `billable` ones are counted as downloads too. A form
+    that shows who holds the record has `make_with_holdings`, used instead.
     """
 
     name: str
     make: Callable[[StoredRecord], bytes | Diagnostic]
     full: bool = True
     billable: bool = True
+    make_with_holdings: Callable[[StoredRecord, Sequence[Holding]], bytes | Diagnostic] | None = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,18 @@ async def retrieve(
     items: list[Item] = []
     size = 0
     make = form.make
+    make_with_holdings = form.make_with_holdings
+    held = await catalogue.holdings(record_ids) if make_with_holdings is not None else {}
     for record in await catalogue.fetch(record_ids):
         content: bytes | Diagnostic | None
         if record is None or record.deleted:
             content = Diagnostic(Bib1.RECORD_DELETED, record.control_number if record else "")
         else:
-            content = make(record)
+            content = (
+                make(record)
+                if make_with_holdings is None
+                else make_with_holdings(record, held.get(record.record_id, ()))
+            )
         if fits is not None:
             content = fits(content, size)
             if content is None:

@@ -11,6 +11,7 @@ from server.access import Principal, SignIn
 from server.config import Config
 from server.retrieval import RecordForm, Retrieved, retrieve
 from server.sessions import Sessions
+from server.z3950_forms import Forms
 from store.catalogue import SqliteCatalogue
 
 
@@ -21,6 +22,7 @@ class Service:
         self.config = config
         self.worker = worker
         self.sessions = Sessions(worker)
+        self.forms = Forms(config.database)
         self.sign_in = SignIn(config.members_path, config.access)
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max

@@ -1,4 +1,4 @@
-"""Record syntaxes and element sets of Z39.50, and the forms they name."""
+"""Record syntaxes, element sets and schemas of Z39.50, and the forms they name."""
 
 from __future__ import annotations
 
@@ -6,55 +6,116 @@ from collections.abc import Iterable
 
 from protocol import apdu, oid
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.external import Form
 from protocol.grs1 import SUTRS
 from protocol.oid import Oid
+from protocol.record import MarcFamily
+from protocol.sru_version import schema_by_name
 from server import record_forms
+from server.config import DatabaseSection
 from server.retrieval import Item, RecordForm
 
-# What stands for "the short form" and "the whole record" as an element set
-# name; any other name that we do not know is answered with the whole record.
+# What stands for "the short form" as an element set name; any other name that
+# we do not know is answered with the whole record.
 BRIEF_NAMES = frozenset({"b", "brief"})
 
-_SYNTAXES: dict[Oid | None, tuple[RecordForm, RecordForm]] = {
-    None: (record_forms.MARC, record_forms.MARC_BRIEF),
-    oid.USMARC: (record_forms.USMARC, record_forms.USMARC_BRIEF),
-    oid.UNIMARC: (record_forms.UNIMARC, record_forms.UNIMARC_BRIEF),
-    oid.XML: (record_forms.MARCXML, record_forms.MARCXML_BRIEF),
-    oid.APPLICATION_XML: (record_forms.MARCXML, record_forms.MARCXML_BRIEF),
-    oid.SUTRS: (record_forms.SUTRS, record_forms.SUTRS_BRIEF),
-}
+# National formats that have become MARC 21, or are it under another name.
+MARC21_SYNTAXES = (
+    oid.USMARC, oid.CANMARC, oid.AUSMARC, oid.IBERMARC, oid.MALMARC, oid.FINMARC2000,
+    oid.MARC21_FIN,
+)  # fmt: skip
+# National formats built on UNIMARC. CNMARC has no identifier of its own: its
+# clients ask for UNIMARC.
+UNIMARC_SYNTAXES = (oid.UNIMARC, oid.SBN, oid.JPMARC, oid.RUSMARC, oid.COMARC)
+XML_SYNTAXES = (oid.XML, oid.APPLICATION_XML)
+# What Explain tells, the usual ones first.
+RECORD_SYNTAXES = (
+    *MARC21_SYNTAXES, *UNIMARC_SYNTAXES, *XML_SYNTAXES, oid.SUTRS, oid.GRS_1, oid.OPAC,
+)  # fmt: skip
+
+# XML by the name of its schema.
 _XML_SCHEMAS = {
+    "marcxml": record_forms.MARCXML,
+    "marcxchange": record_forms.MARCXCHANGE,
     "dc": record_forms.DUBLIN_CORE,
-    "info:srw/schema/1/dc-v1.1": record_forms.DUBLIN_CORE,
+    "brief": record_forms.MARCXML_BRIEF,
 }
+_XML = (record_forms.MARCXML, record_forms.MARCXML_BRIEF)
 _SYNTAX_OF_FORM = {
-    form.name: syntax
-    for syntax, forms in _SYNTAXES.items()
-    if syntax is not None and syntax != oid.APPLICATION_XML
-    for form in forms
-} | {record_forms.DUBLIN_CORE.name: oid.XML}
-_TEXT = frozenset({record_forms.SUTRS.name, record_forms.SUTRS_BRIEF.name})
-_XML = frozenset({oid.XML, oid.APPLICATION_XML})
+    **{form.name: oid.XML for form in _XML_SCHEMAS.values()},
+    "sutrs": oid.SUTRS, "sutrs-brief": oid.SUTRS,
+    "grs-1": oid.GRS_1, "grs-1-brief": oid.GRS_1,
+    "opac": oid.OPAC, "opac-brief": oid.OPAC,
+    **{
+        name + end: syntax
+        for syntax in (*MARC21_SYNTAXES, *UNIMARC_SYNTAXES)
+        for name in (oid.name_of(syntax),)
+        for end in ("", "-brief")
+    },
+}  # fmt: skip
+# Syntaxes that are ASN.1 types, where MARC and XML are octets.
+_ASN_1 = frozenset({oid.GRS_1, oid.OPAC})
 
 
-def choose(syntax: Oid | None, names: apdu.ElementSetNames | None) -> RecordForm | Diagnostic:
-    """The form for a preferred record syntax and element set names.
+class Forms:
+    """The forms that the databases of one configuration can be asked for."""
 
-    No syntax means the record's own MARC; an unsupported one is Bib-1 239.
-    """
-    forms = _SYNTAXES.get(syntax)
-    if forms is None:
-        return Diagnostic(Bib1.RECORD_SYNTAX_UNSUPPORTED, str(syntax))
-    if names is None:
+    def __init__(self, databases: Iterable[DatabaseSection] = ()) -> None:
+        sections = tuple(databases)
+        self._forms: dict[Oid | None, tuple[RecordForm, RecordForm]] = {
+            None: (record_forms.MARC, record_forms.MARC_BRIEF),
+            **dict.fromkeys(XML_SYNTAXES, _XML),
+            oid.SUTRS: (record_forms.SUTRS, record_forms.SUTRS_BRIEF),
+            oid.GRS_1: (record_forms.GRS_1, record_forms.GRS_1_BRIEF),
+            oid.OPAC: (record_forms.OPAC, record_forms.OPAC_BRIEF),
+        }
+        for family, syntaxes in (
+            (MarcFamily.MARC21, MARC21_SYNTAXES),
+            (MarcFamily.UNIMARC, UNIMARC_SYNTAXES),
+        ):
+            for syntax in syntaxes:
+                name = oid.name_of(syntax)
+                also = frozenset(each.name for each in sections if name in each.also_as)
+                self._forms[syntax] = record_forms.marc_forms(name, family, also)
+
+    def choose(
+        self,
+        syntax: Oid | None,
+        names: apdu.ElementSetNames | None,
+        schema: Oid | str | None = None,
+    ) -> RecordForm | Diagnostic:
+        """The form for a preferred record syntax, element set names and schema.
+
+        No syntax means the record's own MARC; an unsupported one is Bib-1 239.
+        `schema` is that of a comp-spec: XML by its short name or URI, anything
+        else Bib-1 1066. In XML an element set name may name the schema too.
+        """
+        forms = self._forms.get(syntax)
+        if forms is None:
+            return Diagnostic(Bib1.RECORD_SYNTAX_UNSUPPORTED, str(syntax))
+        if names is not None and not isinstance(names, str):
+            names = names[0].esn if names else ""
+        name = (names or "").lower()
+        if schema is not None:
+            found = _xml_schema(str(schema)) if syntax in XML_SYNTAXES else None
+            if found is None:
+                return Diagnostic(Bib1.UNKNOWN_SCHEMA, str(schema))
+            brief = name in BRIEF_NAMES and found is record_forms.MARCXML
+            return record_forms.MARCXML_BRIEF if brief else found
+        if name in BRIEF_NAMES:
+            return forms[1]
+        if name and syntax in XML_SYNTAXES:
+            return _xml_schema(name) or forms[0]
         return forms[0]
-    if not isinstance(names, str):
-        names = names[0].esn if names else ""
-    name = names.lower()
-    if name in BRIEF_NAMES:
-        return forms[1]
-    if syntax in _XML and name in _XML_SCHEMAS:
-        return _XML_SCHEMAS[name]
-    return forms[0]
+
+
+def _xml_schema(name: str) -> RecordForm | None:
+    schema = schema_by_name(name)
+    return _XML_SCHEMAS.get(schema.name) if schema is not None else None
+
+
+_DEFAULT = Forms()
+choose = _DEFAULT.choose
 
 
 def name_plus_records(items: Iterable[Item], form: RecordForm) -> tuple[apdu.NamePlusRecord, ...]:
@@ -74,8 +135,11 @@ def _record(item: Item, form: RecordForm) -> apdu.Record:
             apdu.DefaultDiagFormat.bib1(content.condition, content.addinfo)
         )
     assert item.record is not None  # noqa: S101 - a form was made of it
-    if form.name in _TEXT:
-        # SUTRS is a string in its own right, where MARC and XML are octets.
+    syntax = _SYNTAX_OF_FORM.get(form.name)
+    if syntax is None:
+        return apdu.External(record_forms.OWN_SYNTAX[item.record.database.family], content)
+    if syntax in _ASN_1:
+        return apdu.External(syntax, content, Form.SINGLE_ASN1_TYPE)
+    if syntax == oid.SUTRS:
         return apdu.External.of(oid.SUTRS, SUTRS, content.decode())
-    syntax = _SYNTAX_OF_FORM.get(form.name) or record_forms.OWN_SYNTAX[item.record.database.family]
     return apdu.External(syntax, content)

@@ -190,7 +190,7 @@ class Z3950Session:
         names: apdu.ElementSetNames | None,
         syntax: Oid | None,
     ) -> _Presented:
-        form_of = z3950_forms.choose(syntax, names)
+        form_of = self._service.forms.choose(syntax, names)
         if isinstance(form_of, Diagnostic):
             return _failed(form_of)
         wanted = sum(count for _, count in ranges)

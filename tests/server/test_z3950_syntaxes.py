@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -144,8 +145,9 @@ def test_what_holds_the_marc_record_is_a_download_and_the_rest_is_not(
     demo: RunningServer,
 ) -> None:
     def downloads() -> int:
-        usage = lianmu("usage", "DEMO3", "--config", str(demo.config)).stdout.split()
-        return int(usage[usage.index("downloads") + 1]) + int(usage[usage.index("repeats") + 1])
+        told = lianmu("usage", "DEMO3", "--json", "--config", str(demo.config)).stdout
+        usage = json.loads(told)
+        return int(usage["downloads"] + usage["repeats"])
 
     with connected(demo.z3950, "demo3/demo3") as client:
         client.search(*WESTERN)
@@ -210,9 +212,9 @@ def test_a_schema_that_we_do_not_have_is_1066(syntax: Oid, schema: str) -> None:
 # Read by others
 
 CLIENT_SAYS = {
-    "opac": ("Record type: OPAC", "NUC code: DEMO", "call number: ", "Available now: 1"),
+    "opac": ("Record type: OPAC", "nucCode: DEMO1", "callNumber: I242.4", "availableNow: "),
     "grs-1": ("Record type: GRS-1", "(2,1)", "红楼梦", "(3,200)"),
-    "sutrs": ("Record type: SUTRS", "Title: 红楼梦"),
+    "sutrs": ("Record type: SUTRS", "Title: \\xE7\\xBA\\xA2"),
     "rusmarc": ("Record type: RUSmarc", "200 ", "红楼梦"),
     "xml": ("Record type: XML", "<subfield code=", "红楼梦"),
 }
@@ -230,8 +232,9 @@ def test_yaz_client_reads_each_syntax(
         "utf-8",
     )
     done = subprocess.run(
-        [client_program("yaz-client"), "-f", str(script)], capture_output=True, timeout=60
-    )
+        [client_program("yaz-client"), "-f", str(script)],
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
     printed = (done.stdout + done.stderr).decode("utf-8", "replace").lower()
     for expected in CLIENT_SAYS[name]:
         assert expected.lower() in printed, printed
