@@ -7,7 +7,9 @@ that one sort of numbers brings millions of them into the order of the rows.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,6 @@ from store import postings
 from store.analysis import END, START
 from store.gather import PLACE_SHIFT, Postings
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
-
-_Row = tuple[int, str, int]  # register, term, number in the batch
 
 Numbers = npt.NDArray[np.uint64]
 
@@ -31,7 +31,6 @@ _LOW_MASK = np.uint64((1 << _TERM_SHIFT) - 1)
 TERMS_MAX = 1 << (64 - _TERM_SHIFT)  # of one batch
 
 _ANCHORS = frozenset((START, END))  # they have positions only
-_NO_DISPLAYS: dict[str, str] = {}
 
 _ADD_RECORDS = """
 INSERT INTO posting VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -45,6 +44,11 @@ _REMOVE_RECORDS = """
 UPDATE posting SET frequency = frequency - ?3, records = blob_remove(records, ?5)
 WHERE register_id = ?1 AND term = ?2
 """
+_DELETE_RECORDS = "DELETE FROM posting WHERE register_id = ? AND term = ? AND frequency = 0"
+_DELETE_POSITIONS = (
+    "DELETE FROM position WHERE register_id = ? AND term = ? AND shard = ?"
+    f" AND length(positions) = {postings.EMPTY_SIZE_BYTES}"
+)
 _REMOVE_POSITIONS = """
 UPDATE position SET positions = blob_remove(positions, ?4)
 WHERE register_id = ?1 AND term = ?2 AND shard = ?3
@@ -60,16 +64,20 @@ class Batch:
 
     def __init__(self, register_ids: Mapping[str, int]) -> None:
         self._register_ids = register_ids
-        self._terms: dict[int, dict[str, int]] = {}
+        self._terms: dict[str, int] = {}
         self._displays: dict[int, dict[str, str]] = {}
-        self._added: list[Numbers] = []
-        self._removed: list[Numbers] = []
-        self.term_count = 0  # must stay below TERMS_MAX
+        self._added: defaultdict[int, list[Numbers]] = defaultdict(list)
+        self._removed: defaultdict[int, list[Numbers]] = defaultdict(list)
         self.posting_count = 0
+
+    @property
+    def term_count(self) -> int:
+        """Different terms so far; must stay below TERMS_MAX."""
+        return len(self._terms)
 
     def add(self, postings: Postings, first_place: int) -> None:
         """Postings to be added; the first of their records has `first_place`."""
-        self._added.extend(self._packed(postings, first_place))
+        self._gather(postings, first_place, self._added)
         for name, displays in postings.displays.items():
             known = self._displays.setdefault(self._register_ids[name], {})
             for term, display in displays.items():
@@ -77,28 +85,21 @@ class Batch:
 
     def remove(self, postings: Postings, first_place: int) -> None:
         """Postings that the main index holds and shall hold no more."""
-        self._removed.extend(self._packed(postings, first_place))
+        self._gather(postings, first_place, self._removed)
 
-    def _packed(self, postings: Postings, first_place: int) -> Iterator[Numbers]:
-        terms = list(postings.terms)
-        ours = np.zeros(len(terms), np.uint64)  # our number for each of theirs
+    def _gather(
+        self, postings: Postings, first_place: int, parts: defaultdict[int, list[Numbers]]
+    ) -> None:
+        known = self._terms
+        # Our number for each of their terms, which come in the order of theirs.
+        ours = np.array([known.setdefault(term, len(known)) for term in postings.terms], np.uint64)
+        ours <<= np.uint64(_TERM_SHIFT)
         for name, register in postings.registers.items():
             numbers, values = register.all()
-            known = self._terms.setdefault(self._register_ids[name], {})
-            used = np.unique(numbers)
-            ours[used] = [self._number(known, terms[number]) for number in used.tolist()]
-            packed = ours[numbers] << np.uint64(_TERM_SHIFT)
-            packed |= values
+            packed = ours[numbers] | values
             packed += np.uint64(first_place << PLACE_SHIFT)
             self.posting_count += packed.size
-            yield packed
-
-    def _number(self, known: dict[str, int], term: str) -> int:
-        number = known.get(term)
-        if number is None:
-            number = known[term] = self.term_count
-            self.term_count += 1
-        return number
+            parts[self._register_ids[name]].append(packed)
 
     def write(self, connection: sqlite3.Connection, record_ids: Sequence[int]) -> None:
         """Bring the main index up to date, inside the transaction that is open.
@@ -108,70 +109,64 @@ class Batch:
         """
         connection.create_function("blob_add", 2, postings.add, deterministic=True)
         connection.create_function("blob_remove", 2, postings.remove, deterministic=True)
-        rows = [
-            (register_id, term, number)
-            for register_id, terms in self._terms.items()
-            for term, number in terms.items()
-        ]
-        rows.sort()
-        ranks = np.empty(len(rows), np.uint64)
-        ranks[[row[2] for row in rows]] = np.arange(len(rows), dtype=np.uint64)
+        terms = sorted(self._terms)
+        ranks = np.empty(len(terms), np.uint64)
+        ranks[[self._terms[term] for term in terms]] = np.arange(len(terms), dtype=np.uint64)
+        self._terms.clear()
         ids = np.array(record_ids, np.int64)
-        added = _take_sorted(self._added, ranks, ids)
-        removed = _take_sorted(self._removed, ranks, ids)
-        added = _distinct(added)
-        records_added = _distinct(added >> np.uint64(_POSITION_BITS))
-        if removed.size:
-            removed = _distinct(removed)
-            records_removed = _distinct(removed >> np.uint64(_POSITION_BITS))
-            records_removed, records_added = _changes(records_removed, records_added)
-            removed, added = _changes(removed, added)
-            self._remove(connection, rows, records_removed, removed)
-        connection.executemany(_ADD_RECORDS, self._record_rows(rows, records_added))
-        connection.executemany(_ADD_POSITIONS, _position_rows(rows, added))
+        for register_id in sorted(self._added.keys() | self._removed.keys()):
+            rows = _Rows(register_id, terms, self._displays.get(register_id, {}))
+            added = _take_sorted(self._added.pop(register_id, []), ranks, ids)
+            removed = _take_sorted(self._removed.pop(register_id, []), ranks, ids)
+            records_added = _distinct(added >> np.uint64(_POSITION_BITS))
+            if removed.size:
+                records_removed = _distinct(removed >> np.uint64(_POSITION_BITS))
+                records_removed, records_added = _changes(records_removed, records_added)
+                removed, added = _changes(removed, added)
+                _remove(connection, rows, records_removed, removed)
+            connection.executemany(_ADD_RECORDS, rows.of_records(records_added))
+            connection.executemany(_ADD_POSITIONS, rows.of_positions(added))
         connection.execute("UPDATE state SET generation = generation + 1")
 
-    def _remove(
-        self, connection: sqlite3.Connection, rows: list[_Row], records: Numbers, places: Numbers
-    ) -> None:
-        connection.executemany(_REMOVE_POSITIONS, _position_rows(rows, places))
-        connection.executemany(
-            "DELETE FROM position WHERE register_id = ? AND term = ? AND shard = ?"
-            f" AND length(positions) = {postings.EMPTY_SIZE_BYTES}",
-            [row[:3] for row in _position_rows(rows, places)],
-        )
-        connection.executemany(_REMOVE_RECORDS, self._record_rows(rows, records))
-        connection.executemany(
-            "DELETE FROM posting WHERE register_id = ? AND term = ? AND frequency = 0",
-            [row[:2] for row in self._record_rows(rows, records)],
-        )
 
-    def _record_rows(
-        self, rows: list[_Row], records: Numbers
-    ) -> Iterator[tuple[int, str, int, str | None, bytes]]:
-        """Rows of `posting`; `records` holds `term << 31 | record_id`, ascending."""
-        for start, end, number, data in _runs(records, _RECORD_BITS, _RECORD_MASK):
-            register_id, term, _ = rows[number]
+def _remove(connection: sqlite3.Connection, rows: _Rows, records: Numbers, places: Numbers) -> None:
+    connection.executemany(_REMOVE_POSITIONS, rows.of_positions(places))
+    connection.executemany(_DELETE_POSITIONS, [row[:3] for row in rows.of_positions(places)])
+    connection.executemany(_REMOVE_RECORDS, rows.of_records(records))
+    connection.executemany(_DELETE_RECORDS, [row[:2] for row in rows.of_records(records)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Turns packed postings of one register into rows; `terms` is in the order of ranks."""
+
+    register_id: int
+    terms: list[str]
+    displays: dict[str, str]
+
+    def of_records(self, records: Numbers) -> Iterator[tuple[int, str, int, str | None, bytes]]:
+        """Rows of `posting`; `records` holds `rank << 31 | record_id`, ascending."""
+        register_id, terms, display = self.register_id, self.terms, self.displays.get
+        for start, end, rank, data in _runs(records, _RECORD_BITS, _RECORD_MASK):
+            term = terms[rank]
             if term not in _ANCHORS:
-                display = self._displays.get(register_id, _NO_DISPLAYS).get(term)
                 blob = postings.encode_numbers(data)
-                yield register_id, term, end - start, display, blob
+                yield register_id, term, end - start, display(term), blob
 
-
-def _position_rows(rows: list[_Row], places: Numbers) -> Iterator[tuple[int, str, int, bytes]]:
-    """Rows of `position` for packed postings; those without a position are left out."""
-    places = places[(places & np.uint64(POSITION_MAX)) != POSITION_MAX]
-    record_ids = (places >> np.uint64(_POSITION_BITS)) & _RECORD_MASK
-    numbers: Numbers = (
-        (places & ~_LOW_MASK)
-        | (record_ids >> np.uint64(SHARD_BITS)) << np.uint64(32)
-        | (places & np.uint64(POSITION_MAX)) << np.uint64(SHARD_BITS)
-        | (record_ids & np.uint64(SHARD_MASK))
-    )
-    numbers.sort()
-    for _, _, group, data in _runs(numbers, 32, np.uint64(0xFFFFFFFF)):
-        register_id, term, _ = rows[group >> _SHARD_NUMBER_BITS]
-        yield register_id, term, group & _SHARD_NUMBER_MASK, postings.encode_numbers(data)
+    def of_positions(self, places: Numbers) -> Iterator[tuple[int, str, int, bytes]]:
+        """Rows of `position`; what has no position is left out."""
+        places = places[(places & np.uint64(POSITION_MAX)) != POSITION_MAX]
+        record_ids = (places >> np.uint64(_POSITION_BITS)) & _RECORD_MASK
+        numbers: Numbers = (
+            (places & ~_LOW_MASK)
+            | (record_ids >> np.uint64(SHARD_BITS)) << np.uint64(32)
+            | (places & np.uint64(POSITION_MAX)) << np.uint64(SHARD_BITS)
+            | (record_ids & np.uint64(SHARD_MASK))
+        )
+        numbers.sort()
+        for _, _, group, data in _runs(numbers, 32, np.uint64(0xFFFFFFFF)):
+            term, shard = self.terms[group >> _SHARD_NUMBER_BITS], group & _SHARD_NUMBER_MASK
+            yield self.register_id, term, shard, postings.encode_numbers(data)
 
 
 def _runs(
@@ -194,7 +189,7 @@ def _runs(
 def _take_sorted(
     parts: list[Numbers], ranks: Numbers, record_ids: npt.NDArray[np.int64]
 ) -> Numbers:
-    """All numbers of `parts`, which is emptied, ascending.
+    """All numbers of `parts`, which is emptied, ascending and distinct.
 
     Ranks replace the term numbers and record ids the places.
     """
@@ -202,16 +197,16 @@ def _take_sorted(
         return np.empty(0, np.uint64)
     numbers = np.concatenate(parts)
     parts.clear()
-    ids = record_ids[(numbers >> _POSITION_BITS) & _RECORD_MASK]
+    ids = record_ids[(numbers >> np.uint64(_POSITION_BITS)) & _RECORD_MASK]
     if ids.min() < 0:
         numbers, ids = numbers[ids >= 0], ids[ids >= 0]
-    terms = ranks[numbers >> _TERM_SHIFT]
+    terms = ranks[numbers >> np.uint64(_TERM_SHIFT)]
     numbers &= np.uint64(POSITION_MAX)
     numbers |= ids.astype(np.uint64) << _POSITION_BITS
     del ids
     numbers |= terms << _TERM_SHIFT
     numbers.sort()
-    return numbers
+    return _distinct(numbers)
 
 
 def _distinct(numbers: Numbers) -> Numbers:

@@ -11,15 +11,25 @@ import numpy as np
 from pyroaring import BitMap
 
 from protocol.access_point import AccessPoint, Kind
-from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
 from store import analysis, extract
 from store.analysis import END, START
 from store.gather import KEY_CHARS_MAX
-from store.index import ANY, PRESENT, cut_value, key_register
+from store.index import cut_value
 from store.postings import POSITION_STEP, SHARD_BITS, SHARD_MASK
 from store.reader import TERM_END, Segment, TermRange
+from store.registers import (
+    ANY,
+    ANY_LONG_TEXTS,
+    ANY_TEXTS,
+    ANY_VALUES,
+    IN_ANY,
+    PRESENT,
+    has_keys,
+    key_register,
+)
 
 Matcher = Callable[[Segment], BitMap]
 
@@ -66,24 +76,18 @@ def matcher(clause: Clause, registers: Mapping[str, int]) -> Matcher:
     return _compared(clause, point, registers)
 
 
-def text_registers(point: AccessPoint) -> list[str]:
+def text_registers(point: AccessPoint) -> Sequence[str]:
     """The access points whose positions answer for `point`: itself, or those of `any`."""
-    if point.name != ANY:
-        return [point.name]
-    return [p.name for p in ACCESS_POINTS if p.kind is Kind.TEXT and p.in_any and p.name != ANY]
+    return ANY_TEXTS if point.name == ANY else (point.name,)
 
 
 def _present(point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
-    if point.name == ANY:
-        return _term(registers[PRESENT], ANY)
     return _term(registers[PRESENT], point.name)
 
 
 def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
     if point.kind is not Kind.TEXT:
-        register = registers[point.name]
-        keys = extract.query_keys(point.kind, clause.term)
-        return _any_of([_term_or_mask(register, cut_value(key)) for key in keys])
+        return _value(clause.term, point, registers)
     anchor = Anchor.COMPLETE if clause.structure is Structure.KEY else clause.anchor
     begins_field = (
         anchor is Anchor.FIRST
@@ -91,9 +95,8 @@ def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
         and clause.term.endswith(MASK_ANY)
     )
     if anchor is Anchor.COMPLETE or begins_field:
-        whole_field = _whole_field(clause.term, point, registers)
-        if whole_field is not None:
-            return whole_field
+        names = text_registers(point)
+        return _any_of([_whole_field(clause.term, anchor, name, registers) for name in names])
     if anchor is not Anchor.ANYWHERE or clause.structure is Structure.PHRASE:
         return _phrase(phrase_slots(clause.term, anchor), point, registers)
     parts = [
@@ -103,27 +106,34 @@ def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
     if clause.structure is Structure.ANY_WORD:
         return _any_of(parts)
     every = _all_of(parts)
-    if point.name == ANY:
-        # An identifier with hyphens is several words, and one term of `any`.
-        keys = [
-            key
-            for kind in (Kind.ISBN, Kind.ISSN, Kind.IDENTIFIER)
-            for key in extract.query_keys(kind, clause.term)
-            if key.isascii() and not _MASK.search(key)
-        ]
-        words = registers[ANY]
-        return _any_of([every, *[_term(words, key) for key in dict.fromkeys(keys)]])
+    if point.name == ANY and len(parts) > 0:
+        # An identifier with hyphens or blanks is several words, and one value.
+        values = [_value(clause.term, each, registers) for each in ANY_VALUES]
+        return _any_of([every, *values])
     return every
+
+
+def _value(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    keys = extract.query_keys(point.kind, term)
+    return _any_of([_term_or_mask(registers[point.name], cut_value(key)) for key in keys])
+
+
+def _word(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    """The records with one word, of which `any` does not have all itself."""
+    if point.name != ANY:
+        return _term_or_mask(registers[point.name], term)
+    names = (ANY, *ANY_LONG_TEXTS, *[each.name for each in ANY_VALUES])
+    return _any_of([_term_or_mask(registers[name], term) for name in names])
 
 
 def _compared(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
     """Order relations: a range of the values, or of the whole fields of a text."""
-    if point.name == ANY:
-        raise Refused(Bib1.RELATION_UNSUPPORTED, clause.relation.value)
-    if point.kind is Kind.TEXT:
+    if point.kind is not Kind.TEXT:
+        register = registers[point.name]
+    elif has_keys(point):
         register = registers[key_register(point.name)]
     else:
-        register = registers[point.name]
+        raise Refused(Bib1.RELATION_UNSUPPORTED, clause.relation.value)
     values = [clause.term]
     if clause.relation is Relation.WITHIN:
         values = clause.term.split()
@@ -158,14 +168,12 @@ def _after(key: str, point: AccessPoint) -> str:
     return key + TERM_END if point.kind is Kind.DATE else key + "\0"
 
 
-def _whole_field(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher | None:
-    """The records with a field that is the term; None when the term is too long to tell."""
+def _whole_field(term: str, anchor: Anchor, name: str, registers: Mapping[str, int]) -> Matcher:
+    """The records with a field that is the term, or begins with it."""
     key = analysis.key(term)
-    if len(key) >= KEY_CHARS_MAX:
-        return None
-    return _any_of(
-        [_term_or_mask(registers[key_register(name)], key) for name in text_registers(point)]
-    )
+    if len(key) < KEY_CHARS_MAX and has_keys(BY_NAME[name]):
+        return _term_or_mask(registers[key_register(name)], key)
+    return _phrase_in(phrase_slots(term, anchor), name, registers)
 
 
 def _term(register: int, term: str) -> Matcher:
@@ -234,25 +242,38 @@ def phrase_slots(term: str, anchor: Anchor = Anchor.ANYWHERE) -> list[Slot]:
 
 def _phrase(slots: list[Slot], point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
     """The records with all `slots` at their places in one field."""
-    words = registers[point.name]
+    if len(slots) == 1:
+        return _word(slots[0].term, point, registers)
+    if point.name != ANY:
+        return _phrase_in(slots, point.name, registers)
+    anywhere = _all_words(slots, registers[ANY])
+    in_short = _any_of([_phrase_in(slots, name, registers) for name in ANY_TEXTS if name in IN_ANY])
+    in_long = _any_of([_phrase_in(slots, name, registers) for name in ANY_LONG_TEXTS])
+
+    def ask(segment: Segment) -> BitMap:
+        found = in_long(segment)
+        return found | in_short(segment) if anywhere(segment) else found
+
+    return ask
+
+
+def _phrase_in(slots: list[Slot], name: str, registers: Mapping[str, int]) -> Matcher:
     if not slots:
         return lambda segment: BitMap()
-    if len(slots) == 1:
-        return _term_or_mask(words, slots[0].term)
-    every = _all_of(
-        [_term_or_mask(words, slot.term) for slot in slots if slot.term not in {START, END}]
-    )
-    places_in = [registers[name] for name in text_registers(point)]
+    register = registers[name]
+    every = _all_words(slots, register)
     needed = _cover(slots)
 
     def ask(segment: Segment) -> BitMap:
-        candidates = every(segment)
-        if not candidates:
-            return candidates
-        found = [phrase_records(segment, register, needed) for register in places_in]
-        return found[0] if len(found) == 1 else BitMap.union(*found)
+        records = every(segment)
+        return phrase_records(segment, register, needed) if records else records
 
     return ask
+
+
+def _all_words(slots: Sequence[Slot], register: int) -> Matcher:
+    words = [slot.term for slot in slots if slot.term not in {START, END}]
+    return _all_of([_term_or_mask(register, word) for word in words])
 
 
 def _cover(slots: list[Slot]) -> list[Slot]:

@@ -15,10 +15,10 @@ from pyroaring import BitMap
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Boolean, Operator, Proximity, Query, ResultSetRef
 from store.clause import Matcher, Refused, matcher
-from store.index import DATABASE
 from store.interface import ResultSet
 from store.proximity import proximity_matcher
 from store.reader import IndexReader, Segment
+from store.registers import DATABASE
 from store.result_set import RecordSet
 
 

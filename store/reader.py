@@ -19,8 +19,9 @@ from pyroaring import BitMap
 
 from store import postings
 from store.analysis import END, START
-from store.index import DATABASE, unpack
+from store.index import unpack
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
+from store.registers import DATABASE
 from store.sqlite import open_reader
 
 CACHE_SIZE_BYTES_MAX = 64 << 20

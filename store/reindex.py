@@ -14,9 +14,10 @@ from store import postings
 from store.batch import Batch
 from store.bulk import BATCH_POSTINGS_MAX, BATCH_TERMS_MAX, CHUNK_RECORDS
 from store.gather import Postings
-from store.index import add_packed, fingerprint, index_record
+from store.index import add_packed, index_record
 from store.parallel import Workers
 from store.records import RecordRows, read_databases
+from store.registers import fingerprint
 from store.writer import CatalogueWriter
 
 _FINDINGS_MAX = 100

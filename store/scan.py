@@ -17,9 +17,10 @@ from protocol.access_point import Kind
 from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from store import analysis, extract, postings
-from store.index import ANY, DATABASE, cut_value, key_register
+from store.index import cut_value
 from store.interface import ScanResult, TermEntry
 from store.reader import BoundExceeded, IndexReader
+from store.registers import DATABASE, has_keys, key_register
 
 # One answer never has more, whatever a client asks for.
 COUNT_MAX = 1000
@@ -60,7 +61,7 @@ def scan(
         return Diagnostic(Bib1.SCAN_POSITION_UNSUPPORTED, str(position))
     if count < 1 or step_size < 0:
         return Diagnostic(Bib1.MALFORMED_SCAN, str(count if count < 1 else step_size))
-    whole_fields = phrases and point.kind is Kind.TEXT and point.name != ANY
+    whole_fields = phrases and has_keys(point)
     register_id = reader.register_ids[key_register(point.name) if whole_fields else point.name]
     terms = _Terms(reader, databases, register_id)
     start = _start_term(point.kind, term, whole_fields=whole_fields)

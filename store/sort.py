@@ -20,9 +20,10 @@ from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import SortSpec
 from store import analysis, postings
-from store.index import cut_value, sort_register
+from store.index import cut_value
 from store.interface import ResultSet
 from store.reader import BoundExceeded, IndexReader
+from store.registers import sort_register
 from store.result_set import RecordSet
 
 KEYS_MAX = 8

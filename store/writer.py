@@ -18,8 +18,9 @@ from protocol.iso2709 import parse
 from protocol.record import Database, Holding, StoredRecord
 from store.batch import Batch
 from store.gather import Postings
-from store.index import add_packed, fingerprint, index_record, pack, register_names
+from store.index import add_packed, index_record, pack
 from store.records import RecordRows, agency_of, with_number
+from store.registers import fingerprint, register_names
 from store.sqlite import FILE_NAME, StoreError, open_writer
 
 MERGE_AFTER_RECORDS = 1000  # readers keep that many in memory, some 15 kB each
