@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -301,6 +303,46 @@ def test_a_backlog_of_several_workers_is_folded_in_order_of_time(
     idle.close()
     assert place.fold() == FoldReport(deliveries=30, orphans=2)
     assert [entry.record_id for entry in place.ledger.entries()] == list(range(30))
+
+
+def test_figures_never_go_back_while_two_servers_fold(place: Place) -> None:
+    """Readers, two folders and the worker that rotates its segments run at once."""
+    done = 0
+    writer = place.writer(segment_size_bytes_max=2_000)
+    other = Ledger(place.root.parent / "ledger.sqlite")
+    stop = threading.Event()
+
+    def fold(ledger: Ledger) -> None:
+        folder = Folder(ledger, place.root, clock=lambda: NOON_US)
+        while not stop.is_set():
+            folder.fold(lag_us=0)
+
+    def work() -> None:
+        nonlocal done
+        for number in range(2_000):
+            deliver(writer, number)
+            writer.mark()
+            done = number + 1
+
+    with ThreadPoolExecutor(3) as threads:
+        folders = [threads.submit(fold, ledger) for ledger in (place.ledger, other)]
+        worker = threads.submit(work)
+        shown = 0
+        try:
+            while not worker.done():
+                at_least = done
+                downloads = place.usage().downloads
+                assert max(shown, at_least) <= downloads
+                shown = downloads
+        finally:
+            stop.set()
+        worker.result()
+        for folder in folders:
+            folder.result()
+    writer.close()
+    place.fold()
+    assert place.usage().downloads == place.ledger.verify().entries == 2_000
+    other.close()
 
 
 def test_a_clock_set_back_keeps_the_void_behind_its_delivery(place: Place) -> None:
