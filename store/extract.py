@@ -13,7 +13,7 @@ from store.analysis import KEY_CHARS_MAX, key
 from store.coded import years
 from store.cyrillic import romanised
 from store.dates import years_in
-from store.feeds import NONFILING, Step, feeds_of, nonfiling
+from store.feeds import NONFILING, feeds_of, nonfiling
 from store.identifiers import query_keys
 
 __all__ = ["Entries", "entries", "query_keys", "sort_values"]
@@ -108,60 +108,54 @@ class _Extraction:
         return Entries(list(self._fields), list(self._keys))
 
     def _add(self, tag: str, source: Field) -> None:
-        indicators, *parts = source.text.split("\x1f")
-        if not parts:  # a control field, or the leader
-            for step in self._feeds.steps(tag, "", ""):
-                self._add_values(step, [source.text])
-            return
-        parts = list(filter(None, parts))
-        steps = self._feeds.steps(tag, indicators, "".join([part[0] for part in parts]))
-        for step in steps:
-            if step.condition and not _meets(step, parts):
+        parts = source.text.split("\x1f")
+        head = ""
+        if len(parts) > 1:
+            head = "|".join((parts[0], "".join([part[:1] or " " for part in parts[1:]])))
+        text_steps, value_steps = self._feeds.steps(tag, head)
+        fields, keys = self._fields, self._keys
+        for places, condition, begins, names, readings, skipped, is_apart in text_steps:
+            if condition and not _meets(condition, begins, parts):
                 continue
-            values = [parts[place][1:] for place in step.places]
-            if step.texts or step.readings:
-                text = " ".join(values)
-                if step.texts:
-                    for each in values if step.is_apart else (text,):
-                        self._add_texts(step, each)
-                if not text.isascii() and step.readings and pinyin.is_han(text):
-                    codes = "".join([parts[place][0] for place in step.places])
-                    self._add_reading(step, tag, source, codes, text)
-            if step.values or step.stated:
-                self._add_values(step, values)
-
-    def _add_texts(self, step: Step, text: str) -> None:
-        filed = text[step.skipped :] if step.skipped else ""
-        if not text.isascii() and _NON_SORTING_SIGNS.search(text):
-            filed = _NON_SORTING.sub("", text)
-            text = _NON_SORTING_SIGNS.sub("", text)
-        text = text.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]
-        if not text:
-            return
-        fields = self._fields
-        for name in step.texts:
-            fields[name, text] = None
-        if filed and (filed := filed.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]):
-            for name in step.texts:
-                fields[name, filed] = None
-        if not text.isascii() and not _ROMANISED.isdisjoint(step.texts):
-            for latin in romanised(filed or text):
-                for name in _ROMANISED.intersection(step.texts):
-                    fields[name, latin] = None
-
-    def _add_values(self, step: Step, values: list[str]) -> None:
-        keys = self._keys
-        if step.first >= 0:
-            values = [step.cut(value) for value in values]
-        if step.is_class_mark and len(values) > 1:
-            values = [" ".join(values), values[0]]  # with the item number ($b), and without
-        for rule, names in step.values:
+            values = [parts[place][1:] for place in places]
+            text = " ".join(values)
+            if skipped or not text.isascii():
+                self._add_texts(names, values if is_apart else [text], skipped)
+                if readings and pinyin.is_han(text):
+                    codes = "".join([parts[place][0] for place in places])
+                    self._add_reading(readings, tag, source, codes, text)
+                continue
+            for each in values if is_apart else (text,):
+                if clean := each.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]:
+                    for name in names:
+                        fields[name, clean] = None
+        for places, condition, begins, first, end, is_class_mark, rule, names in value_steps:
+            if condition and not _meets(condition, begins, parts):
+                continue
+            values = [parts[place][1:] if place else parts[0] for place in places]
+            if is_class_mark and len(values) > 1:
+                values = [" ".join(values), values[0]]  # with the item number ($b), and without
             for value in values:
-                for normalised in rule(value):
+                for normalised in rule(value[first:end]):
                     for name in names:
                         keys[name, normalised] = None
-        for rule in step.stated:
-            self._stated_years += [year for value in values for year in rule(value)]
+                    if not names:
+                        self._stated_years.append(normalised)
+
+    def _add_texts(self, names: Sequence[str], texts: Sequence[str], skipped: int) -> None:
+        """Add texts that have another form for filing, or one in Latin letters."""
+        for text in texts:
+            filed = text[skipped:]
+            if _NON_SORTING_SIGNS.search(text):
+                filed = _NON_SORTING.sub("", text)
+                text = _NON_SORTING_SIGNS.sub("", text)  # noqa: PLW2901
+            forms = [text, filed]
+            if not _ROMANISED.isdisjoint(names):
+                forms += romanised(filed)
+            for form in forms:
+                if clean := form.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]:
+                    for name in names if form in (text, filed) else _ROMANISED.intersection(names):
+                        self._fields[name, clean] = None
 
     def years(self) -> list[str]:
         """Years of publication: those that are coded, else those of the statement."""
@@ -190,10 +184,12 @@ class _Extraction:
             value = f"{' '.join(reading)}\x01{value}" if reading else value
         return value[:KEY_CHARS_MAX]
 
-    def _add_reading(self, step: Step, tag: str, source: Field, codes: str, text: str) -> None:
+    def _add_reading(
+        self, names: Sequence[str], tag: str, source: Field, codes: str, text: str
+    ) -> None:
         reading = self._reading(tag, source, codes, text)
         for form in pinyin.index_forms(reading):
-            for name in step.readings:
+            for name in names:
                 self._fields[name, form] = None
 
     def _reading(self, tag: str, source: Field, codes: str, text: str) -> Sequence[str]:
@@ -241,5 +237,5 @@ def _embedded(linking: Field) -> Iterator[tuple[str, Field]]:
             yield tag, Field(tag, inner[3:])
 
 
-def _meets(step: Step, parts: list[str]) -> bool:
-    return any(part[0] == step.condition and part.startswith(step.begins, 1) for part in parts)
+def _meets(condition: str, begins: tuple[str, ...], parts: list[str]) -> bool:
+    return any(part[:1] == condition and part.startswith(begins, 1) for part in parts[1:])

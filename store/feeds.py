@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import ACCESS_POINTS
@@ -55,32 +56,43 @@ class Feed:
     begins: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Step:
-    """What to take from a field and where to put it.
+class TextStep(NamedTuple):
+    """A text to take from a field, and the access points that it goes to.
 
-    `places` count its subfields from 0; those values joined go to the access
-    points `texts` and, read, to `readings`; each value through its rule goes to
-    those of `values`. `stated` are rules for years that count only where none
-    is coded. `skipped` characters of the joined text are passed over in filing.
-    Where one code alone is read, `is_apart`, each value is a text of its own.
+    `places` count subfields from 1; their values are joined, or, where the feed
+    reads one code alone and `is_apart`, are texts of their own. With `condition`
+    a subfield of that code must begin with one of `begins`. `skipped` characters
+    are passed over in filing. `readings` take the text's Pinyin.
     """
 
     places: tuple[int, ...]
-    first: int
-    last: int
     condition: str
     begins: tuple[str, ...]
+    names: tuple[str, ...]
+    readings: tuple[str, ...]
     skipped: int
     is_apart: bool
-    is_class_mark: bool
-    texts: list[str] = field(default_factory=list)
-    readings: list[str] = field(default_factory=list)
-    values: list[tuple[Rule, list[str]]] = field(default_factory=list)
-    stated: list[Rule] = field(default_factory=list)
 
-    def cut(self, value: str) -> str:
-        return value if self.first < 0 else value[self.first : self.last + 1]
+
+class ValueStep(NamedTuple):
+    """Values to take from a field, the way to normalise them, and where they go.
+
+    `places`, `condition` and `begins` as in `TextStep`; place 0 is the whole of
+    a control field. Of each value the characters from `first` to before `end`
+    count. Without `names` they are years that count only where none is coded.
+    """
+
+    places: tuple[int, ...]
+    condition: str
+    begins: tuple[str, ...]
+    first: int
+    end: int | None
+    is_class_mark: bool
+    rule: Rule
+    names: tuple[str, ...]
+
+
+Steps = tuple[tuple[TextStep, ...], tuple[ValueStep, ...]]
 
 
 class Feeds:
@@ -102,76 +114,76 @@ class Feeds:
             for tag, every in self.by_tag.items()
             if (feeds := [feed for feed in every if feed.point.name == "date"])
         }
-        self._steps: dict[tuple[str, str, str], list[Step]] = {}
+        self._steps: dict[tuple[str, str], Steps] = {}
 
-    def steps(self, tag: str, indicators: str, codes: str) -> list[Step]:
-        """What to do with a field; `codes` are its subfield codes in order."""
-        steps = self._steps.get((tag, indicators, codes))
+    def steps(self, tag: str, head: str) -> Steps:
+        """What to do with a field; `head` is its indicators, `|`, and its codes in order.
+
+        Of control fields, `head` is empty.
+        """
+        steps = self._steps.get((tag, head))
         if steps is None:
             if len(self._steps) >= _STEPS_KEPT_MAX:
                 self._steps.clear()
-            steps = self._steps[tag, indicators, codes] = self._compile(tag, indicators, codes)
+            steps = self._steps[tag, head] = self._compile(tag, head)
         return steps
 
-    def _compile(self, tag: str, indicators: str, codes: str) -> list[Step]:
-        steps: dict[object, Step] = {}
+    def _compile(self, tag: str, head: str) -> Steps:
+        indicators, _, codes = head.partition("|")
+        texts: dict[TextStep, tuple[list[str], list[str]]] = {}
+        values: dict[ValueStep, list[str]] = {}
         for feed in self.by_tag[tag]:
-            places = tuple(at for at, code in enumerate(codes) if code in feed.codes)
-            if feed.codes and not places:
+            places = tuple(at for at, code in enumerate(codes, 1) if code in feed.codes)
+            if not feed.codes and not codes:
+                places = (0,)
+            if not places or not _match(feed.indicators, indicators):
                 continue
-            if feed.indicators and not _match(feed.indicators, indicators):
-                continue
-            skipped = 0
-            if self.is_marc21 and tag in NONFILING and places and codes[places[0]] == "a":
-                skipped = nonfiling(tag, indicators)
-            parameters = (
-                places, feed.first, feed.last, feed.condition, feed.begins, skipped,
-                len(feed.codes) == 1 and len(places) > 1, feed.point.kind is Kind.CLASSIFICATION,
-            )  # fmt: skip
-            step = steps.get(parameters)
-            if step is None:
-                step = steps[parameters] = Step(*parameters)
-            self._direct(step, feed)
-        return list(steps.values())
+            name = feed.point.name
+            if feed.point.kind is Kind.TEXT:
+                skipped = 0
+                if self.is_marc21 and tag in NONFILING and codes[places[0] - 1] == "a":
+                    skipped = nonfiling(tag, indicators)
+                is_apart = len(feed.codes) == 1 and len(places) > 1
+                text_step = TextStep(places, feed.condition, feed.begins, (), (), skipped, is_apart)
+                names, readings = texts.setdefault(text_step, ([], []))
+                (readings if name in READINGS else names).append(name)
+            else:
+                rule, is_stated = self._rule(feed)
+                value_step = ValueStep(
+                    places, feed.condition, feed.begins, max(feed.first, 0),
+                    feed.last + 1 if feed.first >= 0 else None,
+                    feed.point.kind is Kind.CLASSIFICATION, rule, (),
+                )  # fmt: skip
+                values.setdefault(value_step, []).extend([] if is_stated else [name])
+        return (
+            tuple(
+                step._replace(names=tuple(dict.fromkeys(names)), readings=tuple(readings))
+                for step, (names, readings) in texts.items()
+            ),
+            tuple(step._replace(names=tuple(names)) for step, names in values.items()),
+        )
 
-    def _direct(self, step: Step, feed: Feed) -> None:
-        name = feed.point.name
-        if name in READINGS:
-            step.readings.append(name)
-        elif feed.point.kind is Kind.TEXT:
-            if name not in step.texts:
-                step.texts.append(name)
-        elif name == "date" and feed.first < 0:
-            step.stated.append(years_in)
-        else:
-            rule = self._rule(feed)
-            for other, names in step.values:
-                if other is rule:
-                    names.append(name)
-                    return
-            step.values.append((rule, [name]))
-
-    def _rule(self, feed: Feed) -> Rule:
-        """How values of a feed are normalised; the same object for the same way."""
+    def _rule(self, feed: Feed) -> tuple[Rule, bool]:
+        """How values of a feed are normalised, and whether they are years of the statement."""
         kind = feed.point.kind
+        if feed.point.name == "date":
+            return (coded.years, False) if feed.first >= 0 else (years_in, True)
         if kind is Kind.IDENTIFIER:
             if feed.tag == ("020" if self.is_marc21 else "010"):
-                return identifiers.isbn_both_keys
+                return identifiers.isbn_both_keys, False
             if feed.tag == ("022" if self.is_marc21 else "011"):
-                return identifiers.issn_keys
+                return identifiers.issn_keys, False
             if feed.point.name == "control_number":
-                return identifiers.identifier_query
-            return identifiers.identifier_keys
+                return identifiers.identifier_query, False
         if kind is Kind.CODE:
-            return _CODE_RULES.get(feed.point.name, coded.code)
-        if feed.point.name == "date":
-            return coded.years
-        return _RULES[kind]
+            return _CODE_RULES.get(feed.point.name, coded.code), False
+        return _RULES[kind], False
 
 
 _RULES: dict[Kind, Rule] = {
     Kind.ISBN: identifiers.isbn_keys,
     Kind.ISSN: identifiers.issn_keys,
+    Kind.IDENTIFIER: identifiers.identifier_keys,
     Kind.DATE: coded.day,
     Kind.CLASSIFICATION: identifiers.classification_keys,
 }

@@ -6,8 +6,8 @@ neighbours, so that a record and a query meet wherever they were cut.
 
 One-to-many cases are folded to the broad form on both sides: 乾 and 幹 become
 干 (乾隆 is indexed and looked up as 干隆), 後 and 后 become 后, 著 and 着
-become 著. What this cannot reach are words that one side spells with another
-word's character (Taiwan's 計畫 for 计划).
+become 著, 像 and 象 (图像, 图象) become 像. What this cannot reach are words
+that one side spells with another word's character (Taiwan's 計畫 for 计划).
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ _VARIANTS = """
 国囯圀 岩巗 璃瓈 皋臯皐 稿稾槀 盖葢 苏蘓甦穌 蛇虵 睹覩 赞讃 鉴鍳 邻隣 飘飃 粗麤麁 厂厰 参叅葠
 告吿 回囘廻囬逥 婿壻 寿夀 本夲 姊姉 妊姙 宝寳 冤寃 昆崐 岛嶋嶌 纸帋 厩廏 强彊 往徃 匆悤怱 惭慙
 戏戱 拗抝 拿拏 插揷 考攷 叙敍 昵暱 朵朶 柏栢 刊栞 槟梹 棋碁 乘椉 棕椶 楫檝 棹櫂 款欵 毗毘 冰氷
-污汚 潜濳 浚濬 法灋 灾烖 照炤 暖煖 焰熖燄 耀燿 笺牋 徇狥 猿猨蝯 珍珎 砖甎塼 尝甞 略畧 留畱 疏疎
-鼓皷 杯桮 碗盌椀 炮砲礮 祀禩 年秊 稚穉稺 窗窓窻牕 藤籐 妆粧 粽糭 扎紥 伞繖 总縂 绒羢 翱翺 联聨聮
-胁脇 吻脗 第苐 麻蔴 蚊蟁 螂蜋 蟹蠏 裙裠 讹譌 宴讌醼 质貭 剩賸 耽躭 体軆躰 软輭 辞辤辝 村邨 郎郞
-酬醻 衔啣 枪鎗 麟麐 鳌鼇 著着 了瞭 借藉 余馀 钟锺 复覆 坂阪 托讬 咨谘 宁甯 只衹祇 乃迺 管筦 仿彷
-尽侭 线缐 克尅 窥闚 喻喩 兔兎 富冨 写冩 宜冝 凭凴 劫刦刧 券劵 敕勑 奁匲 仙僊 柳栁桞 桑桒 餐歺
-铁銕鐡鑯 关闗 边邉 齐斊 崎嵜碕 高髙 滨濵 怪恠 慎愼 晃晄 概槪 瓶甁 研硏 翻飜 萌萠 褒襃 麽么 同仝
-唇脣 够夠 群羣 奸姦 猫貓 鹅鵞鵝 懒嬾 棱稜 耕畊 夜亱 哲喆嚞 坤堃 野埜 和龢 内內 拂払
+污汚 潜濳 浚濬 法灋 灾烖 照炤 暖煖 焰熖燄焔 耀燿 笺牋 徇狥 猿猨蝯 珍珎 砖甎塼 尝甞 略畧 留畱
+疏疎 鼓皷 杯桮 碗盌椀 炮砲礮 祀禩 年秊 稚穉稺 窗窓窻牕 藤籐 妆粧 粽糭 扎紥 伞繖 总縂 绒羢 翱翺
+联聨聮 胁脇 吻脗 第苐 麻蔴 蚊蟁 螂蜋 蟹蠏 裙裠 讹譌 宴讌醼 质貭 剩賸 耽躭 体軆躰 软輭 辞辤辝
+村邨 郎郞 酬醻 衔啣 枪鎗 麟麐 鳌鼇 著着 了瞭 借藉 余馀 钟锺 复覆 坂阪 托讬 咨谘 宁甯 只衹祇 乃迺
+管筦 仿彷 尽侭 线缐 克尅 窥闚 喻喩 兔兎 富冨 写冩 宜冝 凭凴 劫刦刧 券劵 敕勑 奁匲 仙僊 柳栁桞
+桑桒 餐歺 铁銕鐡鑯 关闗 边邉 齐斊 崎嵜碕 高髙 滨濵 怪恠 慎愼 晃晄 概槪 瓶甁 研硏 翻飜 萌萠 褒襃
+麽么 同仝 唇脣 够夠 群羣 奸姦 猫貓 鹅鵞鵝 懒嬾 棱稜 耕畊 夜亱 哲喆嚞 坤堃 野埜 和龢 内內 拂払
+像象 账帐 径迳 澄澂 琅瑯 果菓 豆荳 背揹 堤隄 它牠 姬姫 舍舎 榆楡 咒呪 痹痺 填塡 檐簷 斤觔 俯頫
+锄耡
 """
 
 # Radicals that copying from PDF files leaves behind and Unicode does not

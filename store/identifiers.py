@@ -8,7 +8,8 @@ both give the values to index or to look up, the canonical one first. Masks
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from operator import mul
 
 from protocol.access_point import Kind
@@ -18,13 +19,13 @@ from store.folding import fold
 
 _MASKS = MASK_ANY + MASK_ONE
 _WEIGHTS_10 = range(10, 1, -1)
+_KEPT = 64  # results; one number is asked for by several access points in turn
 _DIGITS_MIN = 5  # of a number that is no valid ISBN or ISSN, to be worth indexing
 _NOT_NUMBER = re.compile(rf"[^0-9x{_MASKS}]")
 _DASHES = re.compile(r"[-\u2010-\u2015\u2212\uff0d~]")
 _NUMBER_RUN = re.compile(r"[0-9](?: ?[0-9])*(?: ?x)?")
 _NOT_ALNUM = re.compile(rf"(?:[^\w{_MASKS}]|_)+")
 _LEADING_DIGITS = re.compile("[0-9]+")
-_PREFIXED = re.compile(r"\((\w+)\)(.*)", re.DOTALL)
 _OCLC_PREFIX = re.compile(r"(?:ocm|ocn|on)?0*(?=[0-9])")
 _LCCN = re.compile(r"\s*([a-z]{0,3})\s*([0-9]{2}|[0-9]{4})-([0-9]{1,6})\s*$")
 _LCCN_SUFFIX = re.compile(r"(\s*[a-z]{0,3}\s*[0-9]{8,10})\s*/")
@@ -69,7 +70,8 @@ def isbn_10(digits: str) -> str:
     return digits[3:12] + "0123456789x"[-total % 11]
 
 
-def isbn_keys(text: str) -> list[str]:
+@lru_cache(_KEPT)
+def isbn_keys(text: str) -> tuple[str, ...]:
     """ISBN-13 of what stands at the beginning of a subfield; as written when it is not valid.
 
     Binding and price after the number do not matter. A nine-digit SBN is taken
@@ -77,14 +79,14 @@ def isbn_keys(text: str) -> list[str]:
     """
     run = _NUMBER_RUN.search(_DASHES.sub("", fold(text)))
     if run is None:
-        return []
+        return ()
     for digits in (run[0].replace(" ", ""), run[0].split()[0]):
         if isbn_is_valid(digits):
-            return [isbn_13(digits)]
+            return (isbn_13(digits),)
         if len(digits) == 9 and isbn_is_valid("0" + digits):
-            return [isbn_13("0" + digits)]
+            return (isbn_13("0" + digits),)
     digits = run[0].replace(" ", "")
-    return [digits] if len(digits) >= _DIGITS_MIN else []
+    return (digits,) if len(digits) >= _DIGITS_MIN else ()
 
 
 def isbn_both_keys(text: str) -> list[str]:
@@ -100,28 +102,34 @@ def issn_keys(text: str) -> list[str]:
     return [digits] if len(digits) >= _DIGITS_MIN else []
 
 
-def identifier_keys(text: str, *, bare: bool = True) -> list[str]:
+@lru_cache(_KEPT)
+def identifier_keys(text: str, *, bare: bool = True) -> tuple[str, ...]:
     """Letters and digits of an identifier.
 
-    `(OCoLC)ocm00012345` gives ocolcocm00012345 and, if `bare`, also
+    `(OCoLC)ocm00012345` gives ocolcocm00012345, ocolc12345 and, if `bare`, also
     ocm00012345 and 12345. LCCNs are padded as the Library of Congress does
     (85-2 is 85000002), beside the form without padding.
     """
     folded = fold(text).strip()
     if folded.isalnum():
-        return [folded]
+        return (folded,)
+    if folded[:1] == "(":
+        prefix, _, number = map(_letters_and_digits, folded[1:].partition(")"))
+        plain = number
+        if prefix == "ocolc" and number[:1] in ("o", "0"):
+            plain = _OCLC_PREFIX.sub("", number, count=1)
+        keys = (prefix + number, prefix + plain)
+        return _distinct((*keys, number, plain) if bare else keys)
     if "/" in folded and (suffix := _LCCN_SUFFIX.match(folded)):
         folded = suffix[1]
-    whole = _NOT_ALNUM.sub("", folded)
-    if folded[:1] == "(" and (prefixed := _PREFIXED.match(folded)):
-        number = plain = _NOT_ALNUM.sub("", prefixed[2])
-        if prefixed[1] == "ocolc":
-            plain = _OCLC_PREFIX.sub("", number, count=1)
-        keys = [whole, prefixed[1] + plain]
-        return _distinct([*keys, number, plain] if bare else keys)
+    whole = _letters_and_digits(folded)
     if "-" in folded and (lccn := _LCCN.match(folded)):
-        return _distinct([lccn[1] + lccn[2] + lccn[3].zfill(6), whole])
-    return [whole] if whole else []
+        return _distinct((lccn[1] + lccn[2] + lccn[3].zfill(6), whole))
+    return (whole,) if whole else ()
+
+
+def _letters_and_digits(folded: str) -> str:
+    return folded if folded.isalnum() else _NOT_ALNUM.sub("", folded)
 
 
 def code_keys(text: str) -> list[str]:
@@ -133,7 +141,7 @@ def code_keys(text: str) -> list[str]:
 def classification_keys(text: str) -> list[str]:
     """A class mark without case and blanks; segmentation marks of Dewey are taken out."""
     mark = "".join(fold(text).split())
-    if _DEWEY_PRIMES.match(mark):
+    if ("/" in mark or "'" in mark) and _DEWEY_PRIMES.match(mark):
         mark = mark.replace("/", "").replace("'", "")
     return [mark] if mark else []
 
@@ -142,7 +150,7 @@ def isbn_query(term: str) -> list[str]:
     """What to look up for an ISBN; one that a mask ends may be the beginning of either form."""
     folded = _DASHES.sub("", fold(term))
     if MASK_ANY not in folded and MASK_ONE not in folded:
-        return isbn_keys(folded)
+        return [*isbn_keys(folded)]
     digits = _NOT_NUMBER.sub("", folded)
     keys = [digits]
     complete = digits.strip(_MASKS)
@@ -152,17 +160,17 @@ def isbn_query(term: str) -> list[str]:
     if body and not digits.startswith(("978", "979")):
         # The check digit of an ISBN-10 is another one in ISBN-13.
         keys.append("978" + body[0][:9] + (digits[body.end() :] or MASK_ANY))
-    return _distinct(keys)
+    return [*_distinct(keys)]
 
 
 def issn_query(term: str) -> list[str]:
     """What to look up for an ISSN."""
-    return issn_keys(term) or _distinct([_NOT_NUMBER.sub("", fold(term))])
+    return issn_keys(term) or [*_distinct([_NOT_NUMBER.sub("", fold(term))])]
 
 
 def identifier_query(term: str) -> list[str]:
     """What to look up for an identifier, with its prefix if it has one."""
-    return identifier_keys(term, bare=False)
+    return [*identifier_keys(term, bare=False)]
 
 
 def code_query(term: str) -> list[str]:
@@ -183,8 +191,8 @@ def _without_qualifier(folded: str) -> str:
     return folded.partition("(")[0] or folded
 
 
-def _distinct(keys: list[str]) -> list[str]:
-    return [key for key in dict.fromkeys(keys) if key]
+def _distinct(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(filter(None, dict.fromkeys(keys)))
 
 
 # ISO 639-2 bibliographic code, then what else is said for it.

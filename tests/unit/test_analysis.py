@@ -83,6 +83,8 @@ WORDS = [
     ("周易", "週易", True),
     ("𠀋夫", "𠀋夫", True),
     ("⻓征", "长征", True),
+    ("数字图象处理", "图像处理", True),
+    ("会计帐簿", "会计账簿", True),
     ("沪剧", "滤剧", False),
     ("予告", "豫告", False),
     # Full and half width, compatibility forms
