@@ -370,21 +370,26 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none; an existing ledger is opened without a lock."""
+    if _version(connection) != 0:
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        if _version(connection) == 0:  # nobody was faster
             for statement in _statements(files("metering").joinpath("schema.sql").read_text()):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise MeteringError(
-                f"the ledger has schema {version}, this program knows {SCHEMA_VERSION}"
-            )
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):
+        raise MeteringError(f"the ledger has schema {version}, this program knows {SCHEMA_VERSION}")
+    return int(version)
 
 
 def _statements(script: str) -> Iterator[str]:

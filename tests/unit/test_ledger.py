@@ -359,6 +359,16 @@ def test_two_servers_on_one_ledger_keep_one_chain(tmp_path: Path, ledger: Ledger
     other.close()
 
 
+def test_figures_are_read_while_another_server_writes(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.append([delivery("a")])
+    with ledger.writing() as transaction:
+        transaction.append([delivery("b", record_id=8)])
+        with contextlib.closing(Ledger(tmp_path / "ledger.sqlite")) as other:
+            assert sums(other).downloads == 1
+            assert other.verify().ok
+    assert sums(ledger).downloads == 2
+
+
 def test_entries_are_listed_in_pages_without_a_gap(ledger: Ledger) -> None:
     ledger.append([delivery(str(number), record_id=number) for number in range(2_500)])
     assert [entry.seq for entry in ledger.entries("PKU", 2024)] == list(range(1, 2_501))
