@@ -187,7 +187,7 @@ class _Connection(web.RequestHandler):
 _NO_STORE: Mapping[str, str] = {hdrs.CACHE_CONTROL: "no-store"}
 _PAGE_HEADERS: Mapping[str, str] = {
     **_NO_STORE,
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
