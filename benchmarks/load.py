@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, server in servers.items():
                 shutil.rmtree(server.directory, ignore_errors=True)
                 found[name].append(server.loaded(records_path))
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
     finally:
         if not options.keep:
             shutil.rmtree(work_dir, ignore_errors=True)

@@ -47,7 +47,11 @@ SITUATIONS = (
 def memory_bytes(
     server: Server, situation: Situation, workload: Workload, seconds: float
 ) -> tuple[int, str]:
-    """The server's memory under `situation`, and how the load went."""
+    """The server's memory under `situation`, and how the load went.
+
+    Raises:
+        RuntimeError: an answer was wrong, or the generator failed.
+    """
     piece = Workpiece(known_item.operations(workload, server.database))
     with (
         running([server]) as addresses,
@@ -64,15 +68,20 @@ def memory_bytes(
         generator.run(piece, seconds=WARM_UP_S_MAX, operations=situation.busy)
         load = generator.run(piece, seconds=seconds)
         used_bytes = server_cpu.memory_bytes(server.pid)
-    errors = f", {load.errors} ERRORS: {load.error_examples[0]}" if load.errors else ""
+    if load.errors:
+        raise RuntimeError(f"{server.name}: {load.errors} errors, {load.error_examples[0]}")
     return used_bytes, (
         f"{load.operations_per_s:.0f}/s, p99 {load.p99_us / 1e3:.0f} ms,"
-        f" longest {load.max_us / 1e3:.0f} ms{errors}"
+        f" longest {load.max_us / 1e3:.0f} ms"
     )
 
 
 def memory_of_a_long_session(server: Server, workload: Workload) -> list[int]:
-    """The server's memory after each LONG_SESSION_RECORDS of one association."""
+    """The server's memory after each LONG_SESSION_RECORDS of one association.
+
+    Raises:
+        RuntimeError: an answer was wrong, or LONG_SESSION_S_MAX did not do.
+    """
     piece = Workpiece(known_item.operations(workload, server.database))
     found_bytes = []
     done = 0
@@ -85,7 +94,7 @@ def memory_of_a_long_session(server: Server, workload: Workload) -> list[int]:
         for goal in LONG_SESSION_RECORDS:
             load = generator.run(piece, seconds=LONG_SESSION_S_MAX, operations=goal - done)
             if load.errors or load.operations < goal - done:
-                raise RuntimeError(f"{server.name}: {load}")
+                raise RuntimeError(f"{server.name}: a long session failed: {load}")
             done = goal
             found_bytes.append(server_cpu.memory_bytes(server.pid))
     return found_bytes
@@ -124,6 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ).parse_args(arguments)
     try:
         measure(options)
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
     finally:
         if not options.keep:
             shutil.rmtree(options.work / str(options.records), ignore_errors=True)

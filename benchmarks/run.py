@@ -96,6 +96,9 @@ def run(rows: Sequence[Row], options: argparse.Namespace) -> int:
                     )
                 )  # fmt: skip
                 print(report(measured[-1]), flush=True)
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
     finally:
         if not options.keep:
             shutil.rmtree(options.work / str(options.records), ignore_errors=True)
