@@ -27,6 +27,7 @@ from protocol.apdu_query import (
 )
 from protocol.apdu_query import Query as WireQuery
 from protocol.bib1_attributes import BY_USE, STRUCTURE, USE, resolve
+from protocol.charset import decode_text
 from protocol.diagnostic import Bib1, Diagnostic, SruFault
 from protocol.diagnostic_map import to_bib1
 from protocol.oid import Oid
@@ -91,7 +92,8 @@ def query_of(query: WireQuery, charsets: Sequence[str] = UTF_8) -> Query | Diagn
 def to_query(query: RpnQuery, charsets: Sequence[str] = UTF_8) -> Query | Diagnostic:
     """The meaning of an RPN query, or why it has none.
 
-    `charsets` are Python codec names, in the order in which terms are tried.
+    `charsets` are names that `charset.decode_text` knows, in the order in which
+    terms are tried.
     Whether a result set named as an operand exists is not looked at.
     """
     attribute_set, root = query.attribute_set, query.rpn
@@ -220,13 +222,14 @@ def _decoded(term: bytes | str, charsets: Sequence[str]) -> str | Diagnostic:
             return Diagnostic(
                 Bib1.MALFORMED_SEARCH_TERM, f"half a surrogate pair at character {error.start}"
             )
+    position = 0
     for charset in charsets:
-        try:
-            return term.decode(charset)
-        except UnicodeDecodeError as error:
-            bad = error
-    octets = term[bad.start : bad.start + _OCTETS_SHOWN].hex(" ")
-    told = f"not {' or '.join(charsets)} at octet {bad.start}: {octets}"
+        text = decode_text(term, charset)
+        if isinstance(text, str):
+            return text
+        position = text.position
+    octets = term[position : position + _OCTETS_SHOWN].hex(" ")
+    told = f"not {' or '.join(charsets)} at octet {position}: {octets}"
     return Diagnostic(Bib1.MALFORMED_SEARCH_TERM, told)
 
 

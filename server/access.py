@@ -18,11 +18,15 @@ log = Log("lianmu.access")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever makes a request; neither account nor institution: anonymous."""
+    """Whoever makes a request; neither account nor institution: anonymous.
+
+    `charset` is that of the institution's library system, "" for UTF-8.
+    """
 
     account: str = ""
     institution: str = ""
     operator: bool = False
+    charset: str = ""
 
     @property
     def anonymous(self) -> bool:
@@ -108,4 +112,4 @@ def _principal(account: Account) -> Principal | Diagnostic:
             f"the membership of {institution.code} is {institution.status}; "
             "ask the consortium's operators",
         )
-    return Principal(account.name, institution.code)
+    return Principal(account.name, institution.code, charset=institution.charset)

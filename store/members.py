@@ -15,7 +15,16 @@ from pathlib import Path
 
 import argon2
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# What brings a database of each earlier version to the next.
+MIGRATIONS = {
+    1: (
+        "ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''"
+        " CHECK (charset IN ('', 'gb18030', 'marc-8'))",
+    ),
+}
+# What an institution's system can be pinned to, beside UTF-8 ("").
+CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 VERIFIED_MAX = 4096
 
@@ -26,12 +35,17 @@ class MemberError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """A member library. `created_us` is UTC, microseconds since 1970."""
+    """A member library. `created_us` is UTC, microseconds since 1970.
+
+    `charset` is one of CHARSETS when its library system sends and reads that
+    set without negotiating it, else "".
+    """
 
     code: str
     name: str
     status: str  # "active", "suspended" or "ended"
     created_us: int
+    charset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +61,11 @@ class Members:
     """Reads and changes members; one instance a process, used from one thread.
 
     With `create`, a missing database is made; otherwise it is opened for
-    reading only.
+    reading only. One of an earlier version is brought up to date first.
 
     Raises:
-        MemberError: the database is missing, or of another version.
+        MemberError: the database is missing, cannot be brought up to date, or
+            is of a later version.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -59,9 +74,11 @@ class Members:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._create_schema()
+            _migrate(self._connection)
         else:
             if not path.exists():
                 raise MemberError(f"{path}: no such database; add a member first")
+            _bring_up_to_date(path)
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro",
                 uri=True,
@@ -70,7 +87,7 @@ class Members:
                 check_same_thread=False,
             )
         self._connection.execute("PRAGMA foreign_keys = ON")
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        version = _version(self._connection)
         if version != SCHEMA_VERSION:
             self._connection.close()
             raise MemberError(f"{path}: schema version {version}, expected {SCHEMA_VERSION}")
@@ -83,7 +100,7 @@ class Members:
 
     def _create_schema(self) -> None:
         with self._transaction():
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if _version(self._connection) == 0:
                 schema = resources.files("store").joinpath("members.sql").read_text("utf-8")
                 for statement in schema.split(";\n"):
                     self._connection.execute(statement)
@@ -124,9 +141,7 @@ class Members:
             raise MemberError(f"the institution {code} is there already") from None
         return Institution(code, name.strip(), "active", now_us)
 
-    def add_account(
-        self, name: str, password: str, institution: str | None, now_us: int
-    ) -> None:
+    def add_account(self, name: str, password: str, institution: str | None, now_us: int) -> None:
         """Add an account of `institution`, or of an operator where that is None.
 
         Raises:
@@ -158,16 +173,31 @@ class Members:
             self.add_account(institution.code.lower(), password, institution.code, now_us)
         return Account(institution.code.lower(), institution, "member")
 
+    def set_charset(self, code: str, charset: str) -> None:
+        """Pin the institution's system to one of CHARSETS, or "" to none.
+
+        Raises:
+            MemberError: another set, or no such institution.
+        """
+        if charset and charset not in CHARSETS:
+            raise MemberError(f"{charset!r} is none of {', '.join(CHARSETS)}")
+        changed = self._connection.execute(
+            "UPDATE institution SET charset = ? WHERE code = ?", (charset, code)
+        )
+        if not changed.rowcount:
+            raise MemberError(f"there is no institution {code}")
+
     def institution(self, code: str) -> Institution | None:
         row = self._connection.execute(
-            "SELECT code, name, status, created_us FROM institution WHERE code = ?", (code,)
+            "SELECT code, name, status, created_us, charset FROM institution WHERE code = ?",
+            (code,),
         ).fetchone()
         return Institution(*row) if row else None
 
     def institutions(self) -> list[Institution]:
         """All institutions, by code."""
         rows = self._connection.execute(
-            "SELECT code, name, status, created_us FROM institution ORDER BY code"
+            "SELECT code, name, status, created_us, charset FROM institution ORDER BY code"
         )
         return [Institution(*row) for row in rows]
 
@@ -225,3 +255,35 @@ class Members:
     def _digest(self, name: str, password: str, password_hash: str) -> bytes:
         secret = "\0".join((name, password_hash, password)).encode("utf-8", "surrogatepass")
         return hmac.digest(self._digest_key, secret, "sha256")
+
+
+def _bring_up_to_date(path: Path) -> None:
+    """Migrate a database that is about to be opened for reading only."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+        try:
+            _migrate(connection)
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise MemberError(f"{path}: cannot be brought up to date: {error}") from None
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing, once, whichever process comes first."""
+    if _version(connection) not in MIGRATIONS:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        while (version := _version(connection)) in MIGRATIONS:
+            for statement in MIGRATIONS[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -3,7 +3,9 @@ CREATE TABLE institution (
     code TEXT PRIMARY KEY COLLATE NOCASE,
     name TEXT NOT NULL,
     status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended', 'ended')),
-    created_us INTEGER NOT NULL
+    created_us INTEGER NOT NULL,
+    -- The character set of its system's terms and MARC records; '' is UTF-8.
+    charset TEXT NOT NULL DEFAULT '' CHECK (charset IN ('', 'gb18030', 'marc-8'))
 ) STRICT;
 
 -- An operator of the consortium belongs to no institution.

@@ -10,7 +10,7 @@ import msgspec
 
 from server.commands.options import config_option, now_us
 from server.config import Config
-from store.members import Members
+from store.members import CHARSETS, Members
 
 
 @click.group(epilog="Example: lianmu member list --config config.toml")
@@ -34,18 +34,43 @@ def _tell_made_up(given: str | None, password: str) -> None:
 @click.argument("code")
 @click.option("--name", required=True, help="The institution's name.")
 @click.option("--password", help="Of its first account; one is made up and shown without it.")
+@click.option(
+    "--charset",
+    type=click.Choice(CHARSETS),
+    help="What its library system sends and reads without negotiating; else UTF-8.",
+)
 @config_option
-def add(code: str, name: str, password: str | None, config: Config) -> None:
+def add(code: str, name: str, password: str | None, charset: str | None, config: Config) -> None:
     """Add the institution CODE and an account of the same name in lower case."""
     chosen = _made_up() if password is None else password
     members = Members(config.members_path, create=True)
     try:
         account = members.add_member(code, name, chosen, now_us())
+        if charset is not None:
+            members.set_charset(code, charset)
     finally:
         members.close()
     click.echo(f"added     {code.upper()}, {name}")
     click.echo(f"account   {account.name}")
     _tell_made_up(password, chosen)
+
+
+@member.command("charset", epilog="Example: lianmu member charset PKU gb18030 --config config.toml")
+@click.argument("code")
+@click.argument("charset", type=click.Choice(("utf-8", *CHARSETS)))
+@config_option
+def set_charset(code: str, charset: str, config: Config) -> None:
+    """Say in which CHARSET the library system of CODE searches and reads MARC.
+
+    It holds for Z39.50 sessions that begin from now on and negotiate no
+    character set themselves.
+    """
+    members = Members(config.members_path, create=True)
+    try:
+        members.set_charset(code, "" if charset == "utf-8" else charset)
+    finally:
+        members.close()
+    click.echo(f"charset   {code.upper()}, {charset}")
 
 
 @member.command("list", epilog="Example: lianmu member list --config config.toml --json")
@@ -69,7 +94,8 @@ def list_members(as_json: bool, config: Config) -> None:
     for row in institutions:
         since = datetime.fromtimestamp(row.created_us / 1_000_000, UTC).date()
         names = ", ".join(accounts.get(row.code, [])) or "no account"
-        click.echo(f"{row.code:12} {row.status:10} since {since}  {row.name}  ({names})")
+        charset = f"  {row.charset}" if row.charset else ""
+        click.echo(f"{row.code:12} {row.status:10} since {since}  {row.name}  ({names}){charset}")
     if not institutions:
         click.echo("No member yet: lianmu member add CODE --name NAME")
 
