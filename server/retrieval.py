@@ -6,6 +6,7 @@ anything is sent.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from server.log import Log
 from store.interface import Catalogue
 
 log = Log("lianmu.retrieval")
+
+PAGE_RECORDS = 100  # fetched and made at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,20 @@ class RecordForm:
     )
 
 
+# The forms in which a record may be given, the best first; never none.
+FormsOf = Callable[[StoredRecord], Sequence[RecordForm]]
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One position of a response: the record's form, or a surrogate diagnostic."""
+    """One position of a response: the record's form, or a surrogate diagnostic.
+
+    `form` is that of `content`; None where there is no record.
+    """
 
     record: StoredRecord | None
     content: bytes | Diagnostic
+    form: RecordForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ async def retrieve(
     meter: Meter,
     principal: Principal,
     record_ids: Sequence[int],
-    form: RecordForm,
+    form: RecordForm | FormsOf,
     *,
     protocol: str,
     session: str,
@@ -69,38 +80,43 @@ async def retrieve(
 ) -> Retrieved | Diagnostic:
     """Make the forms of `record_ids` and enter the full ones in the ledger.
 
+    Where `form` names several for a record, the first that can be made of it
+    is taken.
+
     `fits` may replace an item by a diagnostic, or end the list with None, given
     the octets that the items before it take.
 
     A Diagnostic instead of a result means that nothing may be sent: no account
     for full records (1070), or the ledger could not take the entries.
     """
-    if form.full and not principal.may_download and record_ids:
+    only = form if isinstance(form, RecordForm) else None
+    if only is not None and only.full and not principal.may_download and record_ids:
         return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+    make = only.make if only is not None and only.make_with_holdings is None else None
     items: list[Item] = []
     size = 0
-    make = form.make
-    make_with_holdings = form.make_with_holdings
-    held = await catalogue.holdings(record_ids) if make_with_holdings is not None else {}
-    for record in await catalogue.fetch(record_ids):
-        content: bytes | Diagnostic | None
-        if record is None or record.deleted:
-            content = Diagnostic(Bib1.RECORD_DELETED, record.control_number if record else "")
-        else:
-            content = (
-                make(record)
-                if make_with_holdings is None
-                else make_with_holdings(record, held.get(record.record_id, ()))
-            )
-        if fits is not None:
-            content = fits(content, size)
-            if content is None:
-                break
-        if content.__class__ is bytes:
-            size += len(content)
-        items.append(Item(record, content))
-    if not form.billable:
-        return Retrieved(items, None)
+    content: bytes | Diagnostic | None = b""
+    for first in range(0, len(record_ids), PAGE_RECORDS):
+        if first:
+            await asyncio.sleep(0)  # others take their turn
+        for record in await catalogue.fetch(record_ids[first : first + PAGE_RECORDS]):
+            used = only
+            if record is None or record.deleted:
+                content = Diagnostic(Bib1.RECORD_DELETED, record.control_number if record else "")
+            elif make is not None:
+                content = make(record)
+            else:
+                forms = (form,) if isinstance(form, RecordForm) else form(record)
+                used, content = await _first_of(catalogue, forms, record, principal)
+            if fits is not None:
+                content = fits(content, size)
+                if content is None:
+                    break
+            if content.__class__ is bytes:
+                size += len(content)
+            items.append(Item(record, content, used))
+        if content is None:
+            break
     deliveries = [
         Delivery(
             principal.institution,
@@ -112,7 +128,10 @@ async def retrieve(
             session,
         )
         for item in items
-        if item.record is not None and item.content.__class__ is bytes
+        if item.record is not None
+        and item.form is not None
+        and item.form.billable
+        and item.content.__class__ is bytes
     ]
     if not deliveries:
         return Retrieved(items, None)
@@ -122,3 +141,24 @@ async def retrieve(
         log.error("records withheld: the ledger takes no entries", reason=str(error))
         return Diagnostic(Bib1.TEMPORARY_SYSTEM_ERROR, "downloads cannot be entered at present")
     return Retrieved(items, receipt)
+
+
+async def _first_of(
+    catalogue: Catalogue, forms: Sequence[RecordForm], record: StoredRecord, principal: Principal
+) -> tuple[RecordForm, bytes | Diagnostic]:
+    """The first of `forms` that can be made of `record`, or why the first cannot."""
+    refusal: tuple[RecordForm, Diagnostic] | None = None
+    for form in forms:
+        content: bytes | Diagnostic
+        if form.full and not principal.may_download:
+            content = Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+        elif form.make_with_holdings is not None:
+            held = await catalogue.holdings((record.record_id,))
+            content = form.make_with_holdings(record, held.get(record.record_id, ()))
+        else:
+            content = form.make(record)
+        if not isinstance(content, Diagnostic):
+            return form, content
+        refusal = refusal or (form, content)
+    assert refusal is not None  # noqa: S101 - there is at least one form
+    return refusal

@@ -9,7 +9,7 @@ from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
 from server.config import Config
-from server.retrieval import RecordForm, Retrieved, retrieve
+from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.sessions import Sessions
 from server.z3950_forms import Forms
 from store.catalogue import SqliteCatalogue
@@ -50,7 +50,7 @@ class Service:
         self,
         principal: Principal,
         record_ids: Sequence[int],
-        form: RecordForm,
+        form: RecordForm | FormsOf,
         protocol: str,
         session: str,
         fits: Callable[[bytes | Diagnostic, int], bytes | Diagnostic | None] | None = None,

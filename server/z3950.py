@@ -172,7 +172,8 @@ class Connection(asyncio.Protocol):
             association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
             return
         if answer is not None:
-            association.send(answer.response)
+            for response in answer.responses:
+                association.send(response)
             if self._stopping:
                 association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
             self._flush(answer)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from protocol import apdu, rpn
 from protocol.access_point import AccessPoint
 from protocol.access_points import ACCESS_POINTS
+from protocol.charset import decode_text, encode_text
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.oid import BIB_1
 from protocol.query import SortSpec
 from server.service import Service
 from server.z3950_init import Negotiated
-from store.interface import ResultSet, ScanResult
+from store.interface import ResultSet, ScanResult, TermEntry
 
 SCAN_TERMS_MAX = 1000
+SCAN_STEP_SIZE_MAX = 1000
 SORT_KEYS_MAX = 8
 
 # A sort field is named as its access point is.
@@ -24,6 +26,9 @@ _MISSING = {
     apdu.MissingValueAction.ABORT: "fail",
     apdu.MissingValueAction.NULL: "low",
 }
+
+
+_CASES = frozenset(apdu.CaseSensitivity)
 
 
 async def scan(
@@ -51,17 +56,33 @@ async def scan(
         number_of_entries_returned=len(found.entries),
         position_of_term=found.position,
         entries=apdu.ListEntries(
-            entries=tuple(
-                apdu.TermInfo(
-                    term=entry.term.encode(),
-                    display_term=entry.display if entry.display != entry.term else None,
-                    global_occurrences=entry.occurrences,
-                )
-                for entry in found.entries
-            )
+            entries=tuple(_entry(entry, negotiated.charsets.names) for entry in found.entries)
         ),
         attribute_set=request.attribute_set,
     )
+
+
+def _entry(entry: TermEntry, charset: str) -> apdu.Entry:
+    """One term in the session's character set; one that the set lacks is diagnostic 1072."""
+    term = _written(entry.term, charset)
+    display = _written(entry.display, charset) if entry.display != entry.term else None
+    if isinstance(term, Diagnostic):
+        return apdu.SurrogateDiagnostic(apdu.DefaultDiagFormat.bib1(term.condition, term.addinfo))
+    return apdu.TermInfo(
+        term=term,
+        # The codec writes octets that are no UTF-8 as they came.
+        display_term=display.decode("utf-8", "surrogateescape")
+        if isinstance(display, bytes)
+        else None,
+        global_occurrences=entry.occurrences,
+    )
+
+
+def _written(text: str, charset: str) -> bytes | Diagnostic:
+    octets = encode_text(text, charset)
+    if isinstance(octets, bytes):
+        return octets
+    return Diagnostic(Bib1.TERM_NOT_IN_TARGET_CHARSET, str(octets))
 
 
 async def _scanned(
@@ -73,7 +94,7 @@ async def _scanned(
     start = rpn.to_scan(
         request.attribute_set or BIB_1,
         request.term_list_and_start_point,
-        negotiated.term_charsets,
+        negotiated.charsets.terms,
     )
     if isinstance(start, Diagnostic):
         return start
@@ -81,13 +102,16 @@ async def _scanned(
     if not 0 < count <= SCAN_TERMS_MAX:
         return Diagnostic(Bib1.SCAN_TOO_MANY_TERMS, str(count))
     position = request.preferred_position_in_response
+    step_size = request.step_size or 0
+    if not 0 <= step_size <= SCAN_STEP_SIZE_MAX:
+        return Diagnostic(Bib1.STEP_SIZE_UNSUPPORTED, str(step_size))
     return await service.catalogue.scan(
         databases,
         start.access_point,
         start.term,
         count=count,
         position=1 if position is None else position,
-        step_size=request.step_size or 0,
+        step_size=step_size,
         phrases=start.phrases,
     )
 
@@ -95,11 +119,12 @@ async def _scanned(
 async def sort(
     service: Service,
     request: apdu.SortRequest,
+    negotiated: Negotiated,
     sets: dict[str, ResultSet],
     room_for: Callable[[str], Diagnostic | None],
 ) -> apdu.SortResponse:
     """Answer a Sort: the records of one or more sets, in a new order, as a set."""
-    ordered = await _ordered(service, request, sets, room_for)
+    ordered = await _ordered(service, request, negotiated, sets, room_for)
     if isinstance(ordered, Diagnostic):
         kept = request.sorted_result_set_name in sets
         return apdu.SortResponse(
@@ -121,6 +146,7 @@ async def sort(
 async def _ordered(
     service: Service,
     request: apdu.SortRequest,
+    negotiated: Negotiated,
     sets: dict[str, ResultSet],
     room_for: Callable[[str], Diagnostic | None],
 ) -> ResultSet | Diagnostic:
@@ -138,41 +164,57 @@ async def _ordered(
         return Diagnostic(Bib1.TOO_MANY_SORT_KEYS, str(len(request.sort_sequence)))
     keys = []
     for wire in request.sort_sequence:
-        key = _sort_key(wire)
+        key = _sort_key(wire, negotiated.charsets.terms)
         if isinstance(key, Diagnostic):
             return key
         keys.append(key)
     return await service.catalogue.sort(inputs, keys)
 
 
-def _sort_key(wire: apdu.SortKeySpec) -> SortSpec | Diagnostic:
+def _sort_key(wire: apdu.SortKeySpec, charsets: Sequence[str]) -> SortSpec | Diagnostic:
     point = _sort_point(wire.sort_element)
     if isinstance(point, Diagnostic):
         return point
     if wire.sort_relation not in (apdu.SortRelation.ASCENDING, apdu.SortRelation.DESCENDING):
         return Diagnostic(Bib1.ILLEGAL_SORT_RELATION, str(wire.sort_relation))
-    missing = wire.missing_value_action
+    if wire.case_sensitivity not in _CASES:
+        return Diagnostic(Bib1.ILLEGAL_CASE_VALUE, str(wire.case_sensitivity))
+    action = wire.missing_value_action
+    if isinstance(action, bytes):
+        value = _read(action, charsets)
+        if isinstance(value, Diagnostic):
+            return value
+        missing = f"={value}"
+    else:
+        missing = _MISSING[action]
     return SortSpec(
         point.name,
         descending=wire.sort_relation == apdu.SortRelation.DESCENDING,
         case_sensitive=wire.case_sensitivity == apdu.CaseSensitivity.CASE_SENSITIVE,
-        missing=(
-            "=" + missing.decode("utf-8", "replace")
-            if isinstance(missing, bytes)
-            else _MISSING[missing]
-        ),
+        missing=missing,
     )
 
 
+def _read(octets: bytes, charsets: Sequence[str]) -> str | Diagnostic:
+    """The value to take for a missing one, in the first set that it is text in."""
+    for charset in charsets:
+        text = decode_text(octets, charset)
+        if isinstance(text, str):
+            return text
+    return Diagnostic(Bib1.MALFORMED_SEARCH_TERM, f"not {' or '.join(charsets)}")
+
+
 def _sort_point(element: apdu.SortElement) -> AccessPoint | Diagnostic:
+    """What a generic sort element names; a field by our name or by that of its element set."""
     match element:
         case apdu.SortAttributes():
             return rpn.sort_access_point(element.id, element.list)
-        case str():
-            return _SORT_FIELDS.get(element.lower()) or Diagnostic(
-                Bib1.SORT_SEQUENCE_UNSUPPORTED, element
-            )
+        case str() as name:
+            pass
+        case apdu.Specification(schema=None, element_spec=str() as name):
+            pass
         case apdu.Specification():
             return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, "element specification")
         case _:
             return Diagnostic(Bib1.DATABASE_SPECIFIC_SORT_UNSUPPORTED)
+    return _SORT_FIELDS.get(name.lower()) or Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, name)

@@ -14,7 +14,8 @@ from protocol.oid import Oid
 T = TypeVar("T")
 TIMEOUT_S = 30.0
 VERSION_3 = frozenset({apdu.ProtocolVersion.VERSION_2, apdu.ProtocolVersion.VERSION_3})
-OPTIONS = frozenset(apdu.Option)
+SEGMENTATION = frozenset({apdu.Option.LEVEL_1_SEGMENTATION, apdu.Option.LEVEL_2_SEGMENTATION})
+OPTIONS = frozenset(apdu.Option) - SEGMENTATION
 
 
 class Client:

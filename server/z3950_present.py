@@ -1,0 +1,158 @@
+"""Records of a result set as responses: Present and piggyback (Z39.50-2003 §3.2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metering.interface import Receipt
+from protocol import apdu
+from protocol.diagnostic import Bib1, Diagnostic
+from protocol.oid import Oid
+from server.access import Principal
+from server.service import Service
+from server.z3950_composition import composition
+from server.z3950_init import Negotiated
+from server.z3950_sizes import Packing, Sizes, sizes_of
+from store.interface import ResultSet
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request for records came to.
+
+    `segments` go before the response that ends the operation, which has
+    `records`; `returned` counts the records of all of them.
+    """
+
+    returned: int
+    next_position: int
+    status: apdu.PresentStatus
+    records: apdu.Records | None
+    segments: tuple[tuple[apdu.NamePlusRecord, ...], ...] = ()
+    receipt: Receipt | None = None
+
+
+def failed(diagnostic: Diagnostic) -> Presented:
+    """No record, and why."""
+    return Presented(
+        0,
+        0,
+        apdu.PresentStatus.FAILURE,
+        apdu.DefaultDiagFormat.bib1(diagnostic.condition, diagnostic.addinfo),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Presenter:
+    """Whom records are given to, over what association."""
+
+    service: Service
+    principal: Principal
+    negotiated: Negotiated
+    session: str
+
+    async def piggyback(
+        self,
+        result_set: ResultSet,
+        count: int,
+        names: apdu.ElementSetNames | None,
+        syntax: Oid | None,
+    ) -> Presented:
+        """The first `count` records, to go with a SearchResponse.
+
+        That is one message, and no record in it is exceptional (§3.2.2.1.6).
+        """
+        sizes = Sizes(
+            self.negotiated.preferred_message_size, self.negotiated.exceptional_record_size
+        )
+        return await self._records(result_set, ((1, count),), names, syntax, sizes)
+
+    async def present(self, result_set: ResultSet, request: apdu.PresentRequest) -> Presented:
+        """The records that a Present asks for, in segments where that was agreed on."""
+        negotiated = self.negotiated
+        sizes = sizes_of(
+            request,
+            negotiated.segmentation_level,
+            negotiated.preferred_message_size,
+            negotiated.exceptional_record_size,
+        )
+        if isinstance(sizes, Diagnostic):
+            return failed(sizes)
+        ranges = (
+            (request.result_set_start_point, request.number_of_records_requested),
+            *(
+                (each.starting_position, each.number_of_records)
+                for each in request.additional_ranges
+            ),
+        )
+        return await self._records(
+            result_set, ranges, request.record_composition, request.preferred_record_syntax, sizes
+        )
+
+    async def _records(
+        self,
+        result_set: ResultSet,
+        ranges: Sequence[tuple[int, int]],
+        names: apdu.RecordComposition | None,
+        syntax: Oid | None,
+        sizes: Sizes,
+    ) -> Presented:
+        service = self.service
+        wanted_form = composition(
+            service.forms, service.catalogue, names, syntax, self.negotiated.charsets.records
+        )
+        if isinstance(wanted_form, Diagnostic):
+            return failed(wanted_form)
+        bound = service.config.z3950.present_records_max
+        record_ids = _record_ids(result_set, ranges, bound)
+        if isinstance(record_ids, Diagnostic):
+            return failed(record_ids)
+        packing = Packing(sizes)
+        retrieved = await service.retrieve(
+            self.principal, record_ids, wanted_form.form, "z3950", self.session, packing.fits
+        )
+        if isinstance(retrieved, Diagnostic):
+            return failed(retrieved)
+        returned = len(retrieved.items)
+        if returned == sum(count for _, count in ranges):
+            status = apdu.PresentStatus.SUCCESS
+        elif returned == len(record_ids) or packing.exhausted:
+            status = apdu.PresentStatus.PARTIAL_4  # more than we give at once
+        else:
+            status = apdu.PresentStatus.PARTIAL_2
+        *segments, last = packing.segments(wanted_form.records(retrieved.items))
+        return Presented(
+            returned,
+            _next_position(ranges, returned, len(result_set)),
+            status,
+            last,
+            tuple(segments),
+            retrieved.receipt,
+        )
+
+
+def _record_ids(
+    result_set: ResultSet, ranges: Sequence[tuple[int, int]], bound: int
+) -> list[int] | Diagnostic:
+    """The ids of all ranges in order, `bound` at most; a range outside the set is Bib-1 13."""
+    record_ids: list[int] = []
+    for start, count in ranges:
+        if start < 1 or count < 0 or start + count - 1 > len(result_set):
+            return Diagnostic(Bib1.PRESENT_OUT_OF_RANGE, str(start))
+        ids = result_set.ids(start, min(count, bound - len(record_ids)))
+        if isinstance(ids, Diagnostic):
+            return ids
+        record_ids.extend(ids)
+    return record_ids
+
+
+def _next_position(ranges: Sequence[tuple[int, int]], returned: int, size: int) -> int:
+    """The position after the last record returned; 0 past the end of the set (§3.2.2.1.9)."""
+    position = ranges[0][0]
+    for start, count in ranges:
+        if returned <= 0:
+            break
+        position = start + min(returned, count)
+        returned -= count
+    return position if position <= size else 0
