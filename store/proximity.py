@@ -30,6 +30,7 @@ from protocol.query import (
     Structure,
     postorder,
 )
+from store import analysis
 from store.analysis import START
 from store.clause import Matcher, Refused, Slot, phrase_places, phrase_slots, text_registers
 from store.postings import SHARD_BITS, SHARD_MASK
@@ -114,21 +115,22 @@ def _term_operand(clause: Clause) -> tuple[_Operand, frozenset[str]]:
     slots = phrase_slots(clause.term, anchor)
     points = frozenset(text_registers(point))
     if clause.structure is Structure.ANY_WORD and anchor is Anchor.ANYWHERE:
-        either = _phrase_operand(slots[:1])
+        either = _phrase_operand(slots[:1], 1)
         for slot in slots[1:]:
-            either = _either(either, _phrase_operand([slot]))
+            either = _either(either, _phrase_operand([slot], 1))
         return either, points
-    return _phrase_operand(slots), points
+    return _phrase_operand(slots, analysis.query_length(clause.term)), points
 
 
-def _phrase_operand(slots: list[Slot]) -> _Operand:
+def _phrase_operand(slots: list[Slot], length: int) -> _Operand:
+    """The spans of a phrase that takes `length` positions."""
     if not slots:
         return lambda segment, register: Spans(np.empty(0, np.int64), np.empty(0, np.int64))
-    length = max(slot.offset for slot in slots) - min(slot.offset for slot in slots)
+    least = min(slot.offset for slot in slots)
 
     def spans(segment: Segment, register: int) -> Spans:
-        starts = _in_order(phrase_places(segment, register, slots))
-        return Spans(starts, starts + length)
+        starts = _in_order(phrase_places(segment, register, slots)) - least
+        return Spans(starts, starts + (length - 1))
 
     return spans
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -77,14 +76,6 @@ def _make_ranks(reader: IndexReader, register_id: int) -> Ranks:
     return ranks
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """What one key makes of each record: its rank, _ABSENT where it has no value."""
-
-    key: SortSpec
-    ranks: Ranks
-
-
 def sort(
     reader: IndexReader, cache: RankCache, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
 ) -> RecordSet | Diagnostic:
@@ -103,23 +94,18 @@ def sort(
     if refusal is not None:
         return refusal
     record_ids = _in_first_order(sets)
-    columns = [
-        _Column(key, _ranks_of(reader, cache, reader.register_ids[sort_register(name)], record_ids))
-        for key in keys
-        for name in (key.access_point,)
-    ]
     kept = np.ones(record_ids.size, np.bool_)
     order: list[Ranks] = []
-    for column in columns:
-        ranks, absent = column.ranks, column.ranks == _ABSENT
+    for key in keys:
+        ranks, missing_rank = _ranks_of(reader, cache, key, record_ids)
+        absent = ranks == _ABSENT
         if absent.any():
-            action = column.key.missing
-            if action == "fail":
-                return Diagnostic(Bib1.ILLEGAL_SORT, column.key.access_point)
-            if action == "omit":
+            if key.missing == "fail":
+                return Diagnostic(Bib1.ILLEGAL_SORT, key.access_point)
+            if key.missing == "omit":
                 kept &= ~absent
-            ranks = np.where(absent, _missing_rank(reader, cache, column.key), ranks)
-        order.append(-ranks if column.key.descending else ranks)
+            ranks[absent] = missing_rank
+        order.append(-ranks if key.descending else ranks)
     positions = np.lexsort(order[::-1])
     positions = positions[kept[positions]]
     data = record_ids[positions].astype(np.uint32)
@@ -160,43 +146,50 @@ def _in_first_order(sets: Sequence[ResultSet]) -> npt.NDArray[np.uint32]:
 
 
 def _ranks_of(
-    reader: IndexReader, cache: RankCache, register_id: int, record_ids: npt.NDArray[np.uint32]
-) -> Ranks:
+    reader: IndexReader, cache: RankCache, key: SortSpec, record_ids: npt.NDArray[np.uint32]
+) -> tuple[Ranks, np.int64]:
+    """The rank of each record, _ABSENT for one without a value, and what that one gets."""
+    register_id = reader.register_ids[sort_register(key.access_point)]
     main = cache.get(reader, register_id)
     ranks = np.zeros(record_ids.size, np.int64)
     known = record_ids < main.size
     ranks[known] = main[record_ids[known]]
+    values = _changed_values(reader, register_id, record_ids)
+    substitute = analysis.key(key.missing[1:]) if key.missing[:1] == "=" else None
+    wanted = {value for value in values.values() if value is not None}
+    if substitute is not None:
+        wanted.add(cut_value(substitute))
+    rank_of: dict[str | None, int] = {None: int(_ABSENT)}
+    # Values that the main index lacks come after the greatest it has before them.
+    for step, value in enumerate(sorted(wanted), 1):
+        rank, is_exact = _rank_in_main(reader, main, register_id, value)
+        rank_of[value] = rank if is_exact else rank + step
+    for index, changed_value in values.items():
+        ranks[index] = rank_of[changed_value]
+    if substitute is not None:
+        return ranks, np.int64(rank_of[cut_value(substitute)])
+    return ranks, _LOWEST if key.missing == "low" else _HIGHEST
+
+
+def _changed_values(
+    reader: IndexReader, register_id: int, record_ids: npt.NDArray[np.uint32]
+) -> dict[int, str | None]:
+    """The value of each changed record, by its index in `record_ids`."""
     touched = reader.delta.touched
-    if touched:
-        changed = np.flatnonzero(np.isin(record_ids, touched.to_array()))
-        if changed.size:
-            values = reader.delta.values(register_id)
-            in_order = sorted(set(values.values()))
-            new = {value: _rank_of(reader, main, register_id, value) for value in in_order}
-            steps = {value: step for step, value in enumerate(in_order, 1)}
-            for index in changed.tolist():
-                value = values.get(int(record_ids[index]))
-                ranks[index] = _ABSENT
-                if value is not None:
-                    rank, is_exact = new[value]
-                    ranks[index] = rank if is_exact else rank + steps[value]
-    return ranks
+    if not touched:
+        return {}
+    changed = np.flatnonzero(np.isin(record_ids, touched.to_array())).tolist()
+    if not changed:
+        return {}
+    values = reader.delta.values(register_id)
+    return {index: values.get(int(record_ids[index])) for index in changed}
 
 
-def _rank_of(reader: IndexReader, main: Ranks, register_id: int, value: str) -> tuple[int, bool]:
-    """The rank of `value`, or of the greatest value before it, and which of the two."""
+def _rank_in_main(
+    reader: IndexReader, main: Ranks, register_id: int, value: str
+) -> tuple[int, bool]:
+    """The rank of `value`, or of the greatest value before it; and whether it is exact."""
     row = reader.connection.execute(_SELECT_UP_TO, (register_id, value)).fetchone()
     if row is None:
         return 0, False
     return int(main[postings.decode(row[1]).min()]), row[0] == value
-
-
-def _missing_rank(reader: IndexReader, cache: RankCache, key: SortSpec) -> np.int64:
-    if key.missing == "low":
-        return _LOWEST
-    if key.missing[:1] != "=":
-        return _HIGHEST
-    register_id = reader.register_ids[sort_register(key.access_point)]
-    value = cut_value(analysis.key(key.missing[1:]))
-    rank, is_exact = _rank_of(reader, cache.get(reader, register_id), register_id, value)
-    return np.int64(rank if is_exact else rank + 1)

@@ -1,0 +1,125 @@
+"""Scan: order, counts, positions and steps, over merged and changed records alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.diagnostic import Bib1, Diagnostic
+from store.interface import ScanResult
+from tests.catalogue_records import DATABASES, Library, book, chinese_book, put
+
+TITLES = ("Alpha beta", "Beta gamma", "Delta", "Gamma delta", "Omega")
+
+
+@pytest.fixture(params=["merged", "delta", "half"])
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+    library = Library(tmp_path)
+    put(library.writer, book("w0", "Zeta"))
+    for number, title in enumerate(TITLES):
+        put(library.writer, book(f"w{number}", title))
+        if request.param == "half" and number == 2:
+            library.merge()
+    put(library.writer, chinese_book("c1", "Gamma 红楼"), "cn_cat")
+    if request.param == "merged":
+        library.merge()
+    yield library
+    library.close()
+
+
+def scan(
+    library: Library,
+    term: str,
+    *,
+    count: int = 10,
+    position: int = 1,
+    step_size: int = 0,
+    phrases: bool = False,
+    access_point: str = "title",
+    databases: int = 1,
+) -> tuple[list[tuple[str, int]], int]:
+    result = asyncio.run(
+        library.catalogue.scan(
+            DATABASES[:databases],
+            access_point,
+            term,
+            count=count,
+            position=position,
+            step_size=step_size,
+            phrases=phrases,
+        )
+    )
+    assert isinstance(result, ScanResult)
+    return [(entry.display, entry.occurrences) for entry in result.entries], result.position
+
+
+WORDS = [("alpha", 1), ("beta", 2), ("delta", 2), ("gamma", 2), ("omega", 1)]
+
+
+def test_words_come_in_order_with_the_records_that_have_them(library: Library) -> None:
+    assert scan(library, "a") == (WORDS, 1)
+    assert scan(library, "beta", count=2) == (WORDS[1:3], 1)
+    assert scan(library, "bz", count=2) == (WORDS[2:4], 1)
+    assert scan(library, "") == (WORDS, 1)
+
+
+@pytest.mark.parametrize(
+    ("term", "position", "entries", "reported"),
+    [
+        ("delta", 2, WORDS[1:4], 2),
+        ("delta", 3, WORDS[0:3], 3),
+        ("delta", 4, WORDS[0:2], 3),  # the whole answer lies before the start term
+        ("delta", 0, WORDS[3:5], 0),  # and after it
+        ("alpha", 3, WORDS[0:1], 1),  # the list begins there
+        ("omega", 1, WORDS[4:5], 1),  # and ends here
+        ("zzz", 2, WORDS[4:5], 2),
+        ("zzz", 1, [], 1),
+    ],
+)
+def test_the_start_term_stands_where_it_is_wished(
+    library: Library, term: str, position: int, entries: list[tuple[str, int]], reported: int
+) -> None:
+    assert scan(library, term, count=3, position=position) == (entries, reported)
+
+
+def test_steps_pass_terms_over_in_both_directions(library: Library) -> None:
+    assert scan(library, "alpha", step_size=1) == (WORDS[::2], 1)
+    assert scan(library, "delta", count=3, position=2, step_size=1) == (WORDS[::2], 2)
+    assert scan(library, "alpha", count=2, position=0, step_size=1) == (WORDS[2::2], 0)
+
+
+def test_only_terms_of_the_databases_are_listed_and_counted(library: Library) -> None:
+    assert scan(library, "gamma", count=1, databases=2)[0] == [("gamma", 3)]
+    assert scan(library, "红", databases=1)[0] == []
+    assert ("红楼", 1) in scan(library, "红", databases=2)[0]
+
+
+def test_whole_fields_are_shown_as_they_are_written(library: Library) -> None:
+    entries, _ = scan(library, "beta", count=2, phrases=True)
+    assert entries == [("Beta gamma", 1), ("Delta", 1)]
+
+
+def test_a_deleted_record_leaves_the_list(library: Library) -> None:
+    library.writer.delete(5)  # Omega
+    assert scan(library, "gamma") == ([("gamma", 1)], 1)
+
+
+def test_identifiers_are_listed_as_they_are_normalised(library: Library) -> None:
+    put(library.writer, book("w9", "Nine", isbn="0-306-40615-2"))
+    entries, _ = scan(library, "0306", access_point="isbn")
+    assert entries == [("9780306406157", 1)]
+
+
+def test_what_cannot_be_scanned_is_a_diagnostic(library: Library) -> None:
+    def ask(access_point: str, count: int, position: int) -> object:
+        return asyncio.run(
+            library.catalogue.scan(DATABASES, access_point, "a", count=count, position=position)
+        )
+
+    assert ask("smell", 5, 1) == Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, "smell")
+    assert ask("any", 5, 1) == Diagnostic(Bib1.SCAN_TERM_LIST_UNSUPPORTED, "any")
+    assert ask("title", 5, 7) == Diagnostic(Bib1.SCAN_POSITION_UNSUPPORTED, "7")
+    assert ask("title", 0, 1) == Diagnostic(Bib1.MALFORMED_SCAN, "0")
