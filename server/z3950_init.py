@@ -10,6 +10,7 @@ from server import VERSION
 from server.access import Principal
 from server.log import Log
 from server.service import Service
+from server.z3950_charsets import UNSETTLED, Charsets, place_answer, settle
 
 log = Log("lianmu.z3950")
 
@@ -20,11 +21,15 @@ OPTIONS = frozenset(
         apdu.Option.DEL_SET,
         apdu.Option.SCAN,
         apdu.Option.SORT,
-        apdu.Option.NAMED_RESULT_SETS,
         apdu.Option.RESOURCE_REPORT,
         apdu.Option.TRIGGER_RESOURCE_CTRL,
         apdu.Option.RESOURCE_CTRL,
         apdu.Option.EXTENDED_SERVICES,
+        apdu.Option.LEVEL_1_SEGMENTATION,
+        apdu.Option.LEVEL_2_SEGMENTATION,
+        apdu.Option.NAMED_RESULT_SETS,
+        apdu.Option.QUERY_TYPE_104,
+        apdu.Option.STRING_SCHEMA,
     }
 )
 # Versions 1 and 2 are the same protocol; who speaks 2 says both (§3.2.1.1.1).
@@ -35,11 +40,15 @@ MESSAGE_SIZE_BYTES_MIN = 1024
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What Init settled for the rest of the association; sizes in octets."""
+    """What Init settled for the rest of the association; sizes in octets.
+
+    `segmentation_level` is 0 where a response to Present is one message.
+    """
 
     preferred_message_size: int = 1 << 20
     exceptional_record_size: int = 1 << 20
-    term_charsets: tuple[str, ...] = ("utf-8",)
+    segmentation_level: int = 0
+    charsets: Charsets = UNSETTLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +63,6 @@ class InitResult:
 async def negotiate(service: Service, request: apdu.InitializeRequest, address: str) -> InitResult:
     """Answer an Init request."""
     z3950 = service.config.z3950
-    negotiated = Negotiated(
-        _size(request.preferred_message_size, z3950.apdu_size_bytes_max),
-        _size(
-            max(request.exceptional_record_size, request.preferred_message_size)
-            if request.exceptional_record_size
-            else 0,
-            z3950.apdu_size_bytes_max,
-        ),
-        z3950.term_charsets,
-    )
     principal: Principal | Diagnostic
     if not request.protocol_version & SPOKEN:
         principal = Diagnostic(Bib1.UNSPECIFIED_ERROR, "versions 2 and 3 of Z39.50 are spoken here")
@@ -72,6 +71,26 @@ async def negotiate(service: Service, request: apdu.InitializeRequest, address: 
     else:
         principal = await _authenticate(service, request.id_authentication, address)
     refusal = principal if isinstance(principal, Diagnostic) else None
+    pinned = principal.charset if isinstance(principal, Principal) else ""
+    charsets = settle(request, pinned, z3950.term_charsets)
+    user_information_field: apdu.External | None = None
+    other_info: apdu.OtherInformation = ()
+    options = request.options & OPTIONS
+    if charsets.response is not None:
+        user_information_field, other_info = place_answer(request, charsets.response)
+        # Bit 17 says that a negotiation record is in this response.
+        options |= request.options & {apdu.Option.NEGOTIATION_MODEL}
+    negotiated = Negotiated(
+        _size(request.preferred_message_size, z3950.apdu_size_bytes_max),
+        _size(
+            max(request.exceptional_record_size, request.preferred_message_size)
+            if request.exceptional_record_size and request.preferred_message_size
+            else 0,
+            z3950.apdu_size_bytes_max,
+        ),
+        _segmentation_level(request, options),
+        charsets.charsets,
+    )
     if refusal is not None:
         log.info(
             "association refused",
@@ -82,14 +101,15 @@ async def negotiate(service: Service, request: apdu.InitializeRequest, address: 
     response = apdu.InitializeResponse(
         reference_id=request.reference_id,
         protocol_version=request.protocol_version & VERSIONS or VERSIONS,
-        options=request.options & OPTIONS,
+        options=options,
         preferred_message_size=negotiated.preferred_message_size,
         exceptional_record_size=negotiated.exceptional_record_size,
         result=refusal is None,
         implementation_id="Lianmu",
         implementation_name="Lianmu union catalogue",
         implementation_version=VERSION,
-        user_information_field=_diagnostic(refusal),
+        user_information_field=_diagnostic(refusal) or user_information_field,
+        other_info=other_info,
     )
     return InitResult(
         response, None if isinstance(principal, Diagnostic) else principal, negotiated
@@ -102,6 +122,15 @@ def _diagnostic(refusal: Diagnostic | None) -> apdu.External | None:
     return user_information.init_diagnostic(
         apdu.DefaultDiagFormat.bib1(refusal.condition, refusal.addinfo)
     )
+
+
+def _segmentation_level(request: apdu.InitializeRequest, options: frozenset[apdu.Option]) -> int:
+    """The Segment APDU is of version 3 (Z39.50-2003 §3.2.3.2)."""
+    if apdu.ProtocolVersion.VERSION_3 not in request.protocol_version:
+        return 0
+    if apdu.Option.LEVEL_2_SEGMENTATION in options:
+        return 2
+    return 1 if apdu.Option.LEVEL_1_SEGMENTATION in options else 0
 
 
 def _size(wished: int, bound: int) -> int:

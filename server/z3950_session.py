@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metering.interface import Receipt
 from protocol import apdu, rpn
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.oid import Oid
-from server import z3950_es, z3950_forms
+from server import z3950_es
 from server.access import Principal
 from server.service import Service
 from server.sessions import SessionInfo
 from server.z3950_control import resource_report, triggered
 from server.z3950_init import Negotiated, negotiate
 from server.z3950_lists import scan, sort
+from server.z3950_present import Presented, Presenter, failed
 from store.interface import ResultSet
 
-RECORD_OVERHEAD_BYTES = 64  # name, tags and lengths around a record in a response
-RESPONSE_OVERHEAD_BYTES = 256
+RESULT_SET_NAME_CHARS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response and the ledger entries of the records in it, if any."""
+    """A response and the ledger entries of the records in it, if any.
+
+    `segments` go before it, in order; their records have the same receipt.
+    """
 
     response: apdu.Apdu
     receipt: Receipt | None = None
+    segments: tuple[apdu.Segment, ...] = ()
+
+    @property
+    def responses(self) -> tuple[apdu.Apdu, ...]:
+        """All that is sent, in order."""
+        return (*self.segments, self.response)
 
 
 class Z3950Session:
     """One Z-association as the server sees it: who it is, its result sets."""
 
-    __slots__ = ("_info", "_negotiated", "_principal", "_service", "_sets")
+    __slots__ = ("_info", "_negotiated", "_presenter", "_principal", "_service", "_sets")
 
     def __init__(self, service: Service, info: SessionInfo) -> None:
         self._service = service
         self._info = info
         self._principal = Principal()
         self._negotiated = Negotiated()
+        self._presenter = Presenter(service, self._principal, self._negotiated, info.id)
         self._sets: dict[str, ResultSet] = {}
 
     async def respond(self, request: apdu.Apdu) -> Answer | None:
@@ -54,7 +62,9 @@ class Z3950Session:
             case apdu.ScanRequest():
                 return Answer(await scan(self._service, request, self._negotiated))
             case apdu.SortRequest():
-                return Answer(await sort(self._service, request, self._sets, self._room_for))
+                return Answer(
+                    await sort(self._service, request, self._negotiated, self._sets, self._room_for)
+                )
             case apdu.DeleteResultSetRequest():
                 return Answer(self._delete(request))
             case apdu.ExtendedServicesRequest():
@@ -82,6 +92,9 @@ class Z3950Session:
         if result.principal is not None:
             self._principal = result.principal
             self._negotiated = result.negotiated
+            self._presenter = Presenter(
+                self._service, result.principal, result.negotiated, self._info.id
+            )
             self._info.account = result.principal.account
             self._info.institution = result.principal.institution
         return Answer(result.response)
@@ -108,18 +121,12 @@ class Z3950Session:
         self._sets[request.result_set_name] = found
         count, names = _piggyback(request, len(found))
         if count == 0:
-            return Answer(
-                apdu.SearchResponse(
-                    reference_id=request.reference_id,
-                    result_count=len(found),
-                    number_of_records_returned=0,
-                    next_result_set_position=1 if len(found) else 0,
-                    search_status=True,
-                )
+            presented = _NOTHING_ASKED if len(found) else _NOTHING_THERE
+        else:
+            presented = await self._presenter.piggyback(
+                found, count, names, request.preferred_record_syntax
             )
-        presented = await self._records(
-            found, ((1, count),), names, request.preferred_record_syntax
-        )
+            self._info.records += presented.returned
         return Answer(
             apdu.SearchResponse(
                 reference_id=request.reference_id,
@@ -127,6 +134,7 @@ class Z3950Session:
                 number_of_records_returned=presented.returned,
                 next_result_set_position=presented.next_position,
                 search_status=True,
+                # There is one whenever the search succeeded (§3.2.2.1.11).
                 present_status=presented.status,
                 records=presented.records,
             ),
@@ -135,6 +143,8 @@ class Z3950Session:
 
     async def _find(self, request: apdu.SearchRequest) -> ResultSet | Diagnostic:
         name = request.result_set_name
+        if len(name) > RESULT_SET_NAME_CHARS_MAX:
+            return Diagnostic(Bib1.ILLEGAL_RESULT_SET_NAME, f"{name[:40]}…")
         if name in self._sets and not request.replace_indicator:
             return Diagnostic(Bib1.RESULT_SET_EXISTS, name)
         refusal = self._room_for(name)
@@ -143,7 +153,7 @@ class Z3950Session:
         databases = self._service.catalogue.resolve(request.database_names)
         if isinstance(databases, Diagnostic):
             return databases
-        query = rpn.query_of(request.query, self._negotiated.term_charsets)
+        query = rpn.query_of(request.query, self._negotiated.charsets.terms)
         if isinstance(query, Diagnostic):
             return query
         return await self._service.catalogue.search(databases, query, self._sets)
@@ -159,18 +169,11 @@ class Z3950Session:
     async def _present(self, request: apdu.PresentRequest) -> Answer:
         self._info.presents += 1
         result_set = self._sets.get(request.result_set_id)
-        ranges = (
-            (request.result_set_start_point, request.number_of_records_requested),
-            *((r.starting_position, r.number_of_records) for r in request.additional_ranges),
-        )
         if result_set is None:
-            presented = _failed(Diagnostic(Bib1.RESULT_SET_UNKNOWN, request.result_set_id))
-        elif isinstance(request.record_composition, apdu.CompSpec):
-            presented = _failed(Diagnostic(Bib1.COMP_SPEC_UNSUPPORTED))
+            presented = failed(Diagnostic(Bib1.RESULT_SET_UNKNOWN, request.result_set_id))
         else:
-            presented = await self._records(
-                result_set, ranges, request.record_composition, request.preferred_record_syntax
-            )
+            presented = await self._presenter.present(result_set, request)
+            self._info.records += presented.returned
         return Answer(
             apdu.PresentResponse(
                 reference_id=request.reference_id,
@@ -180,58 +183,15 @@ class Z3950Session:
                 records=presented.records,
             ),
             presented.receipt,
+            tuple(
+                apdu.Segment(
+                    reference_id=request.reference_id,
+                    number_of_records_returned=len(segment),
+                    segment_records=segment,
+                )
+                for segment in presented.segments
+            ),
         )
-
-    async def _records(
-        self,
-        result_set: ResultSet,
-        ranges: Sequence[tuple[int, int]],
-        names: apdu.ElementSetNames | None,
-        syntax: Oid | None,
-    ) -> _Presented:
-        form_of = self._service.forms.choose(syntax, names)
-        if isinstance(form_of, Diagnostic):
-            return _failed(form_of)
-        wanted = sum(count for _, count in ranges)
-        bound = self._service.config.z3950.present_records_max
-        record_ids: list[int] = []
-        for start, count in ranges:
-            ids = result_set.ids(start, min(count, bound))
-            if isinstance(ids, Diagnostic):
-                return _failed(ids)
-            record_ids.extend(ids)
-        del record_ids[bound:]
-        retrieved = await self._service.retrieve(
-            self._principal, record_ids, form_of, "z3950", self._info.id, self._fits
-        )
-        if isinstance(retrieved, Diagnostic):
-            return _failed(retrieved)
-        returned = len(retrieved.items)
-        self._info.records += returned
-        last = ranges[-1][0] + ranges[-1][1] - 1 if returned == wanted else 0
-        next_position = last + 1 if last else ranges[0][0] + returned
-        return _Presented(
-            returned,
-            0 if next_position > len(result_set) else next_position,
-            apdu.PresentStatus.SUCCESS if returned == wanted else apdu.PresentStatus.PARTIAL_2,
-            z3950_forms.name_plus_records(retrieved.items, form_of),
-            retrieved.receipt,
-        )
-
-    def _fits(self, content: bytes | Diagnostic, before: int) -> bytes | Diagnostic | None:
-        """Hold a response to the negotiated message size (Z39.50-2003 §3.3)."""
-        if content.__class__ is not bytes:
-            return content
-        size = len(content) + RECORD_OVERHEAD_BYTES
-        negotiated = self._negotiated
-        if before + size + RESPONSE_OVERHEAD_BYTES <= negotiated.preferred_message_size:
-            return content
-        if before:
-            return None
-        # A single record may be as large as the exceptional size.
-        if size + RESPONSE_OVERHEAD_BYTES <= negotiated.exceptional_record_size:
-            return content
-        return Diagnostic(Bib1.RECORD_EXCEEDS_EXCEPTIONAL_SIZE, str(len(content)))
 
     # Delete (Z39.50-2003 §3.2.4)
 
@@ -257,17 +217,9 @@ class Z3950Session:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Presented:
-    returned: int
-    next_position: int
-    status: apdu.PresentStatus
-    records: apdu.Records | None
-    receipt: Receipt | None = None
-
-
-def _failed(diagnostic: Diagnostic) -> _Presented:
-    return _Presented(0, 0, apdu.PresentStatus.FAILURE, _bib1(diagnostic))
+# No record was asked for with a Search: all that was expected is there.
+_NOTHING_ASKED = Presented(0, 1, apdu.PresentStatus.SUCCESS, None)
+_NOTHING_THERE = Presented(0, 0, apdu.PresentStatus.SUCCESS, None)
 
 
 def _bib1(diagnostic: Diagnostic) -> apdu.DefaultDiagFormat:
