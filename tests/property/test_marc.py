@@ -231,7 +231,7 @@ def test_random_octets_are_read_or_refused(
 
 @pytest.mark.long
 @pytest.mark.timeout(1_200)
-@settings(max_examples=50_000, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 @given(damaged_files(), families, st.sampled_from(["auto", *ENCODINGS]))
 def test_very_many_damaged_files_are_read_or_refused(
     octets: bytes, family: MarcFamily, encoding: str
