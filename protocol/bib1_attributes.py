@@ -11,6 +11,9 @@ Attributes that a client leaves out mean:
   completeness attribute, or with phrase (1), the words side by side. For
   identifiers, dates, codes and classification the whole term as one value.
 
+A term of LC call number (16) that begins with a digit is looked for as a Dewey
+number, as which Koha means it: no LC call number does.
+
 Several Use attributes on one operand are alternatives. First in subfield (3=2)
 is answered as first in field, complete subfield (6=2) as complete field; 3=4,
 which YAZ writes for a term that ends its field, is understood. Anything else
@@ -66,6 +69,7 @@ _BY_CROSS_DOMAIN_USE = {
                         (6, "material_type"), (8, "identifier"), (10, "language"))
     if name in BY_NAME
 }  # fmt: skip
+_LCC, _DEWEY = BY_NAME["classification_lcc"], BY_NAME["classification_dewey"]
 # Zebra's name for the access point that every record has.
 _ALL_RECORDS = frozenset({"_allrecords", "cql.allrecords"})
 
@@ -161,6 +165,8 @@ class Reading:
 
     def _for(self, target: Target, term: str) -> Query | Diagnostic:
         name = target.point.name
+        if target.point is _LCC and term[:1].isdigit():
+            name = _DEWEY.name
         anchor = target.anchor
         if self.truncation in (_RIGHT, _LEFT, _BOTH):
             left, right = self.truncation != _RIGHT, self.truncation != _LEFT

@@ -171,7 +171,7 @@ TITLE, AUTHOR, SUBJECT, ISBN, ISSN = 4, 1003, 21, 7, 8
         ("Koha", '@attr 1=8 @attr 5=1 "1001-8867"', '(issn key "1001-8867⁎")'),
         ("Koha", '@attr 1=4 "harry potter"', '(title all "harry potter")'),
         ("Koha", '@attr 1=1003 "曹雪芹"', '(author all "曹雪芹")'),
-        ("Koha", '@attr 1=16 "813.52"', '({16} key "813.52")'),
+        ("Koha", '@attr 1=16 "813.52"', '(classification_dewey key "813.52")'),
         ("Koha", '@attr 1=21 "algebra"', '(subject all "algebra")'),
         ("Koha", '@attr 1=16 @attr 2=3 @attr 3=1 @attr 4=1 @attr 5=1 @attr 6=1 "QA76"',
          '({16} key "QA76⁎")'),
