@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.query import MASK_ANY, Clause, ResultSetRef
+from protocol.query import MASK_ANY, Clause, ResultSetRef, SortSpec
 from protocol.record import Database, Holding, MarcFamily
 from store import catalogue as catalogue_module
 from store.catalogue import SqliteCatalogue
-from protocol.query import SortSpec
 from store.result_set import RecordSet
 from store.sqlite import StoreError
 from tests.catalogue_records import DATABASES, WESTERN, Library, book, chinese_book, put

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from functools import reduce
-from pathlib import Path
 
 import pytest
 
@@ -213,7 +211,10 @@ def test_five_hundred_levels_are_answered(library: Library, leans_left: bool) ->
         operator = Operator.AND if level % 2 else Operator.OR
         return Boolean(operator, query, RED) if leans_left else Boolean(operator, RED, query)
 
-    assert numbers(library, reduce(deeper, range(500), CAO)) == {"red", "chamber"}
+    query: Query = CAO
+    for level in range(500):
+        query = deeper(query, level)
+    assert numbers(library, query) == {"red", "chamber"}
 
 
 def near(

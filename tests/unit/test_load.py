@@ -1,0 +1,184 @@
+"""Loading: formats, packing, identity, refusals, the report, holdings, progress."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.marcxml import to_marcxml
+from store.load import LoadSummary, load
+from store.reindex import check
+from store.sqlite import StoreError
+from store.writer import CatalogueWriter
+from tests.catalogue_records import DATABASES, book, put
+
+RECORDS = [book(f"n{number}", f"Title {number}", author="Cao") for number in range(5)]
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[CatalogueWriter]:
+    writer = CatalogueWriter(tmp_path / "catalogue", DATABASES, durable=False)
+    yield writer
+    assert check(writer.connection) == []
+    writer.close()
+
+
+def contents(writer: CatalogueWriter) -> list[bytes]:
+    rows = writer.connection.execute("SELECT marc FROM record ORDER BY record_id")
+    return [row[0] for row in rows]
+
+
+def zipped(data: bytes, path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        half = sum(map(len, RECORDS[:2]))
+        archive.writestr("folder/one.mrc", data[:half])
+        archive.writestr("two.mrc", data[half:])
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda data, path: path.write_bytes(data),
+        lambda data, path: path.write_bytes(gzip.compress(data)),
+        lambda data, path: path.write_bytes(bz2.compress(data)),
+        lambda data, path: path.write_bytes(lzma.compress(data)),
+        zipped,
+    ],
+)
+def test_files_are_read_through_whatever_packs_them(
+    writer: CatalogueWriter, tmp_path: Path, pack: Callable[[bytes, Path], object]
+) -> None:
+    path = tmp_path / "records"
+    pack(b"".join(RECORDS), path)
+    assert load(writer, [path], "we_cat") == LoadSummary(5, 0, 0, 0, 0, 0)
+    assert contents(writer) == RECORDS
+
+
+def test_marcxml_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path = tmp_path / "records.dat"
+    xml = "".join(to_marcxml(marc) for marc in RECORDS)
+    path.write_text(f"\ufeff  <collection>{xml}</collection>", encoding="utf-8")
+    assert load(writer, [path], "we_cat").loaded == 5
+    assert contents(writer) == RECORDS
+
+
+def test_loading_again_changes_nothing(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path = tmp_path / "records.mrc"
+    path.write_bytes(b"".join([*RECORDS, book("", "Numberless")]))
+    assert load(writer, [path], "we_cat").loaded == 6
+    before = contents(writer)
+    assert load(writer, [path], "we_cat") == LoadSummary(0, 0, 6, 0, 0, 0)
+    assert contents(writer) == before
+
+
+def test_a_later_record_of_the_same_number_replaces(
+    writer: CatalogueWriter, tmp_path: Path
+) -> None:
+    path = tmp_path / "records.mrc"
+    put(writer, book("n1", "Before"))
+    path.write_bytes(b"".join([*RECORDS, book("n2", "After"), book("n2", "After all")]))
+    assert load(writer, [path], "we_cat") == LoadSummary(4, 3, 0, 0, 0, 0)
+    assert book("n2", "After all") in contents(writer)
+    assert book("n1", "Title 1", author="Cao") in contents(writer)
+
+
+def test_a_bad_record_is_reported_and_passed_over(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path, report = tmp_path / "records.mrc", tmp_path / "refused.csv"
+    bad = RECORDS[1][:24] + b"x" + RECORDS[1][25:]
+    latin = book("n8", "caf\xe9 noir").replace(b"\xc3\xa9", b"\xff\xff")
+    path.write_bytes(RECORDS[0] + bad.replace(b"\x1e", b"?") + latin + RECORDS[2])
+    summary = load(writer, [path], "we_cat", encoding="utf-8", report=report)
+    assert (summary.loaded, summary.refused) == (2, 2)
+    rows = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
+    assert [row["file"] for row in rows] == [str(path)] * 2
+    assert [int(row["offset"]) for row in rows] == [
+        len(RECORDS[0]), len(RECORDS[0]) + len(bad)
+    ]  # fmt: skip
+    assert rows[1]["control_number"] == "n8"
+    assert all(row["reason"] for row in rows)
+
+
+def test_no_refusal_makes_no_report(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path, report = tmp_path / "records.mrc", tmp_path / "refused.csv"
+    path.write_bytes(RECORDS[0])
+    load(writer, [path], "we_cat", report=report)
+    assert not report.exists()
+
+
+def test_a_file_cut_short_gives_what_it_holds(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path, report = tmp_path / "records.mrc.gz", tmp_path / "refused.csv"
+    whole = gzip.compress(b"".join(book(f"m{n}", f"{n * 7919}" * 20) for n in range(2000)))
+    path.write_bytes(whole[: len(whole) // 2])
+    summary = load(writer, [path], "we_cat", report=report)
+    assert summary.loaded >= 0
+    assert summary.refused >= 1
+    assert "ends early" in report.read_text(encoding="utf-8")
+
+
+def test_an_institution_comes_to_hold_what_it_loads(
+    writer: CatalogueWriter, tmp_path: Path
+) -> None:
+    path = tmp_path / "records.mrc"
+    path.write_bytes(b"".join(RECORDS[:3]))
+    assert load(writer, [path], "we_cat").holdings_added == 0
+    path.write_bytes(b"".join([*RECORDS, RECORDS[4]]))
+    assert load(writer, [path], "we_cat", holdings="PKU").holdings_added == 5
+    assert load(writer, [path], "we_cat", holdings="PKU").holdings_added == 0
+    assert load(writer, [path], "we_cat", holdings="THU").holdings_added == 5
+    events = writer.connection.execute(
+        "SELECT institution, count(*), sum(change) FROM holding_event GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    assert events == [("PKU", 5, 5), ("THU", 5, 5)]
+    path.write_bytes(book("n0", "Replaced"))
+    assert load(writer, [path], "we_cat").replaced == 1
+    assert writer.rows.holders(1) == ["PKU", "THU"]
+
+
+def test_processes_and_none_store_the_same(writer: CatalogueWriter, tmp_path: Path) -> None:
+    other = CatalogueWriter(tmp_path / "other", DATABASES, durable=False)
+    path = tmp_path / "records.mrc"
+    path.write_bytes(b"".join(book(f"m{n}", f"Title {n} of {n % 7}") for n in range(2500)))
+    assert load(writer, [path], "we_cat", processes=0) == load(other, [path], "we_cat", processes=2)
+    query = "SELECT register_id, term, frequency, records FROM posting"
+    assert writer.connection.execute(query).fetchall() == (
+        other.connection.execute(query).fetchall()
+    )
+    assert contents(writer) == contents(other)
+    other.close()
+
+
+def test_progress_counts_records_and_octets(writer: CatalogueWriter, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.mrc", tmp_path / "two.mrc"
+    one.write_bytes(b"".join(RECORDS[:2]))
+    two.write_bytes(b"".join(RECORDS[2:]))
+    total = one.stat().st_size + two.stat().st_size
+    calls: list[tuple[int, int, int]] = []
+    load(writer, [one, two], "we_cat", progress=lambda *call: calls.append(call))
+    assert calls[-1] == (5, total, total)
+    assert calls == sorted(calls)
+
+
+def test_missing_files_and_databases_are_named(writer: CatalogueWriter, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no-such-file"):
+        load(writer, [tmp_path / "no-such-file"], "we_cat")
+    with pytest.raises(StoreError, match="nowhere"):
+        load(writer, [], "nowhere")
+
+
+@pytest.mark.shared_data
+def test_real_files_load_and_the_index_agrees(writer: CatalogueWriter, shared_data: Path) -> None:
+    paths = [
+        shared_data / "marc21" / "evergreen-french-500.mrc.xz",
+        shared_data / "cjk" / "trln-cjk.xml",
+        *sorted((shared_data / "bad").glob("marc4j-*")),
+    ]
+    summary = load(writer, paths, "we_cat", processes=0)
+    assert summary.loaded > 500
+    assert summary.loaded == writer.connection.execute("SELECT count(*) FROM record").fetchone()[0]
