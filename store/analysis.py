@@ -38,6 +38,7 @@ __all__ = [
     "START",
     "TOKEN_CHARS_MAX",
     "Token",
+    "analyse",
     "fold",
     "key",
     "query_length",
@@ -54,7 +55,6 @@ END = "\uf8f3"  # stands after its last word
 
 TOKEN_CHARS_MAX = 64  # longer words are cut, in records and queries alike
 KEY_CHARS_MAX = 200  # of a whole-field key
-_KEY_TEXT_CHARS_MAX = 5 * KEY_CHARS_MAX  # of the text that one is made of
 
 _MASKS = MASK_ANY + MASK_ONE
 _BETWEEN = re.escape(f" {JOINING}")
@@ -90,28 +90,39 @@ def words(text: str) -> list[Token]:
 
     Several tokens may share a position. Linear in the length of `text`.
     """
+    return analyse(text)[0]
+
+
+def analyse(text: str) -> tuple[list[Token], str]:
+    """Return `words(text)` and `key(text)`, at little more than the cost of one."""
     folded = fold(text)
     separated = separate(folded)
-    plain = separated.split(" ")
+    plain = separated.split()
     if len(text) <= TOKEN_CHARS_MAX and "".join(plain).isalnum():
-        return list(zip(filter(None, plain), count()))
+        return list(zip(plain, count())), " ".join(plain)
     tokens: list[Token] = []
+    found: list[str] = []
     position = 0
     for piece in _PIECE.findall(separated):
         if piece[0] == RUN:
             chars = "".join(_RUN_CHARS.findall(piece))
+            found.append(chars)
             end = position + len(chars)
             tokens += zip(chars, range(position, end), strict=True)
             tokens += zip(map(add, chars, chars[1:]), range(position, end), strict=False)
             position = end
         elif piece.isalnum():
+            found.append(piece)
             tokens.append((piece[:TOKEN_CHARS_MAX], position))
             position += 1
         else:
-            position = _compound(piece, position, tokens)
+            joined = _joined(piece)
+            found += [word for word, _ in joined]
+            tokens += _compound(piece, position, joined)
+            position += len(joined)
     if numerals.ORDINAL in folded or numerals.YEAR in folded:
         tokens += numerals.other_forms(tokens)
-    return tokens
+    return tokens, " ".join(found)[:KEY_CHARS_MAX]
 
 
 def query_words(text: str, *, masks: bool = True) -> list[Token]:
@@ -151,7 +162,7 @@ def key(text: str) -> str:
     a prefix for one that begins the other at a word (or at any character of a
     run); at most KEY_CHARS_MAX characters. Masks are kept.
     """
-    separated = separate(fold(text[:_KEY_TEXT_CHARS_MAX]))
+    separated = separate(fold(text))
     plain = separated.split()
     if "".join(plain).isalnum():
         return " ".join(plain)[:KEY_CHARS_MAX]
@@ -216,9 +227,8 @@ def _joined(piece: str) -> list[Token]:
     return [(part, offset) for offset, part in enumerate(parts)]
 
 
-def _compound(piece: str, position: int, tokens: list[Token]) -> int:
-    """Append what is indexed for such a piece, whole and parts; return the next position."""
-    joined = _joined(piece)
+def _compound(piece: str, position: int, joined: list[Token]) -> list[Token]:
+    """What is indexed at `position` for such a piece: `joined`, and its parts."""
     found = [*joined]
     if piece[0] == ".":
         found.append((piece[1:], 0))
@@ -232,6 +242,4 @@ def _compound(piece: str, position: int, tokens: list[Token]) -> int:
         for offset, segment in enumerate(segments, first):
             if len(parts := _JOINERS.split(segment)) > 1 or first:
                 found += [(part, max(offset, 0)) for part in parts]
-    for word, offset in dict.fromkeys(found):
-        tokens.append((word[:TOKEN_CHARS_MAX], position + offset))
-    return position + len(joined)
+    return [(word[:TOKEN_CHARS_MAX], position + offset) for word, offset in dict.fromkeys(found)]

@@ -86,6 +86,7 @@ class _Extraction:
         self._fields: dict[tuple[str, str], None] = {}
         self._keys: dict[tuple[str, str], None] = {}
         self._stated_years: list[str] = []
+        self._known_language: str | None = None
 
     def run(self) -> Entries:
         known = self._feeds.by_tag
@@ -194,7 +195,9 @@ class _Extraction:
 
     def _reading(self, tag: str, source: Field, codes: str, text: str) -> Sequence[str]:
         """The syllables of `text`, which `codes` of `source` hold: the record's, else made ones."""
-        chinese = self._language() in ("chi", "zho", "")
+        if self._known_language is None:
+            self._known_language = self._language()
+        chinese = self._known_language in ("chi", "zho", "")
         if self._is_marc21:
             own = self._romanised(tag, source, codes)
         else:

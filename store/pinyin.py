@@ -88,8 +88,10 @@ def from_record(romanised: str, *, chinese: bool = True) -> list[str]:
 
     A word that is no Pinyin stays whole; so does every word unless `chinese`.
     """
-    lower = unicodedata.normalize("NFD", romanised.lower())
-    text = fold(_U_UMLAUT.sub("v", lower)).replace("'", " ")
+    text = romanised.lower()
+    if not text.isascii():
+        text = fold(_U_UMLAUT.sub("v", unicodedata.normalize("NFD", text)))
+    text = text.replace("'", " ")
     found: list[str] = []
     for word in _ROMANISED.findall(text):
         found += (split_syllables(word) if chinese else ()) or [word]

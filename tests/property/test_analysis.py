@@ -97,6 +97,12 @@ def test_no_token_is_empty_or_too_long(text: str) -> None:
 
 
 @given(ANY_TEXT)
+def test_words_and_key_are_the_same_together(text: str) -> None:
+    text = text.replace(MASK_ANY, "").replace(MASK_ONE, "")
+    assert analysis.analyse(text) == (analysis.words(text), analysis.key(text))
+
+
+@given(ANY_TEXT)
 def test_a_key_is_its_own_key(text: str) -> None:
     text = text.replace(MASK_ANY, "").replace(MASK_ONE, "")
     key = analysis.key(text)
