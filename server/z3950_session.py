@@ -143,8 +143,6 @@ class Z3950Session:
 
     async def _find(self, request: apdu.SearchRequest) -> ResultSet | Diagnostic:
         name = request.result_set_name
-        if len(name) > RESULT_SET_NAME_CHARS_MAX:
-            return Diagnostic(Bib1.ILLEGAL_RESULT_SET_NAME, f"{name[:40]}…")
         if name in self._sets and not request.replace_indicator:
             return Diagnostic(Bib1.RESULT_SET_EXISTS, name)
         refusal = self._room_for(name)
@@ -159,6 +157,8 @@ class Z3950Session:
         return await self._service.catalogue.search(databases, query, self._sets)
 
     def _room_for(self, name: str) -> Diagnostic | None:
+        if len(name) > RESULT_SET_NAME_CHARS_MAX:
+            return Diagnostic(Bib1.ILLEGAL_RESULT_SET_NAME, f"{name[:40]}…")
         bound = self._service.config.z3950.result_sets_max
         if name not in self._sets and len(self._sets) >= bound:
             return Diagnostic(Bib1.TOO_MANY_RESULT_SETS, str(bound))
