@@ -118,6 +118,8 @@ _UNSUPPORTED = {
     TRUNCATION: (_TRUNCATIONS | {_UNDEFINED_BY_EVERGREEN}, Bib1.TRUNCATION_UNSUPPORTED),
     COMPLETENESS: (frozenset(_COMPLETENESSES), Bib1.COMPLETENESS_UNSUPPORTED),
 }
+# Values that Bib-1 defines and that are understood, by attribute type but Use.
+SUPPORTED = {kind: values - {_UNDEFINED_BY_EVERGREEN} for kind, (values, _) in _UNSUPPORTED.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from metering.interface import Receipt
 from protocol import apdu
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.explain_database import Entry
 from protocol.oid import Oid
+from server import z3950_explain
 from server.access import Principal
 from server.service import Service
 from server.z3950_composition import composition
+from server.z3950_explain import ExplainSet
 from server.z3950_init import Negotiated
 from server.z3950_sizes import Packing, Sizes, sizes_of
 from store.interface import ResultSet
@@ -98,6 +101,9 @@ class Presenter:
         syntax: Oid | None,
         sizes: Sizes,
     ) -> Presented:
+        if isinstance(result_set, ExplainSet):
+            bound = self.service.config.z3950.present_records_max
+            return _explained(result_set, ranges, syntax, sizes, bound)
         service = self.service
         wanted_form = composition(
             service.forms, service.catalogue, names, syntax, self.negotiated.charsets.records
@@ -130,6 +136,42 @@ class Presenter:
             tuple(segments),
             retrieved.receipt,
         )
+
+
+def _explained(
+    result_set: ExplainSet,
+    ranges: Sequence[tuple[int, int]],
+    syntax: Oid | None,
+    sizes: Sizes,
+    bound: int,
+) -> Presented:
+    """Explain records: never counted, and the same in every element set."""
+    chosen: list[Entry] = []
+    for start, count in ranges:
+        if start < 1 or count < 0 or start + count - 1 > len(result_set):
+            return failed(Diagnostic(Bib1.PRESENT_OUT_OF_RANGE, str(start)))
+        chosen += result_set.found[start - 1 : start - 1 + min(count, bound - len(chosen))]
+    packing = Packing(sizes)
+    records: list[apdu.NamePlusRecord] = []
+    size = 0
+    for entry in chosen:
+        external = z3950_explain.external(entry, syntax)
+        if isinstance(external, Diagnostic):
+            return failed(external)
+        content = packing.fits(external.data, size)
+        if content is None:
+            break
+        size += len(external.data)
+        records.append(z3950_explain.named(external, content))
+    complete = len(records) == sum(count for _, count in ranges)
+    *segments, last = packing.segments(records)
+    return Presented(
+        len(records),
+        _next_position(ranges, len(records), len(result_set)),
+        apdu.PresentStatus.SUCCESS if complete else apdu.PresentStatus.PARTIAL_2,
+        last,
+        tuple(segments),
+    )
 
 
 def _record_ids(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from metering.interface import Receipt
 from protocol import apdu, rpn
 from protocol.diagnostic import Bib1, Diagnostic
-from server import z3950_es
+from server import z3950_es, z3950_explain
 from server.access import Principal
 from server.service import Service
 from server.sessions import SessionInfo
@@ -148,6 +148,8 @@ class Z3950Session:
         refusal = self._room_for(name)
         if refusal is not None:
             return refusal
+        if z3950_explain.is_asked(request.database_names):
+            return z3950_explain.search(self._service, request, self._sets)
         databases = self._service.catalogue.resolve(request.database_names)
         if isinstance(databases, Diagnostic):
             return databases
