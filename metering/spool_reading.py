@@ -127,20 +127,20 @@ def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, 
     for number, following in zip(numbers, [*numbers[1:], 0], strict=True):
         try:
             segment = Segment(spool, number)
-            size_bytes = Segment(spool, following).header.previous_size_bytes if following else 0
+            size_bytes = _size_of_predecessor(spool, following) if following else 0
             begin = reading.end.offset_bytes if number == reading.end.segment else 0
             reading.end = Position(number, begin or segment.first_offset_bytes)
             held: tuple[Frame, Position] | None = None
             for frame, end in segment.frames(begin):
-                if following and end > size_bytes:
+                if following and size_bytes and end > size_bytes:
                     break
                 if held is not None:
                     yield held
                 held = frame, Position(number, end)
-            if held is not None and (following or orphan):
+            if held is not None and (size_bytes if following else orphan):
                 yield held
             if following:
-                if (held[1] if held else reading.end).offset_bytes < size_bytes:
+                if (held[1] if held else reading.end).offset_bytes != size_bytes:
                     reading.damaged.append(number)
                 reading.end = Position(following, 0)
             elif orphan and segment.has_frame_behind(reading.end.offset_bytes):
@@ -151,6 +151,16 @@ def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, 
         except SpoolDamaged:
             if following or orphan:
                 reading.damaged.append(number)
+            if following:
+                reading.end = Position(following, 0)
+
+
+def _size_of_predecessor(spool: Path, number: int) -> int:
+    """Where the frames before a segment end; 0: unknown, so its last one may have failed."""
+    try:
+        return Segment(spool, number).header.previous_size_bytes
+    except SpoolDamaged:
+        return 0
 
 
 def _unsettled(spool: Path) -> Iterator[int]:

@@ -112,7 +112,7 @@ def test_a_killed_worker_loses_nothing_confirmed_and_bills_nothing_unsent(tmp_pa
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3_600)
 def test_two_hundred_killed_workers_lose_and_invent_nothing(tmp_path: Path) -> None:
     rounds_of_killed_workers(tmp_path, 200)
 

@@ -216,6 +216,63 @@ def test_damage_is_kept_and_named_and_stops_nothing(place: Place) -> None:
     assert "segment 1 is damaged; kept" in notes
 
 
+@pytest.mark.parametrize("damage", ["header", "middle", "end"])
+def test_a_damaged_segment_is_kept_and_the_others_are_folded(place: Place, damage: str) -> None:
+    writer = place.writer(segment_size_bytes_max=500)
+    for number in range(30):
+        deliver(writer, number)
+    writer.close()
+    (spool,) = spools(place.root)
+    assert len(segments(spool)) > 2
+    path = segment_path(spool, 2)
+    ends = [end for _, end in Segment(spool, 2).frames()]
+    data = bytearray(path.read_bytes())
+    if damage == "end":
+        data[ends[-2] :] = bytes(len(data) - ends[-2])
+    else:
+        data[12 if damage == "header" else ends[0] - 12] ^= 1
+    path.write_bytes(data)
+    report = place.fold()
+    assert 15 < report.deliveries < 30
+    assert report.orphans == 1
+    # Where the first segment ends stood in the header of the second.
+    damaged = [1, 2] if damage == "header" else [2]
+    assert [entry.note for entry in place.ledger.entries("", 2024)] == [
+        f"segment {number} is damaged; kept" for number in damaged
+    ]
+    assert sorted(kept.name for kept in place.root.iterdir()) == [
+        f"{spool.name}.{number:06d}.damaged" for number in damaged
+    ]
+    assert place.usage().downloads == report.deliveries
+
+
+def test_a_segment_that_somebody_removed_is_reported(place: Place) -> None:
+    writer = place.writer(segment_size_bytes_max=500)
+    for number in range(12):
+        deliver(writer, number)
+    writer.close()
+    (spool,) = spools(place.root)
+    segment_path(spool, 1).unlink()
+    with pytest.raises(MeteringError, match="missing"):
+        place.usage()
+    assert place.fold().audits == 1
+    assert "were missing" in next(place.ledger.entries("", 2024)).note
+
+
+def test_a_spool_of_a_newer_program_is_left_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("metering.spool_writer.FORMAT_VERSION", 2)
+        writer = place.writer()
+        deliver(writer, 1)
+        writer.close()
+    for figure in (place.usage, place.fold):
+        with pytest.raises(MeteringError, match="format 2"):
+            figure()
+    assert len(spools(place.root)) == 1
+
+
 def test_holding_events_are_folded_once_each(place: Place) -> None:
     for record_id in (1, 2, 3):
         place.hold(record_id)
