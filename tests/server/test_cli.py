@@ -17,6 +17,7 @@ COMMANDS = [
     ["load"],
     ["member"],
     ["member", "add"],
+    ["member", "charset"],
     ["member", "list"],
     ["operator", "add"],
     ["usage"],
