@@ -71,6 +71,18 @@ class SignIn:
             return ANONYMOUS
         return Diagnostic(Bib1.BAD_USER_ID, "this server needs an account and its password")
 
+    def certified(self, name: str) -> Principal | Diagnostic:
+        """Who a verified client certificate stands for: an account, without its password."""
+        try:
+            account = self.members.account(name)
+        except MemberError:
+            log.exception("members cannot be read")
+            return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
+        if account is None:
+            log.warning("a client certificate names no account", account=name)
+            return Diagnostic(Bib1.BAD_USER_ID, name)
+        return _principal(account)
+
     def malformed(self) -> Diagnostic:
         """The answer to credentials in a form that is not read here."""
         return Diagnostic(Bib1.BAD_USER_ID, "send HTTP Basic credentials in UTF-8")

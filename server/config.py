@@ -36,6 +36,21 @@ class Server(_Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Tls(_Section, frozen=True):
+    """Z39.50 over TLS on a port of its own; without a certificate there is none.
+
+    `client_accounts` gives the account of a client certificate, by the common
+    name of its subject or by `sha256:` and its fingerprint in hexadecimal.
+    """
+
+    port: Port = 2101
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    client_certificate_required: bool = False
+    client_accounts: dict[str, str] = {}
+
+
 class Z3950(_Section, frozen=True):
     """The Z39.50 listener and the bounds of one association."""
 
@@ -47,6 +62,7 @@ class Z3950(_Section, frozen=True):
     result_sets_max: Positive = 50
     present_records_max: Positive = 1000
     term_charsets: tuple[Literal["utf-8", "gb18030"], ...] = ("utf-8", "gb18030")
+    tls: Tls = Tls()
 
 
 class Http(_Section, frozen=True):
@@ -156,7 +172,7 @@ RESERVED_DATABASE_NAMES = frozenset({"default", "all", "ir-explain-1"})
 
 
 def load_config(path: Path) -> Config:
-    """Read and check `path`; a relative `data_dir` is taken from the file's folder.
+    """Read and check `path`; relative paths in it are taken from the file's folder.
 
     Raises:
         ConfigError: unreadable, not TOML, an unknown key or a value out of range.
@@ -173,7 +189,7 @@ def load_config(path: Path) -> Config:
 
 
 def parse_config(document: dict[str, Any], path: Path) -> Config:
-    """Check a parsed document; `path` is used in messages and for `data_dir`."""
+    """Check a parsed document; `path` is used in messages and for relative paths."""
     try:
         config = msgspec.convert(document, Config)
     except msgspec.ValidationError as error:
@@ -193,6 +209,18 @@ def parse_config(document: dict[str, Any], path: Path) -> Config:
         raise ConfigError(
             f"{path}: Expected at most maximum_records_max - at `$.sru.maximum_records_default`"
         )
-    data_dir = (path.resolve().parent / config.server.data_dir).resolve()
-    server = msgspec.structs.replace(config.server, data_dir=str(data_dir))
-    return msgspec.structs.replace(config, server=server)
+    tls = config.z3950.tls
+    if (tls.client_accounts or tls.client_certificate_required) and not tls.client_ca:
+        raise ConfigError(
+            f"{path}: client certificates need an authority - at `$.z3950.tls.client_ca`"
+        )
+    folder = path.resolve().parent
+    files = {
+        name: str((folder / value).resolve())
+        for name in ("certificate", "key", "client_ca")
+        if (value := getattr(tls, name))
+    }
+    replace = msgspec.structs.replace
+    z3950 = replace(config.z3950, tls=replace(tls, **files))
+    data_dir = (folder / config.server.data_dir).resolve()
+    return replace(config, server=replace(config.server, data_dir=str(data_dir)), z3950=z3950)

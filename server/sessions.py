@@ -9,11 +9,16 @@ from typing import Any
 
 @dataclass(slots=True)
 class SessionInfo:
-    """One association, as the status page shows it. Times are seconds since 1970."""
+    """One association, as the status page shows it. Times are seconds since 1970.
+
+    `certified_account` is the account that the client's TLS certificate stands
+    for, "" for none; `account` the one that it came in with.
+    """
 
     id: str
     protocol: str
     address: str
+    certified_account: str = ""
     account: str = ""
     institution: str = ""
     since: float = field(default_factory=time.time)

@@ -18,6 +18,7 @@ from server import worker, writer_process
 from server.config import Config
 from server.errors import StartError
 from server.log import Log
+from server.tls import server_context
 
 START_TIMEOUT_S = 60.0
 RESTART_DELAY_S = 0.1
@@ -35,6 +36,7 @@ class Listeners:
 
     z3950: socket.socket
     http: socket.socket
+    z3950s: socket.socket | None = None
 
 
 @dataclass(slots=True)
@@ -59,8 +61,10 @@ class Supervisor:
     _lifeline_write: int = -1
     _lock: int = -1
 
-    def run(self, announce: Callable[[str, str], None]) -> None:
-        """Serve; `announce` is told both addresses once every process accepts.
+    def run(self, announce: Callable[[str, str, str], None]) -> None:
+        """Serve; `announce` is told the addresses once every process accepts.
+
+        They are those of Z39.50, of HTTP and of Z39.50 over TLS, "" without TLS.
 
         Raises:
             StartError: a port is taken, the data folder is in use or not writable.
@@ -87,7 +91,12 @@ class Supervisor:
         try:
             for child in self.children:
                 self._start_and_wait(child)
-            announce(*(_address(pair) for pair in (listeners[0].z3950, listeners[0].http)))
+            first = listeners[0]
+            announce(
+                _address(first.z3950),
+                _address(first.http),
+                _address(first.z3950s) if first.z3950s is not None else "",
+            )
             self._watch()
         finally:
             self._stop(workers)
@@ -96,7 +105,13 @@ class Supervisor:
 
     def _worker_body(self, index: int, listeners: Listeners) -> Callable[[int], None]:
         return lambda ready: worker.run(
-            self.config, index, listeners.z3950, listeners.http, ready, self._lifeline_read
+            self.config,
+            index,
+            listeners.z3950,
+            listeners.http,
+            listeners.z3950s,
+            ready,
+            self._lifeline_read,
         )
 
     def _start(self, child: Child) -> int:
@@ -199,15 +214,22 @@ def lock_data_dir(data_dir: Path) -> int:
 
 
 def open_listeners(config: Config) -> list[Listeners]:
-    """One pair of sockets a worker, all on the two configured ports.
+    """One set of sockets a worker, all on the configured ports.
 
     The kernel spreads connections over the sockets of a port (SO_REUSEPORT). A
     socket stays open here when its worker dies, so connections that wait in its
     queue are taken by the replacement.
+
+    Raises:
+        StartError: a port is taken, or the certificate of TLS cannot be used.
     """
     z3950 = _listen(config.z3950.host, config.z3950.port, config.workers, "z3950")
     http = _listen(config.http.host, config.http.port, config.workers, "http")
-    return [Listeners(*pair) for pair in zip(z3950, http, strict=True)]
+    tls = config.z3950.tls
+    z3950s: list[socket.socket | None] = [None] * config.workers
+    if server_context(tls) is not None:
+        z3950s = [*_listen(config.z3950.host, tls.port, config.workers, "z3950.tls")]
+    return [Listeners(*sockets) for sockets in zip(z3950, http, z3950s, strict=True)]
 
 
 def _listen(host: str, port: int, count: int, section: str) -> list[socket.socket]:

@@ -12,6 +12,7 @@ from server.config import Config
 from server.http import HttpServer
 from server.log import Log
 from server.service import Service
+from server.tls import server_context
 from server.z3950 import Z3950Server
 
 log = Log("lianmu.worker")
@@ -22,15 +23,18 @@ def run(
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
+    tls_listener: socket.socket | None,
     ready: int,
     lifeline: int,
 ) -> None:
     """Serve until SIGTERM, or until the supervisor is gone.
 
-    `ready` is written one octet once both listeners accept; `lifeline` becomes
+    `ready` is written one octet once all listeners accept; `lifeline` becomes
     readable when the supervisor has ended.
     """
-    eventloop.run(_serve(config, index, z3950_listener, http_listener, ready, lifeline))
+    eventloop.run(
+        _serve(config, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
+    )
 
 
 async def _serve(
@@ -38,6 +42,7 @@ async def _serve(
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
+    tls_listener: socket.socket | None,
     ready: int,
     lifeline: int,
 ) -> None:
@@ -49,6 +54,8 @@ async def _serve(
         z3950 = Z3950Server(config, service)
         http = HttpServer(config, service, z3950)
         await z3950.start(z3950_listener)
+        if tls_listener is not None:
+            await z3950.start(tls_listener, server_context(config.z3950.tls))
         await http.start(http_listener)
         log.debug("worker ready", worker=index, pid=os.getpid())
         os.write(ready, b"1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -16,6 +17,7 @@ from server.config import Config
 from server.log import Log
 from server.outbox import Outbox
 from server.service import Service
+from server.tls import HANDSHAKE_TIMEOUT_S, account_of
 from server.z3950_session import Answer, Z3950Session
 
 # One read of a socket can hold this many of the smallest requests.
@@ -27,7 +29,7 @@ log = Log("lianmu.z3950")
 
 
 class Z3950Server:
-    """Accepts associations on one listening socket."""
+    """Accepts associations on its listening sockets."""
 
     def __init__(self, config: Config, service: Service) -> None:
         self.service = service
@@ -37,12 +39,21 @@ class Z3950Server:
         )
         self.connections: set[Connection] = set()
         self.outbox = Outbox(service.meter)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self.client_accounts = config.z3950.tls.client_accounts
         self._drained: asyncio.Event | None = None
 
-    async def start(self, listener: socket.socket) -> None:
+    async def start(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Accept on `listener`, over TLS when a context is given."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), sock=listener)
+        self._servers.append(
+            await loop.create_server(
+                lambda: Connection(self),
+                sock=listener,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls is not None else None,
+            )
+        )
 
     def ended(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -51,8 +62,8 @@ class Z3950Server:
 
     async def stop(self, grace_s: float) -> None:
         """Accept no more, let requests finish, send Close (shutdown) to every client."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self.connections):
             connection.shut_down()
         if self.connections:
@@ -91,6 +102,9 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         service = self._server.service
         self._info = service.sessions.open("z3950", peer[0] if isinstance(peer, tuple) else "")
+        self._info.certified_account = account_of(
+            transport.get_extra_info("ssl_object"), self._server.client_accounts
+        )
         self._session = Z3950Session(service, self._info)
         self._server.connections.add(self)
         self._last_activity = self._loop.time()
@@ -108,7 +122,8 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        if self._association.idle:
+        # TLS cannot be closed on one side only: the transport ends with it.
+        if self._association.idle or self._transport.get_extra_info("ssl_object") is not None:
             return False
         self._eof = True
         return True

@@ -10,6 +10,7 @@ from server import VERSION
 from server.access import Principal
 from server.log import Log
 from server.service import Service
+from server.sessions import SessionInfo
 from server.z3950_charsets import UNSETTLED, Charsets, place_answer, settle
 
 log = Log("lianmu.z3950")
@@ -60,7 +61,9 @@ class InitResult:
     negotiated: Negotiated
 
 
-async def negotiate(service: Service, request: apdu.InitializeRequest, address: str) -> InitResult:
+async def negotiate(
+    service: Service, request: apdu.InitializeRequest, info: SessionInfo
+) -> InitResult:
     """Answer an Init request."""
     z3950 = service.config.z3950
     principal: Principal | Diagnostic
@@ -69,7 +72,7 @@ async def negotiate(service: Service, request: apdu.InitializeRequest, address: 
     elif len(service.sessions) > z3950.associations_max:
         principal = Diagnostic(Bib1.TEMPORARILY_OUT_OF_RESOURCES, "too many associations")
     else:
-        principal = await _authenticate(service, request.id_authentication, address)
+        principal = await _authenticate(service, request.id_authentication, info)
     refusal = principal if isinstance(principal, Diagnostic) else None
     pinned = principal.charset if isinstance(principal, Principal) else ""
     charsets = settle(request, pinned, z3950.term_charsets)
@@ -94,7 +97,7 @@ async def negotiate(service: Service, request: apdu.InitializeRequest, address: 
     if refusal is not None:
         log.info(
             "association refused",
-            address=address,
+            address=info.address,
             condition=int(refusal.condition),
             reason=refusal.addinfo,
         )
@@ -141,12 +144,15 @@ def _size(wished: int, bound: int) -> int:
 
 
 async def _authenticate(
-    service: Service, authentication: apdu.IdAuthentication | None, address: str
+    service: Service, authentication: apdu.IdAuthentication | None, info: SessionInfo
 ) -> Principal | Diagnostic:
-    """Open `user/password`, idPass, or nobody (Z39.50-2003 §3.2.1.1.5)."""
+    """Open `user/password`, idPass, or nobody (Z39.50-2003 §3.2.1.1.5).
+
+    Who sends no login is whom the client's certificate stands for, if it sent one.
+    """
     match authentication:
         case None | apdu.Anonymous.ANONYMOUS | "":
-            return service.sign_in.anonymous()
+            return _without_login(service, info)
         case str():
             name, _, password = authentication.partition("/")
         case apdu.IdPass():
@@ -154,7 +160,13 @@ async def _authenticate(
             name = authentication.user_id or authentication.group_id or ""
             password = authentication.password or ""
             if not name and not password:
-                return service.sign_in.anonymous()
+                return _without_login(service, info)
         case _:
             return Diagnostic(Bib1.BAD_USER_ID, "authentication is open (user/password) or idPass")
-    return await service.sign_in.sign_in(name, password, address)
+    return await service.sign_in.sign_in(name, password, info.address)
+
+
+def _without_login(service: Service, info: SessionInfo) -> Principal | Diagnostic:
+    if info.certified_account:
+        return service.sign_in.certified(info.certified_account)
+    return service.sign_in.anonymous()

@@ -88,7 +88,7 @@ class Z3950Session:
     # Init (Z39.50-2003 §3.2.1)
 
     async def _initialize(self, request: apdu.InitializeRequest) -> Answer:
-        result = await negotiate(self._service, request, self._info.address)
+        result = await negotiate(self._service, request, self._info)
         if result.principal is not None:
             self._principal = result.principal
             self._negotiated = result.negotiated

@@ -210,6 +210,11 @@ class Members:
             names.setdefault(institution, []).append(name)
         return names
 
+    def account(self, name: str) -> Account | None:
+        """The account of that name, for who is known in some other way than by password."""
+        row = self._account_row(name)
+        return self._account(row) if row is not None else None
+
     def recognise(self, name: str, password: str) -> Account | None:
         """The account, when this process verified the same password before."""
         row = self._account_row(name)

@@ -17,17 +17,18 @@ STOP_TIMEOUT_S = 30.0
 LIANMU = (sys.executable, "-m", "server")
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-_READY = re.compile(r"^READY z3950=(\S+) http=(\S+)$")
+_READY = re.compile(r"^READY z3950=(\S+) http=(\S+)(?: z3950s=(\S+))?$")
 
 
 @dataclass
 class RunningServer:
-    """A server process; `z3950` and `http` are HOST:PORT."""
+    """A server process; `z3950`, `http` and `z3950s` (TLS, or "") are HOST:PORT."""
 
     process: subprocess.Popen[str]
     config: Path
     z3950: str = ""
     http: str = ""
+    z3950s: str = ""
     output: list[str] = field(default_factory=list)
     ready: threading.Event = field(default_factory=threading.Event)
 
@@ -61,7 +62,7 @@ class RunningServer:
             self.output.append(line)
             found = _READY.match(line.rstrip("\n"))
             if found:
-                self.z3950, self.http = found.groups()
+                self.z3950, self.http, self.z3950s = found.groups(default="")
                 self.ready.set()
         self.ready.set()  # the process has ended: nobody need wait
 

@@ -77,9 +77,9 @@ def demo(folder: Path, z3950_port: int | None, http_port: int | None) -> None:
     writer_process.prepare(config)
     _fill(config)
 
-    def tell(z3950: str, http: str) -> None:
+    def tell(z3950: str, http: str, z3950s: str) -> None:
         click.echo(_what_to_type(folder, z3950, http))
-        announce(z3950, http)
+        announce(z3950, http, z3950s)
 
     Supervisor(config).run(tell)
 

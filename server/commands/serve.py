@@ -10,9 +10,10 @@ from server.config import Config
 from server.supervisor import Supervisor
 
 
-def announce(z3950: str, http: str) -> None:
-    """Tell whoever started the server that both ports accept."""
-    click.echo(f"READY z3950={z3950} http={http}")
+def announce(z3950: str, http: str, z3950s: str) -> None:
+    """Tell whoever started the server that its ports accept."""
+    over_tls = f" z3950s={z3950s}" if z3950s else ""
+    click.echo(f"READY z3950={z3950} http={http}{over_tls}")
 
 
 @click.command(epilog="Example: lianmu serve --config config.toml")
@@ -20,7 +21,8 @@ def announce(z3950: str, http: str) -> None:
 def serve(config: Config) -> None:
     """Serve Z39.50 and HTTP until SIGTERM or Ctrl-C.
 
-    Prints `READY z3950=HOST:PORT http=HOST:PORT` on stdout once both accept.
+    Prints `READY z3950=HOST:PORT http=HOST:PORT` on stdout once both accept,
+    followed by ` z3950s=HOST:PORT` where TLS is configured.
     """
     log.set_up(config.server.log_format, config.server.log_level)
     Supervisor(config).run(announce)
