@@ -51,7 +51,7 @@ demo: install
 	$(BIN)/lianmu demo
 
 test: install-dev test-tools
-	$(PYTEST) -m 'not long'
+	$(PYTEST) -m 'not long' -n 2 --dist loadfile --durations=15
 
 test-long: install-dev test-tools
 	$(PYTEST) -m long --timeout=3600

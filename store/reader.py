@@ -25,6 +25,7 @@ from store.registers import DATABASE
 from store.sqlite import open_reader
 
 CACHE_SIZE_BYTES_MAX = 64 << 20
+_CACHED_RECORDS_MIN = 128
 _CACHED_SIZE_BYTES_MIN = 256  # a smaller list is read as fast as it is looked up
 _RECORD_OVERHEAD_BYTES = 200  # of one cached bitmap, beside its contents
 
@@ -134,7 +135,8 @@ class MainSegment:
             return BitMap()
         blob: bytes = row[0]
         records = postings.decode(blob)
-        if len(blob) >= _CACHED_SIZE_BYTES_MIN:
+        # A whole database is a few octets of runs, and in nearly every question.
+        if len(blob) >= _CACHED_SIZE_BYTES_MIN or len(records) >= _CACHED_RECORDS_MIN:
             self._spend(len(blob))
             self._records.keep(key, records, len(blob))
         return records
