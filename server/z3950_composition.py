@@ -44,8 +44,10 @@ class Composition:
     form: RecordForm | FormsOf
     charset: str = UTF_8
 
-    def records(self, items: Sequence[Item]) -> list[apdu.NamePlusRecord]:
+    def records(self, items: Sequence[Item]) -> Sequence[apdu.NamePlusRecord]:
         """The items of a response, each with its database or its surrogate diagnostic."""
+        if isinstance(self.form, RecordForm) and self.charset == UTF_8:
+            return z3950_forms.name_plus_records(items, self.form)
         return [self._record(item) for item in items]
 
     def _record(self, item: Item) -> apdu.NamePlusRecord:
@@ -82,6 +84,9 @@ def composition(
     `syntax`. No syntax at all is the record's own MARC. Records of databases that
     database-specific names leave out come as by default.
     """
+    if charset == UTF_8 and (names is None or isinstance(names, str)):  # nearly always
+        form = forms.choose(syntax, names)
+        return form if isinstance(form, Diagnostic) else Composition(form)
     wishes = _wishes(catalogue, names)
     if isinstance(wishes, Diagnostic):
         return wishes

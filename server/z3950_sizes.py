@@ -49,7 +49,8 @@ def sizes_of(
     whole = Sizes(
         preferred_message_size,
         exceptional_record_size,
-        alone_bytes_max=exceptional_record_size if only_one else 0,
+        1,
+        exceptional_record_size if only_one else 0,
     )
     count = request.max_segment_count
     if level == 0 or (count is not None and count <= 1):
@@ -72,28 +73,34 @@ class Packing:
     were left out because of the sum of all, not of what the client accepts.
     """
 
-    __slots__ = ("_cuts", "_fragmented", "_items", "_room", "_sizes", "_total", "exhausted")
+    __slots__ = ("_cuts", "_fragmented", "_items", "_room", "_sizes", "_used", "exhausted")
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
         self._room = sizes.segment_bytes_max
         self._items = 0
-        self._total = 0
+        self._used = 1  # segments so far
         self._cuts: list[int] = []  # items before which a new segment begins
         self._fragmented: dict[int, int] = {}  # number of fragments by item
         self.exhausted = False
 
-    @property
-    def _segments(self) -> int:
-        return 1 + len(self._cuts) + sum(self._fragmented.values()) - len(self._fragmented)
-
     def fits(self, content: bytes | Diagnostic, before: int) -> bytes | Diagnostic | None:
         """`content`, a surrogate diagnostic instead of it, or None: the response ends."""
-        sizes = self._sizes
         size = _size(content)
-        if self._total + size > AGGREGATE_BYTES_MAX and before:
+        if size > self._room or before + size > AGGREGATE_BYTES_MAX:
+            return self._makes_room(content, size, before)
+        self._room -= size
+        self._items += 1
+        return content
+
+    def _makes_room(
+        self, content: bytes | Diagnostic, size: int, before: int
+    ) -> bytes | Diagnostic | None:
+        """As `fits`, for what the segment so far has no room for."""
+        if before and before + size > AGGREGATE_BYTES_MAX:
             self.exhausted = True
             return None
+        sizes = self._sizes
         fragments = 1
         if size > sizes.segment_bytes_max and not isinstance(content, Diagnostic):
             if size <= sizes.fragmented_bytes_max:
@@ -107,17 +114,18 @@ class Packing:
                 )
                 size = _size(content)
         cut = size > self._room and self._items > 0
-        if self._segments + cut + fragments - 1 > sizes.segments_max and (cut or fragments > 1):
+        more = cut + fragments - 1
+        if more and self._used + more > sizes.segments_max:
             return None
+        self._used += more
         if cut:
             self._cuts.append(self._items)
+        if cut or fragments > 1:
             self._room = sizes.segment_bytes_max
         if fragments > 1:
             self._fragmented[self._items] = fragments
             size -= (fragments - 1) * sizes.segment_bytes_max
-            self._room = sizes.segment_bytes_max
         self._room -= size
-        self._total += size
         self._items += 1
         return content
 
