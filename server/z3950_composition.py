@@ -17,7 +17,8 @@ from protocol.diagnostic import Bib1, Diagnostic
 from protocol.grs1 import ESPEC_1, SUTRS
 from protocol.iso2709 import EncodingFailure, encode_record
 from protocol.oid import Oid
-from protocol.record import Database, StoredRecord
+from protocol.opac import OPAC_RECORD, OpacRecord
+from protocol.record import Database, Holding, StoredRecord
 from server import z3950_forms
 from server.retrieval import FormsOf, Item, RecordForm
 from store.interface import Catalogue
@@ -188,15 +189,21 @@ def _espec_name(external: apdu.External) -> str | Diagnostic | None:
 
 
 def _in_charset(form: RecordForm, syntax: Oid | None, charset: str) -> RecordForm:
-    """`form` with its octets in `charset`, where it is ISO 2709 or text."""
+    """`form` with its octets in `charset`, where it is ISO 2709, holds that, or is text."""
     if charset == UTF_8:
         return form
-    make = form.make
-    if syntax == oid.SUTRS:
-        return dataclasses.replace(form, make=_recoded(make, charset, _text_in))
     if syntax is None or _is_marc(syntax):
-        return dataclasses.replace(form, make=_recoded(make, charset, _marc_in))
-    return form
+        recode: _Recode = _marc_in
+    elif syntax in _RECODED:
+        recode = _RECODED[syntax]
+    else:
+        return form
+    with_holdings = form.make_with_holdings
+    return dataclasses.replace(
+        form,
+        make=_recoded(form.make, charset, recode),
+        make_with_holdings=with_holdings and _recoded(with_holdings, charset, recode),
+    )
 
 
 def _is_marc(syntax: Oid) -> bool:
@@ -204,13 +211,13 @@ def _is_marc(syntax: Oid) -> bool:
     return syntax.within(oid.RECORD_SYNTAXES) and len(below) == 1 and below[0] <= _MARC_SYNTAX_MAX
 
 
-_Make = Callable[[StoredRecord], bytes | Diagnostic]
+_Make = Callable[..., bytes | Diagnostic]
 _Recode = Callable[[bytes, Database, str], bytes | str]
 
 
 def _recoded(make: _Make, charset: str, recode: _Recode) -> _Make:
-    def made(record: StoredRecord) -> bytes | Diagnostic:
-        content = make(record)
+    def made(record: StoredRecord, *holdings: Sequence[Holding]) -> bytes | Diagnostic:
+        content = make(record, *holdings)
         if isinstance(content, Diagnostic):
             return content
         octets = recode(content, record.database, charset)
@@ -229,3 +236,20 @@ def _marc_in(marc: bytes, database: Database, charset: str) -> bytes | str:
 def _text_in(text: bytes, _database: Database, charset: str) -> bytes | str:
     octets = encode_text(text.decode(), charset)
     return str(octets) if isinstance(octets, Unencodable) else octets
+
+
+def _opac_in(record: bytes, database: Database, charset: str) -> bytes | str:
+    """An OPAC record with its bibliographic record in `charset`."""
+    opac = OPAC_RECORD.decode(record)
+    bibliographic = opac.bibliographic_record
+    assert bibliographic is not None  # noqa: S101 - we made it
+    marc = _marc_in(bibliographic.data, database, charset)
+    if isinstance(marc, str):
+        return marc
+    external = apdu.External(bibliographic.direct_reference, marc)
+    return OPAC_RECORD.encode(
+        OpacRecord(bibliographic_record=external, holdings_data=opac.holdings_data)
+    )
+
+
+_RECODED: Mapping[Oid, _Recode] = {oid.SUTRS: _text_in, oid.OPAC: _opac_in}

@@ -21,6 +21,7 @@ from protocol.charset_negotiation import (
 )
 from protocol.diagnostic import Bib1
 from protocol.iso2709 import decode_record
+from protocol.opac import OPAC_RECORD
 from protocol.record import MarcFamily
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
@@ -256,10 +257,21 @@ def test_text_is_in_the_negotiated_set_and_xml_says_its_own(shelf: RunningServer
     client.close()
 
 
+def test_the_marc_inside_an_opac_record_is_in_the_negotiated_set(shelf: RunningServer) -> None:
+    client, _ = signed_in(shelf, proposing(private("gb18030")))
+    title(client, TITLE.encode("gb18030"))
+    [marc] = records(client.present(1, 1, oid.UNIMARC))
+    [opac] = records(client.present(1, 1, oid.OPAC))
+    inside = OPAC_RECORD.decode(opac).bibliographic_record
+    assert inside is not None
+    assert inside.data == marc
+    client.close()
+
+
 def test_a_character_that_the_set_lacks_is_238_and_named(shelf: RunningServer) -> None:
     client, _ = signed_in(shelf, proposing(private("marc-8")))
     assert client.search("@attr 1=12 c3", "cn_cat").result_count == 1
-    for syntax in (oid.UNIMARC, oid.SUTRS):
+    for syntax in (oid.UNIMARC, oid.SUTRS, oid.OPAC):
         [(condition, addinfo)] = surrogates(client.present(1, 1, syntax))
         assert condition == Bib1.RECORD_NOT_IN_SYNTAX
         assert "U+20BB7" in addinfo
