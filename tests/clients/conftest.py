@@ -51,7 +51,7 @@ title = "ancient"
 family = "unimarc"
 """
 
-# The samples have neither LCCN nor OCLC number.
+# The samples have no LCCN, OCLC number or key title.
 WITH_LCCN = build(
     "00000nam a22000001i 4500",
     [
@@ -60,6 +60,7 @@ WITH_LCCN = build(
         Field("008", "261102s1978    enk||||| |||||||| 0|eng d"),
         Field.of("010", "  ", [("a", "   78000001 ")]),
         Field.of("035", "  ", [("a", "(OCoLC)00012345")]),
+        Field.of("222", " 0", [("a", "Journal of numbers")]),
         Field.of("245", "02", [("a", "A numbered record")]),
     ],
 )
