@@ -49,6 +49,8 @@ class Child:
     started_at: float = 0.0
     restart_delay_s: float = RESTART_DELAY_S
     restart_at: float | None = None
+    # Held open while a replacement runs: it tells "ready" though nobody listens.
+    ready: int | None = None
 
 
 @dataclass(slots=True)
@@ -160,7 +162,7 @@ class Supervisor:
             now = time.monotonic()
             for child in self.children:
                 if child.restart_at is not None and child.restart_at <= now:
-                    os.close(self._start(child))
+                    child.ready = self._start(child)
                     log.info("process replaced", process=child.name, pid=child.pid)
 
     def _seconds_to_next_restart(self) -> float:
@@ -178,6 +180,9 @@ class Supervisor:
                 "process ended", process=child.name, pid=child.pid, restart_s=child.restart_delay_s
             )
             child.pid = 0
+            if child.ready is not None:
+                os.close(child.ready)
+                child.ready = None
             child.restart_at = now + child.restart_delay_s
             child.restart_delay_s = min(child.restart_delay_s * 2, RESTART_DELAY_S_MAX)
 
