@@ -17,6 +17,7 @@ from tests.clients.recording import Recording, recording
 from tests.clients.test_zoom import SCRIPT, run
 from tests.harness import RunningServer
 from tests.unit.test_against_yaz_asn1 import APDUS, modules
+from tests.z3950_client import Client, present_request
 
 __all__ = ["modules"]  # a fixture
 
@@ -93,6 +94,9 @@ APDUS_SEEN = {
     "sortResponse",
     "deleteResultSetResponse",
     "extendedServicesResponse",
+    "segmentRequest",
+    "resourceReportResponse",
+    "resourceControlRequest",
     "close",
 }
 # What an EXTERNAL holds: module and type of the installed ASN.1.
@@ -127,7 +131,7 @@ def sessions(
     client_program: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Recording]:
-    """A session of yaz-client and one of Perl ZOOM."""
+    """A session of yaz-client, one of Perl ZOOM, and what neither of them asks."""
     script = tmp_path_factory.mktemp("yaz") / "commands"
 
     def yaz_client(address: str) -> None:
@@ -137,7 +141,30 @@ def sessions(
     return [
         proxied(consortium, yaz_client),
         proxied(consortium, lambda address: run(client_program("perl"), str(SCRIPT), address)),
+        proxied(consortium, segments_and_reports),
     ]
+
+
+def segments_and_reports(address: str) -> None:
+    """Records in segments, a report of resources, and one by trigger."""
+    client = Client(address)
+    client.init(
+        "demo1/demo1",
+        options=frozenset(apdu.Option) - {apdu.Option.CONCURRENT_OPERATIONS},
+        preferred_message_size=2048,
+        exceptional_record_size=4096,
+        reference_id=b"i",
+    )
+    client.search("@attr 1=1003 knuth", "we_cat", reference_id=b"s")
+    client.send(present_request(1, 5, reference_id=b"p"))
+    while isinstance(client.receive(), apdu.Segment):
+        pass
+    client.ask(apdu.ResourceReportRequest(reference_id=b"r"), apdu.ResourceReportResponse)
+    client.ask(
+        apdu.TriggerResourceControlRequest(requested_action=apdu.RequestedAction.RESOURCE_REPORT),
+        apdu.ResourceControlRequest,
+    )
+    client.close()
 
 
 def test_another_codec_gives_back_every_octet_that_we_sent(
