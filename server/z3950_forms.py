@@ -114,10 +114,6 @@ def _xml_schema(name: str) -> RecordForm | None:
     return _XML_SCHEMAS.get(schema.name) if schema is not None else None
 
 
-_DEFAULT = Forms()
-choose = _DEFAULT.choose
-
-
 def name_plus_records(items: Iterable[Item], form: RecordForm) -> tuple[apdu.NamePlusRecord, ...]:
     """The items of a response, each with its database or its surrogate diagnostic."""
     return tuple(
