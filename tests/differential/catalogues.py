@@ -1,0 +1,195 @@
+"""The same records in both servers, running."""
+
+from __future__ import annotations
+
+import lzma
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pymarc
+
+from benchmarks.servers import end, free_port, measured, start_process, wait_until_listening
+from benchmarks.zebra import MODULE_DIRS, TAB_DIR
+from tests.differential.feeds_xslt import stylesheet
+from tests.harness import lianmu, serving
+
+DATABASE = "we_cat"
+
+# Files, and which of their records are taken: every n-th that is UTF-8 or ASCII.
+SOURCES = (
+    ("marc21/folio-1000.mrc.xz", 1),  # 62 control numbers
+    ("marc21/gpo-cgp-new-2022-2024.mrc.xz", 40),
+    ("marc21/uva-2000.mrc.xz", 3),
+    ("cjk/yaz-marccol5.mrc", 1),
+)
+
+LIANMU_CONFIG = """\
+[server]
+data_dir = "data"
+workers = 1
+[z3950]
+port = 0
+[http]
+port = 0
+[access]
+anonymous = true
+[[database]]
+name = "we_cat"
+title = "MARC 21"
+family = "marc21"
+"""
+
+ZEBRA_CFG = """\
+profilePath: .:{tab}
+modulePath: {modules}
+attset: bib1.att
+recordType: dom.filter.xml
+index: words.idx
+encoding: utf-8
+storeKeys: 1
+storeData: 1
+register: register:2G
+keyTmpDir: tmp
+setTmpDir: tmp
+truncmax: 100000
+"""
+
+FILTER = """\
+<dom xmlns="http://indexdata.com/zebra-2.0">
+<extract name="index"><xslt stylesheet="index.xsl"/></extract>
+<retrieve name="F"/>
+<input><marc inputcharset="utf-8"/></input>
+</dom>
+"""
+
+WORDS_IDX = """\
+index w
+completeness 0
+position 1
+alwaysmatches 1
+firstinfield 1
+charmap folded.chr
+
+index p
+completeness 1
+charmap folded.chr
+
+index n
+completeness 0
+charmap numeric.chr
+
+index 0
+completeness 0
+position 1
+charmap @
+
+index y
+completeness 0
+charmap @
+
+sort s
+completeness 1
+charmap folded.chr
+"""
+
+
+def chosen_records(shared_data: Path) -> list[bytes]:
+    """The records to compare, in ISO 2709; the first of each control number."""
+    found: dict[str, bytes] = {}
+    for name, step in SOURCES:
+        path = shared_data / name
+        data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+        whole = [chunk.lstrip(b"\r\n") + b"\x1d" for chunk in data.split(b"\x1d")]
+        for raw in [each for each in whole if len(each) > 24 and _is_utf_8(each)][::step]:
+            record = pymarc.Record(raw, to_unicode=True, force_utf8=True)
+            number = record["001"].data if "001" in record else None
+            if number:
+                found.setdefault(number.strip(), raw)
+    return list(found.values())
+
+
+def _is_utf_8(raw: bytes) -> bool:
+    """Whether a record says that it is Unicode, or does not need to say so."""
+    return raw[9:10] == b"a" or (raw.isascii() and b"\x1b" not in raw)
+
+
+def character_map(text: str) -> str:
+    """Zebra's map of characters: lower case, no diacritics, punctuation as blanks."""
+    lines = [
+        "encoding utf-8",
+        "lowercase {0-9}{a-z}",
+        "uppercase {0-9}{A-Z}",
+        r"space {\001-\040}!\"#$%&'\()*+,-./:;<=>?@\[\\]^_`\{|}~".replace('\\"', '"'),
+    ]
+    marked: dict[str, None] = {}
+    base = ""
+    for char in text:
+        if unicodedata.category(char)[0] == "M":
+            base += char
+            marked[base] = None
+            continue
+        base = char
+        if not char.isascii():
+            marked[char] = None
+    for sequence in marked:
+        plain = "".join(
+            char
+            for char in unicodedata.normalize("NFKD", sequence).casefold()
+            if not unicodedata.combining(char)
+        )
+        if plain and plain.isascii() and plain.isalnum():
+            lines.append(f"map ({sequence}) {plain}")
+        elif len(sequence) == 1 and not sequence.isalnum():
+            lines.append(f"map ({sequence}) \\s")
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def zebra(folder: Path, records: list[bytes]) -> Iterator[str]:
+    """Zebra over `records` in `folder`; gives HOST:PORT."""
+    folder.mkdir()
+    texts = b"".join(records).decode("utf-8", "replace")
+    files = {
+        "zebra.cfg": ZEBRA_CFG.format(tab=TAB_DIR, modules=":".join(map(str, MODULE_DIRS))),
+        "filter.xml": FILTER,
+        "index.xsl": stylesheet(),
+        "words.idx": WORDS_IDX,
+        "folded.chr": character_map(texts),
+    }
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "records.mrc").write_bytes(b"".join(records))
+    (folder / "register").mkdir()
+    (folder / "tmp").mkdir()
+    log = folder / "zebra.log"
+    zebraidx = ["zebraidx", "-c", "zebra.cfg", "-l", "zebraidx.log"]
+    measured([*zebraidx, "init"], folder, log)
+    measured([*zebraidx, "-d", DATABASE, "update", "records.mrc"], folder, log)
+    address = ("127.0.0.1", free_port())
+    process = start_process(
+        ["zebrasrv", "-c", "zebra.cfg", "-l", "zebrasrv.log", f"tcp:{address[0]}:{address[1]}"],
+        folder,
+        log,
+    )
+    try:
+        wait_until_listening(address, process, log)
+        yield f"{address[0]}:{address[1]}"
+    finally:
+        end(process)
+
+
+@contextmanager
+def our_server(folder: Path, records: list[bytes]) -> Iterator[str]:
+    """Lianmu over `records` in `folder`; gives HOST:PORT."""
+    folder.mkdir()
+    config = folder / "config.toml"
+    config.write_text(LIANMU_CONFIG)
+    (folder / "records.mrc").write_bytes(b"".join(records))
+    done = lianmu(
+        "load", "--config", str(config), "--database", DATABASE, str(folder / "records.mrc")
+    )
+    assert done.returncode == 0, done.stderr
+    with serving(config) as server:
+        yield server.z3950
