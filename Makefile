@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark
 PYTEST := $(BIN)/python -X dev -m pytest
 
-.PHONY: help install install-dev test-tools demo test test-long lint format lock bench clean
+.PHONY: help docs install install-dev test-tools demo test test-long lint format lock bench clean
 
 help:
 	@echo 'make demo       a sample catalogue with a running server: what to type is printed'
@@ -64,6 +64,9 @@ lint: install-dev
 format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install-dev
+	$(BIN)/python -m docs.z3950
 
 bench: install-dev test-tools
 	$(BIN)/python -m benchmarks.known_item

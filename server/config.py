@@ -59,7 +59,7 @@ class Z3950(_Section, frozen=True):
     idle_timeout_s: Seconds = 300.0
     apdu_size_bytes_max: Annotated[int, msgspec.Meta(ge=65536, le=16 * 1024 * 1024)] = 4194304
     associations_max: Positive = 5000
-    result_sets_max: Positive = 50
+    result_sets_max: Positive = 256
     present_records_max: Positive = 10_000
     term_charsets: tuple[Literal["utf-8", "gb18030"], ...] = ("utf-8", "gb18030")
     tls: Tls = Tls()

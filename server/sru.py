@@ -62,7 +62,7 @@ class SruService:
         self._public_url = config.http.public_url.rstrip("/")
         self._open_to_all = config.access.anonymous
         self._limits = SruLimits(
-            versions=("1.1", "1.2"),
+            versions=("1.1", "1.2", "2.0"),
             default_version="1.2",
             schemas=tuple(_FORMS),
             records_default=config.sru.maximum_records_default,

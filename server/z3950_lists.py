@@ -139,7 +139,6 @@ async def sort(
     return apdu.SortResponse(
         reference_id=request.reference_id,
         sort_status=apdu.SortStatus.SUCCESS,
-        result_count=len(ordered),
     )
 
 

@@ -403,6 +403,13 @@ SRU_ROWS = [
         "we_cat",
         ('bib.isbn all "9780262035613"', (31,)),
     ),
+    *_sru(
+        "BiblioteQ",
+        f"version=2.0 {_RETRIEVE} recordSchema=marcxml startRecord=1 maximumRecords=1",
+        "we_cat",
+        ("bath.isbn=9780262035613 or bath.isbn=0262035618", (31,)),
+        ("bath.issn=0028-0836", (127,)),
+    ),
     *_sru("JabRef", f"version=1.1 {_RETRIEVE}", "we_cat", ("pica.all=metamathematics", (122,))),
     *_sru(
         "Tellico",

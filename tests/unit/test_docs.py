@@ -1,0 +1,14 @@
+"""Pages generated from the code say what the code says."""
+
+from __future__ import annotations
+
+from docs import z3950
+
+
+def test_the_z3950_page_is_that_of_the_tables() -> None:
+    assert z3950.PAGE.read_text("utf-8") == z3950.page(), "run `python -m docs.z3950`"
+
+
+def test_every_condition_that_tests_expect_is_on_the_page() -> None:
+    for condition in (13, 21, 30, 109, 114, 117, 118, 119, 120, 122, 221, 238, 239):
+        assert f"\n| {condition} | " in z3950.page()
