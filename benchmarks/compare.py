@@ -8,6 +8,7 @@ that a slow spell of the machine falls on all; ratios are taken within a round.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,14 +136,17 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
 
 
 def machine() -> str:
-    """The machine in a line, for a reader of the figures."""
+    """The machine in a line, with how busy it is already, for a reader of the figures."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
             models = [line.split(":", 1)[1].strip() for line in file if "model name" in line]
     except OSError:
         models = []
     name = models[0] if models else platform.processor()
-    return f"{len(models) or '?'} × {name}, {platform.system()}, Python {platform.python_version()}"
+    return (
+        f"{len(models) or '?'} × {name}, {platform.system()}, Python {platform.python_version()},"
+        f" load average {os.getloadavg()[0]:.1f}"
+    )
 
 
 def _generator_us(load: Load) -> float:

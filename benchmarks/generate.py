@@ -133,7 +133,10 @@ def generate(count: int, path: Path, seed: int = SEED) -> Workload:
 
 
 def prepared(count: int, work_dir: Path, seed: int = SEED) -> tuple[Path, Workload]:
-    """The records and workload in `work_dir`, made when they are not there yet."""
+    """The records and workload in `work_dir`, made when they are not there yet.
+
+    Whoever changes the generator deletes what was kept there.
+    """
     work_dir.mkdir(parents=True, exist_ok=True)
     records_path = work_dir / f"{count}-{seed}.mrc"
     workload_path = records_path.with_suffix(".json")
