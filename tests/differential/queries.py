@@ -147,7 +147,7 @@ def _of_booleans(texts: dict[int, list[str]]) -> Iterator[Asked]:
     titles, authors, subjects, anys = (
         words(use, offset) for offset, use in enumerate((TITLE, AUTHOR, SUBJECT, ANY))
     )
-    # Zebra ends the session when a set is made anew that another one was made of.
+    # Zebra closes the association when a set is replaced that another was made of.
     for number, (a, b, c, d) in enumerate(zip(titles, authors, subjects, anys, strict=True)):
         yield Asked("boolean", f"@or {a} {b}")
         yield Asked("boolean", f"@and {d} @or {a} {c}")
@@ -179,6 +179,7 @@ BY_HAND = """\
 @attr 1=4 @attr 5=104 @attr 4=2 wom#n
 @attr 1=4 @attr 5=104 @attr 4=2 geol?
 @attr 1=4 @attr 5=1 @attr 4=1 "united stat"
+@attr 1=4 @attr 5=1 @attr 4=1 "geolog."
 @attr 1=4 @attr 5=100 @attr 4=2 water
 @attr 1=1003 @attr 4=6 "united states congress"
 @attr 1=1003 @attr 4=1 "united states congress"
