@@ -34,6 +34,8 @@ INLINE_BYTES_MAX = 4 << 20
 # What a query may touch at all; more is Bib-1 234.
 TERMS_MAX = 10_000
 BYTES_MAX = 1 << 30
+# A state of the catalogue that is looked at for longer holds up the log's folding.
+SNAPSHOT_AGE_MAX_S = 0.02
 INLINE_RECORDS_MAX = 256  # fetched on the event loop by one request
 THREADS = 2
 
@@ -100,7 +102,13 @@ class SqliteCatalogue:
         A query over more terms than TERMS_MAX is Bib-1 234; further diagnostics
         are those of `store.evaluate.plan`.
         """
-        return await self._answer(lambda reader: self._search(reader, databases, query, sets))
+        reader = self._begin()
+        try:
+            return self._search(reader, databases, query, sets)
+        except BoundExceeded:
+            return await self._answer_elsewhere(
+                lambda reader: self._search(reader, databases, query, sets)
+            )
 
     def _search(
         self,
@@ -126,6 +134,7 @@ class SqliteCatalogue:
     async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
         """The newest version of each record; None: no such record."""
         if len(record_ids) <= INLINE_RECORDS_MAX:
+            self._begin()
             return [self._fetch_one(record_id) for record_id in record_ids]
         records: list[StoredRecord | None] = []
         for first in range(0, len(record_ids), INLINE_RECORDS_MAX):
@@ -176,6 +185,7 @@ class SqliteCatalogue:
 
     async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]:
         """What each record's holders have, by institution; records without are left out."""
+        self._begin()
         found = {}
         for record_id in record_ids:
             rows = self._execute(_SELECT_HOLDINGS, (record_id,)).fetchall()
@@ -185,27 +195,32 @@ class SqliteCatalogue:
 
     def totals(self) -> dict[str, int]:
         """Live records by database name."""
-        reader = self._reader
-        reader.begin(Bounds(TERMS_MAX, BYTES_MAX))
-        try:
-            totals = reader.totals()
-            return {
-                database.name: totals.get(database.name, 0)
-                for database in self._databases_by_id.values()
-            }
-        finally:
-            reader.end()
+        totals = self._begin().totals()
+        return {
+            database.name: totals.get(database.name, 0)
+            for database in self._databases_by_id.values()
+        }
+
+    def _begin(self) -> IndexReader:
+        """The event loop's reader, on the newest state of the catalogue."""
+        if self._reader.begin(Bounds(INLINE_TERMS_MAX, INLINE_BYTES_MAX, inline=True)):
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return self._reader  # nobody else waits for it, and it is closed at last
+            loop.call_later(SNAPSHOT_AGE_MAX_S, self._reader.release)
+        return self._reader
 
     async def _answer(self, question: Callable[[IndexReader], _Answer]) -> _Answer | Diagnostic:
         """Ask here if it costs little, otherwise in a thread."""
-        reader = self._reader
-        reader.begin(Bounds(INLINE_TERMS_MAX, INLINE_BYTES_MAX, inline=True))
         try:
-            return question(reader)
+            return question(self._begin())
         except BoundExceeded:
-            pass
-        finally:
-            reader.end()
+            return await self._answer_elsewhere(question)
+
+    async def _answer_elsewhere(
+        self, question: Callable[[IndexReader], _Answer]
+    ) -> _Answer | Diagnostic:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._answer_in_thread, question)
 
@@ -220,7 +235,7 @@ class SqliteCatalogue:
             except BoundExceeded:
                 return Diagnostic(Bib1.TOO_MANY_INDEX_TERMS)
             finally:
-                reader.end()
+                reader.release()
         finally:
             self._readers.put(reader)
 

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from pyroaring import BitMap
 
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.query import Boolean, Operator, Proximity, Query, ResultSetRef
+from protocol.query import Boolean, Clause, Operator, Proximity, Query, ResultSetRef
 from store.clause import Matcher, Refused, matcher
 from store.interface import ResultSet
 from store.proximity import proximity_matcher
@@ -56,6 +56,8 @@ def plan(
 
 
 def _plan(query: Query, registers: Mapping[str, int], sets: Mapping[str, ResultSet]) -> Plan:
+    if isinstance(query, Clause):  # nearly every query of a cataloguer
+        return [_Instruction(_Do.ASK, matcher(query, registers))]
     instructions: Plan = []
     skips: list[_Instruction] = []  # whose operator is still to come
     todo: list[Query | _Instruction] = [query]
@@ -97,6 +99,8 @@ def run(instructions: Plan, segment: Segment) -> BitMap:
     Raises:
         BoundExceeded: more would be touched than `segment.bounds` allow.
     """
+    if len(instructions) == 1 and instructions[0].ask is not None:
+        return instructions[0].ask(segment)
     stack: list[BitMap] = []
     at = 0
     end = len(instructions)

@@ -37,6 +37,8 @@ Ids = npt.NDArray[np.uint32]
 
 def is_ranked(query: Query) -> bool:
     """Whether any clause asks for the order of relevance."""
+    if isinstance(query, Clause):
+        return query.ranked
     return any(clause.ranked for clause in clauses(query))
 
 

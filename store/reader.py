@@ -22,6 +22,7 @@ from store.analysis import END, START
 from store.index import unpack
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
 from store.registers import DATABASE
+from store.snapshot import Snapshot
 from store.sqlite import open_reader
 
 CACHE_SIZE_BYTES_MAX = 64 << 20
@@ -308,7 +309,7 @@ def _glob_pattern(glob: str) -> re.Pattern[str]:
 class IndexReader:
     """A read-only connection, its view of the index, and what it has read before.
 
-    One caller at a time: `begin`, questions to `main` and `delta`, `end`.
+    One caller at a time: `begin`, questions to `main` and `delta`, `release`.
     """
 
     def __init__(self, path: Path, *, cache_size_bytes_max: int = CACHE_SIZE_BYTES_MAX) -> None:
@@ -318,19 +319,29 @@ class IndexReader:
         self.generation = 0
         self.register_ids: dict[str, int] = {}
         self._execute = self.connection.cursor().execute
+        self._snapshot = Snapshot(self.connection, path)
         self._data_version = -1
 
-    def begin(self, bounds: Bounds) -> None:
-        """Hold one state of the catalogue until `end`: the newest."""
-        self._execute("BEGIN")
+    def begin(self, bounds: Bounds) -> bool:
+        """Hold the newest state of the catalogue until `release`.
+
+        May be called again before, for another question. True: this began a
+        transaction, which holds up the folding of the log while it lasts.
+        """
+        is_new = self._snapshot.renew()
+        if is_new:
+            self._see_changes()
+        self.main.bounds = self.delta.bounds = bounds
+        return is_new
+
+    def _see_changes(self) -> None:
         data_version = self._execute("PRAGMA data_version").fetchone()[0]
         if data_version != self._data_version:
             self._catch_up()
             self._data_version = data_version
-        self.main.bounds = self.delta.bounds = bounds
 
-    def end(self) -> None:
-        self._execute("COMMIT")
+    def release(self) -> None:
+        self._snapshot.release()
 
     def records(self, register_id: int, term: str) -> BitMap:
         """The records that have the term, changed ones included; not to be changed."""
@@ -365,4 +376,5 @@ class IndexReader:
             self.delta.put(*row)
 
     def close(self) -> None:
+        self.release()
         self.connection.close()
