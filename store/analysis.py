@@ -133,12 +133,12 @@ def query_words(text: str, *, masks: bool = True) -> list[Token]:
     position left open, and MASK_ANY is nothing, as a run matches inside its
     field anyway (`query_parts` lets it stand for any distance).
     """
-    return _query(separate(fold(text)), masks)[0]
+    return _query(fold(text), masks)[0]
 
 
 def query_length(text: str, *, masks: bool = True) -> int:
     """Return how many positions the phrase `text` occupies; 0 when it has no words."""
-    return _query(separate(fold(text)), masks)[1]
+    return _query(fold(text), masks)[1]
 
 
 def query_parts(text: str, *, masks: bool = True) -> list[list[Token]]:
@@ -149,9 +149,11 @@ def query_parts(text: str, *, masks: bool = True) -> list[list[Token]]:
     """
     parts = []
     for chunk in fold(text).split():
-        separated = separate(chunk)
-        pieces = _RUN_MASK_ANY.split(separated) if masks else [separated]
-        parts += [tokens for piece in pieces if (tokens := _query(piece, masks)[0])]
+        pieces = _RUN_MASK_ANY.split(separate(chunk)) if masks else [chunk]
+        # Only a run is parted, and then what is left needs no folding again.
+        for piece in [chunk] if len(pieces) == 1 else pieces:
+            if tokens := _query(piece, masks)[0]:
+                parts.append(tokens)
     return parts
 
 
@@ -162,10 +164,11 @@ def key(text: str) -> str:
     a prefix for one that begins the other at a word (or at any character of a
     run); at most KEY_CHARS_MAX characters. Masks are kept.
     """
-    separated = separate(fold(text))
+    folded, is_open = _closed(fold(text))
+    separated = separate(folded)
     plain = separated.split()
     if "".join(plain).isalnum():
-        return " ".join(plain)[:KEY_CHARS_MAX]
+        return " ".join(plain)[:KEY_CHARS_MAX] + MASK_ANY * is_open
     found: list[str] = []
     for piece in _MASKED_PIECE.findall(separated):
         if piece[0] == RUN:
@@ -174,17 +177,30 @@ def key(text: str) -> str:
             found.append(piece)
         else:
             found += [word for word, _ in _joined(piece)]
-    return " ".join(found)[:KEY_CHARS_MAX]
+    return " ".join(found)[:KEY_CHARS_MAX] + MASK_ANY * is_open
 
 
 _NOT_IN_RUN = frozenset(f" {JOINING}{RUN}")
 
 
-def _query(separated: str, masks: bool) -> tuple[list[Token], int]:
+def _closed(folded: str) -> tuple[str, bool]:
+    """The text without a MASK_ANY that opens its last word, and whether there was one.
+
+    The mask belongs to the last word even behind punctuation, and must not
+    keep initials from being seen as such: `Geology.*`, `Caplen, B. R*`.
+    """
+    closed = folded.rstrip(MASK_ANY)
+    is_open = len(closed) < len(folded) and closed[-1:].strip() != ""
+    return (closed, True) if is_open else (folded, False)
+
+
+def _query(folded: str, masks: bool) -> tuple[list[Token], int]:
     """The tokens of a phrase and the positions that it occupies."""
     tokens: list[Token] = []
     position = 0
-    for piece in (_MASKED_PIECE if masks else _PIECE).findall(separated):
+    piece = ""
+    folded, is_open = _closed(folded) if masks else (folded, False)
+    for piece in (_MASKED_PIECE if masks else _PIECE).findall(separate(folded)):
         if piece[0] == RUN:
             position = _query_run(piece, position, tokens)
         elif piece.isalnum():
@@ -194,6 +210,9 @@ def _query(separated: str, masks: bool) -> tuple[list[Token], int]:
             for word, offset in _joined(piece):
                 tokens.append((word[:TOKEN_CHARS_MAX], position + offset))
             position = tokens[-1][1] + 1
+    if is_open and tokens and piece[0] != RUN:
+        word, offset = tokens[-1]
+        tokens[-1] = (word + MASK_ANY, offset)
     return tokens, position
 
 

@@ -196,7 +196,6 @@ def test_tshark_finds_nothing_malformed_in_what_we_sent(
 ) -> None:
     for session in sessions:
         dump, capture = tmp_path / "dump", tmp_path / "capture"
-        # The response to Sort counts its set: newer than the ASN.1 that tshark knows.
         dump.write_text("".join(map(hexadecimal, session.order)))
         run(client_program("text2pcap"), "-q", "-D", "-T", "40000,210", str(dump), str(capture))
         fields = ("tcp.srcport", "frame.protocols", "_ws.malformed")
@@ -206,8 +205,8 @@ def test_tshark_finds_nothing_malformed_in_what_we_sent(
             *(part for field in fields for part in ("-e", field)),
         )
         frames = [line.split("|") for line in printed.splitlines() if line.count("|") == 2]
-        assert len(frames) == len(order), printed
-        for (is_server, octets), (port, protocols, malformed) in zip(order, frames, strict=True):
+        assert len(frames) == len(session.order), printed
+        for (is_server, octets), (port, protocols, malformed) in zip(session.order, frames, strict=True):
             if is_server:
                 assert port == "210"
                 assert "z3950" in protocols.split(":")
