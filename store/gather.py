@@ -55,6 +55,9 @@ class _Text:
     key: tuple[int, str]  # the whole field, its number first
 
 
+_NOT_SEEN = _Text(b"", b"", 0, 0, frozenset(), (0, ""))
+
+
 @dataclass(slots=True)
 class Register:
     """Postings in one register, told apart by how they came.
@@ -133,17 +136,26 @@ class Postings:
         register.numbers.extend(numbers)
         register.values.extend(repeat(value, len(register.numbers) - count))
 
+    def add_number(self, name: str, number: int, value: int) -> None:
+        """Add one posting by the number of its term."""
+        register = self.registers.get(name)
+        if register is None:
+            register = self.register(name)
+        register.numbers.append(number)
+        register.values.append(value)
+
     def text(self, text: str) -> _Text | None:
         """The analysis of a text; None when it has no words."""
-        if text in self._texts:
-            return self._texts[text]
+        analysed = self._texts.get(text, _NOT_SEEN)
+        if analysed is not _NOT_SEEN:
+            return analysed
         analysed = self._analyse(text)
         if len(text) <= _TEXT_KEPT_CHARS_MAX and len(self._texts) < _TEXTS_KEPT:
             self._texts[text] = analysed
         return analysed
 
     def _analyse(self, text: str) -> _Text | None:
-        words = analysis.words(text)
+        words, key = analysis.analyse(text)
         if not words:
             return None
         number_of = self.terms.__getitem__
@@ -156,7 +168,7 @@ class Postings:
         places = array("I", map((1).__add__, offsets))
         places.append(0)
         places.append(length)
-        key = analysis.key(text)[:KEY_CHARS_MAX]
+        key = key[:KEY_CHARS_MAX]
         return _Text(
             numbers.tobytes(),
             places.tobytes(),

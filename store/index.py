@@ -34,7 +34,9 @@ from store.registers import (
 FIELD_GAP = 16  # positions between two fields
 VALUE_CHARS_MAX = 200  # of a value that is no text
 
-_HAS_KEYS = frozenset(point.name for point in ACCESS_POINTS if has_keys(point))
+_KEY_REGISTERS = {
+    point.name: key_register(point.name) for point in ACCESS_POINTS if has_keys(point)
+}
 
 
 def cut_value(value: str) -> str:
@@ -66,12 +68,12 @@ def index_record(
         ends[name] = postings.add_field(name, analysed, place, start)
         if name in IN_ANY:
             anywhere |= analysed.words
-        if name in _HAS_KEYS:
+        if name in _KEY_REGISTERS:
             _add_whole_field(postings, name, text, analysed.key, no_position)
     present = set(ends)
     for name, value in found.keys:
         number = postings.terms[cut_value(value)]
-        postings.add_numbers(name, (number,), no_position)
+        postings.add_number(name, number, no_position)
         present.add(name)
         if name in IN_ANY:
             anywhere.add(number)
@@ -88,8 +90,8 @@ def _add_whole_field(
     postings: Postings, access_point: str, text: str, key: tuple[int, str], value: int
 ) -> None:
     number, term = key
-    name = key_register(access_point)
-    postings.add_numbers(name, (number,), value)
+    name = _KEY_REGISTERS[access_point]
+    postings.add_number(name, number, value)
     # What was cut is shown as it was cut: the rest would not tell it from others.
     if access_point in WITH_DISPLAYS and text != term and len(term) < KEY_CHARS_MAX:
         postings.displays.setdefault(name, {}).setdefault(term, text)
@@ -139,6 +141,6 @@ def add_packed(
         name = register_names[register_id]
         number = postings.terms[term]
         for position in positions:
-            postings.add_numbers(name, (number,), first_value | position)
+            postings.add_number(name, number, first_value | position)
         if display is not None:
             postings.displays.setdefault(name, {}).setdefault(term, display)

@@ -19,7 +19,7 @@ from typing import BinaryIO, Self, cast
 from protocol.iso2709 import DecodedRecord, RawRecord, RefusedRecord, split
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily
-from store.bulk import CHUNK_RECORDS, Analysed, BulkWriter, Source, Target, analyse
+from store.bulk import CHUNK_RECORDS, Analysed, BulkWriter, Source, Target, analyse, analyse_apart
 from store.parallel import Workers
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
@@ -77,7 +77,7 @@ def load(
     if processes is None and total_bytes < _PARALLEL_BYTES_MIN:
         processes = 0
     tally = _Tally(progress, total_bytes)
-    read = partial(analyse, target=target)
+    read = partial(analyse if processes == 0 else analyse_apart, target=target)
     with _Report(report) as refusals, Workers(processes) as workers:
         for path in paths:
             with _File(path) as file:
