@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
@@ -33,6 +34,10 @@ Integers = npt.NDArray[np.uint32]
 
 def _integers() -> array[int]:
     return array("I")
+
+
+# Also from one set of postings to the next: a record's versions share most texts.
+_analyse = lru_cache(_TEXTS_KEPT)(analysis.analyse)
 
 
 class _TermNumbers(dict[str, int]):
@@ -82,15 +87,6 @@ class Register:
             np.concatenate((numbers, field_numbers)),
             np.concatenate((_numpy(self.values), bases + _numpy(self.field_offsets))),
         )
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Number and value of every posting."""
-        yield from zip(self.numbers, self.values, strict=True)
-        at = 0
-        for base, count in zip(self.bases, self.counts, strict=True):
-            for index in range(at, at + count):
-                yield self.field_numbers[index], base + self.field_offsets[index]
-            at += count
 
 
 def _numpy(numbers: array[int]) -> Integers:
@@ -155,7 +151,9 @@ class Postings:
         return analysed
 
     def _analyse(self, text: str) -> _Text | None:
-        words, key = analysis.analyse(text)
+        words, key = (
+            _analyse(text) if len(text) <= _TEXT_KEPT_CHARS_MAX else (analysis.analyse(text))
+        )
         if not words:
             return None
         number_of = self.terms.__getitem__
@@ -196,11 +194,27 @@ class Postings:
         return end
 
     def by_term(self, name: str) -> dict[str, list[int]]:
-        """The values of each term of a register, ascending."""
+        """The values of each term of a register, in the order in which they came."""
+        return self._by_term(self.registers[name], list(self.terms))
+
+    def each_by_term(self) -> Iterator[tuple[str, dict[str, list[int]]]]:
+        """Every register's name with what `by_term` says of it."""
         terms = list(self.terms)
+        for name, register in self.registers.items():
+            yield name, self._by_term(register, terms)
+
+    @staticmethod
+    def _by_term(register: Register, terms: list[str]) -> dict[str, list[int]]:
         values: dict[str, list[int]] = {}
-        for number, value in self.registers[name]:
+        for number, value in zip(register.numbers, register.values, strict=True):
             values.setdefault(terms[number], []).append(value)
+        at = 0
+        for base, count in zip(register.bases, register.counts, strict=True):
+            end = at + count
+            numbers, offsets = register.field_numbers[at:end], register.field_offsets[at:end]
+            for number, offset in zip(numbers, offsets, strict=True):
+                values.setdefault(terms[number], []).append(base + offset)
+            at = end
         return values
 
 

@@ -121,8 +121,8 @@ def pack(postings: Postings, register_ids: Mapping[str, int]) -> bytes:
     return _PACKER.encode(
         [
             (register_ids[name], term, postings.displays.get(name, {}).get(term), positions)
-            for name in postings.registers
-            for term, positions in postings.by_term(name).items()
+            for name, terms in postings.each_by_term()
+            for term, positions in terms.items()
         ]
     )
 

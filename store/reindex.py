@@ -264,6 +264,6 @@ def _check_delta(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _comparable(postings: Postings) -> dict[str, dict[str, set[int]]]:
     return {
-        name: {term: set(values) for term, values in postings.by_term(name).items()}
-        for name in postings.registers
+        name: {term: set(values) for term, values in terms.items()}
+        for name, terms in postings.each_by_term()
     }

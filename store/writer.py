@@ -23,7 +23,7 @@ from store.records import RecordRows, agency_of, with_number
 from store.registers import fingerprint, register_names
 from store.sqlite import FILE_NAME, StoreError, open_writer
 
-MERGE_AFTER_RECORDS = 1000  # readers keep that many in memory, some 15 kB each
+MERGE_AFTER_RECORDS = 500  # readers keep that many in memory, some 15 kB each
 MERGE_STEP_RECORDS = 250  # holds the write lock for about 0.1 s
 
 
