@@ -21,7 +21,6 @@ from metering.spool import utc_us
 from metering.spool_format import Position, lock, naming_errors, spools
 from metering.spool_reading import (
     DONE,
-    NO_HOLD,
     Hold,
     SpoolReading,
     read_spool,
@@ -33,6 +32,8 @@ EventsAfter = Callable[[int], Iterable[HoldingEvent]]
 # Of each source in one transaction: some tenths of a second under the write lock.
 DRAFTS_PER_TRANSACTION = 5_000
 LAG_US = 1_000_000
+# A delivery stamped later than this, by a clock that was set back since, is not waited for.
+FAR_US = 3_600_000_000
 
 
 @dataclass(slots=True)
@@ -91,25 +92,28 @@ class Folder:
 
         The lag lets every worker's deliveries of one moment arrive, so that they
         enter the ledger in order of time and the repeat rule does not depend on
-        when folding happens. 0 folds everything.
+        when folding happens. What is delivered after the call began is left to the
+        next one, so it ends even when workers are faster than it is.
 
         Raises:
             MeteringError: the ledger or a spool cannot be read or written; what was
                 folded before stays so.
         """
         report = FoldReport()
-        while self._fold_spools(report, lag_us):
+        now_us = self._clock()
+        hold = Hold(now_us - lag_us, now_us + FAR_US)
+        while self._fold_spools(report, hold, now_us):
             pass
         while self._fold_events(report):
             pass
         return report
 
-    def _fold_spools(self, report: FoldReport, lag_us: int) -> bool:
+    def _fold_spools(self, report: FoldReport, hold: Hold, now_us: int) -> bool:
         """One transaction; whether more is there."""
         with contextlib.ExitStack() as locks:
             with self._ledger.writing() as transaction:
                 with naming_errors():
-                    readings = self._read_spools(transaction, locks, lag_us)
+                    readings = self._read_spools(transaction, locks, hold, now_us)
                 drafts = in_order(readings)
                 outcomes = transaction.append(drafts)
                 for reading in readings:
@@ -122,12 +126,9 @@ class Folder:
         return any(reading.full for reading in readings)
 
     def _read_spools(
-        self, transaction: Transaction, locks: contextlib.ExitStack, lag_us: int
+        self, transaction: Transaction, locks: contextlib.ExitStack, hold: Hold, now_us: int
     ) -> list[SpoolReading]:
         """What is to be folded now, of each spool that has anything."""
-        now_us = self._clock()
-        # A delivery stamped far in the future, by a clock set back since, is not held.
-        hold = Hold(now_us - lag_us, now_us + lag_us) if lag_us else NO_HOLD
         positions = transaction.positions()
         starts = {}
         orphans = set()
@@ -155,11 +156,11 @@ class Folder:
         # where the first one is full, or the order of time would be lost.
         cut_us = min((reading.newest_us for reading in readings if reading.full), default=None)
         if cut_us is not None:
-            before_us = max(now_us + lag_us, max(reading.newest_us for reading in readings) + 1)
+            newest_us = max(reading.newest_us for reading in readings)
             readings = [
                 reading
                 if reading.newest_us <= cut_us
-                else read(reading.spool, Hold(cut_us, before_us))
+                else read(reading.spool, Hold(cut_us, max(hold.before_us, newest_us + 1)))
                 for reading in readings
             ]
         return [

@@ -29,8 +29,9 @@ class Place:
         self.root = path / "spool"
         self.ledger = Ledger(path / "ledger.sqlite")
         self.events: list[HoldingEvent] = []
+        self.now_us = NOON_US
         self.folder = Folder(
-            self.ledger, self.root, events_after=self.events_after, clock=lambda: NOON_US
+            self.ledger, self.root, events_after=self.events_after, clock=lambda: self.now_us
         )
         self.reader = UsageReader(
             self.ledger, self.root, events_after=self.events_after, clock=lambda: NOON_US
@@ -55,7 +56,11 @@ class Place:
         self.events.append(HoldingEvent(len(self.events) + 1, "PKU", record_id, change, at_us))
 
     def fold(self) -> FoldReport:
-        return self.folder.fold(lag_us=0)
+        """All of it, at the end of the day."""
+        self.now_us = NOON_US + 43_200 * SECOND_US
+        report = self.folder.fold(lag_us=0)
+        self.now_us = NOON_US
+        return report
 
     def usage(self) -> Usage:
         return self.reader.usage("PKU", 2024)
@@ -335,6 +340,23 @@ def test_a_delivery_from_a_clock_far_ahead_does_not_hold_up_the_folding(place: P
     deliver(writer, 2, NOON_US - 5 * SECOND_US)
     writer.mark()
     assert place.folder.fold().deliveries == 2
+
+
+def test_folding_ends_though_a_worker_is_faster(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metering.fold.DRAFTS_PER_TRANSACTION", 3)
+    writer = place.writer()
+
+    def deliver_more(*_: object) -> None:
+        for _ in range(10):
+            place.now_us += SECOND_US
+            deliver(writer, 1, place.now_us)
+        writer.mark()
+
+    deliver_more()
+    monkeypatch.setattr("metering.fold.remove_folded", deliver_more)
+    assert place.folder.fold(lag_us=0).deliveries == 10
 
 
 def test_an_orphan_is_finished_once_its_last_delivery_is_old_enough(place: Place) -> None:
