@@ -59,8 +59,15 @@ class Catalogue(Protocol):
         """The newest version of each record; None: no such record."""
 
     async def scan(
-        self, databases: Sequence[Database], access_point: str, term: str,
-        *, count: int, position: int, step_size: int = 0, phrases: bool = False,
+        self,
+        databases: Sequence[Database],
+        access_point: str,
+        term: str,
+        *,
+        count: int,
+        position: int,
+        step_size: int = 0,
+        phrases: bool = False,
     ) -> ScanResult | Diagnostic: ...
 
     async def sort(
