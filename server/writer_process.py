@@ -74,6 +74,6 @@ def run(config: Config, ready: int, lifeline: int) -> None:
         if poll.poll(max(0.0, wait_s) * 1000):
             break
     # The workers are gone by now: what they left is folded before we go too.
-    chores[0].run()
+    Chore("last fold", 0.0, lambda: accounting.folder.fold(lag_us=0)).run()
     writer.close()
     accounting.close()

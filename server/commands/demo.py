@@ -122,7 +122,7 @@ def _fill(config: Config) -> None:
     finally:
         writer.close()
     with Accounting(config) as accounting:
-        accounting.folder.fold()
+        accounting.folder.fold(lag_us=0)
 
 
 def _what_to_type(folder: Path, z3950: str, http: str) -> str:

@@ -99,7 +99,7 @@ def load(
     finally:
         writer.close()
     with Accounting(config) as accounting:
-        accounting.folder.fold()  # a running server would do it soon
+        accounting.folder.fold(lag_us=0)  # a running server would do it soon
     click.echo(f"loaded     {summary.loaded:>10,}")
     click.echo(f"replaced   {summary.replaced:>10,}")
     click.echo(f"unchanged  {summary.unchanged:>10,}")
