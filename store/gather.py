@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,13 +49,12 @@ class _TermNumbers(dict[str, int]):
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     """An analysed text: START, its words and END, by number and by offset."""
 
     numbers: bytes
     offsets: bytes
-    count: int
+    size: int  # postings
     length: int  # positions from START to END
     words: frozenset[int]
     key: tuple[int, str]  # the whole field, its number first
@@ -185,7 +185,7 @@ class Postings:
             register.field_numbers.frombytes(text.numbers)
             register.field_offsets.frombytes(text.offsets)
             register.bases.append(base + start)
-            register.counts.append(text.count)
+            register.counts.append(text.size)
         else:
             register.numbers.frombytes(text.numbers)
             register.values.extend(
