@@ -29,6 +29,7 @@ OPTIONS = frozenset(
         apdu.Option.LEVEL_1_SEGMENTATION,
         apdu.Option.LEVEL_2_SEGMENTATION,
         apdu.Option.NAMED_RESULT_SETS,
+        apdu.Option.RESULT_COUNT,
         apdu.Option.QUERY_TYPE_104,
         apdu.Option.STRING_SCHEMA,
     }
@@ -49,6 +50,7 @@ class Negotiated:
     preferred_message_size: int = 1 << 20
     exceptional_record_size: int = 1 << 20
     segmentation_level: int = 0
+    counts_sorted: bool = False  # option resultCount: a response to Sort counts its set
     charsets: Charsets = UNSETTLED
 
 
@@ -92,6 +94,7 @@ async def negotiate(
             z3950.apdu_size_bytes_max,
         ),
         _segmentation_level(request, options),
+        apdu.Option.RESULT_COUNT in request.options,
         charsets.charsets,
     )
     if refusal is not None:

@@ -139,6 +139,7 @@ async def sort(
     return apdu.SortResponse(
         reference_id=request.reference_id,
         sort_status=apdu.SortStatus.SUCCESS,
+        result_count=len(ordered) if negotiated.counts_sorted else None,
     )
 
 

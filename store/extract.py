@@ -112,7 +112,7 @@ class _Extraction:
         parts = source.text.split("\x1f")
         head = ""
         if len(parts) > 1:
-            head = "|".join((parts[0], "".join([part[:1] or " " for part in parts[1:]])))
+            head = "\x1f".join((parts[0], "".join([part[:1] or " " for part in parts[1:]])))
         text_steps, value_steps = self._feeds.steps(tag, head)
         fields, keys = self._fields, self._keys
         for places, condition, begins, names, readings, skipped, is_apart in text_steps:

@@ -117,7 +117,7 @@ class Feeds:
         self._steps: dict[tuple[str, str], Steps] = {}
 
     def steps(self, tag: str, head: str) -> Steps:
-        """What to do with a field; `head` is its indicators, `|`, and its codes in order.
+        """What to do with a field; `head` is its indicators, a delimiter, and its codes in order.
 
         Of control fields, `head` is empty.
         """
@@ -129,7 +129,7 @@ class Feeds:
         return steps
 
     def _compile(self, tag: str, head: str) -> Steps:
-        indicators, _, codes = head.partition("|")
+        indicators, _, codes = head.partition("\x1f")
         texts: dict[TextStep, tuple[list[str], list[str]]] = {}
         values: dict[ValueStep, list[str]] = {}
         for feed in self.by_tag[tag]:

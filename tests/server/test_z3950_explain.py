@@ -90,7 +90,7 @@ def test_the_target_tells_its_bounds_and_syntaxes(demo: RunningServer) -> None:
     with connected(demo.z3950) as client:
         (target,) = found(client, "@attr exp1 1=1 @attr 2=3 targetinfo", TargetInfo)
         assert target.named_result_sets
-        assert target.max_result_sets == 50
+        assert target.max_result_sets == 256
         assert target.timeout_interval is not None
         assert target.timeout_interval.value == 300
         syntaxes = found(client, "@attr exp1 1=1 RecordSyntaxInfo", RecordSyntaxInfo)

@@ -12,7 +12,7 @@ from protocol.apdu_common import AttributeElement, AttributesPlusTerm
 from protocol.diagnostic import Bib1
 from protocol.iso2709 import control_number
 from protocol.record import StoredRecord
-from server.config import load_config
+from server.config import Z3950, load_config
 from store.writer import CatalogueWriter
 from tests.harness import RunningServer
 from tests.server.own_server import cnmarc, marc21, own_server
@@ -33,6 +33,8 @@ CHINESE = (
     ("c3", "史记", "司马迁"),
     ("c4", "中国通史", ""),
 )
+
+BOUND = Z3950().result_sets_max
 WESTERN = (("w1", "Zebra crossing", "Adams, A."), ("w2", "Ant hill", "Zola, E."))
 
 
@@ -77,10 +79,10 @@ def test_replace_indicator_off_keeps_the_set_that_is_there(shelf: RunningServer)
 
 def test_the_number_of_sets_is_bounded_and_a_deleted_one_makes_room(shelf: RunningServer) -> None:
     with connected(shelf.z3950, "demo1/demo1") as client:
-        for number in range(50):
+        for number in range(BOUND):
             assert client.search(ALL, "cn_cat", result_set_name=f"s{number}").search_status
-        one_more = client.search(ALL, "cn_cat", result_set_name="s50")
-        assert diagnostic(one_more) == (Bib1.TOO_MANY_RESULT_SETS, "50")
+        one_more = client.search(ALL, "cn_cat", result_set_name="more")
+        assert diagnostic(one_more) == (Bib1.TOO_MANY_RESULT_SETS, str(BOUND))
         assert client.search(ALL, "cn_cat", result_set_name="s7").search_status
         deleted = client.ask(
             apdu.DeleteResultSetRequest(
@@ -89,7 +91,7 @@ def test_the_number_of_sets_is_bounded_and_a_deleted_one_makes_room(shelf: Runni
             apdu.DeleteResultSetResponse,
         )
         assert deleted.delete_operation_status == apdu.DeleteSetStatus.SUCCESS
-        assert client.search(ALL, "cn_cat", result_set_name="s50").search_status
+        assert client.search(ALL, "cn_cat", result_set_name="more").search_status
 
 
 def test_a_name_without_end_is_illegal(shelf: RunningServer) -> None:
