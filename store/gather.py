@@ -27,7 +27,7 @@ PLACES_MAX = 1 << (32 - PLACE_SHIFT)
 # Only the beginning of a whole field is its key, and that much is shown of it.
 KEY_CHARS_MAX = 120
 
-_TEXTS_KEPT = 1 << 14
+_TEXTS_KEPT = 1 << 13
 _TEXT_KEPT_CHARS_MAX = 250
 
 Integers = npt.NDArray[np.uint32]
