@@ -81,6 +81,16 @@ _PIECE = _pattern(f"[^{_NO_WORD}{_MASKS}]", f"[^{_NO_WORD}{_MASKS}0-9]", "")
 _MASKED_PIECE = _pattern(f"[^{_NO_WORD}]", f"[^{_NO_WORD}{_MASKS}0-9]", f"[{_MASKS}]*")
 _RUN_CHARS = re.compile(f"{RUN}(.)")
 _RUN_MASK_ANY = re.compile(f"(?<={RUN}.){MASK_ANY}+(?={RUN})")
+# Where `_PIECE` may find more than runs and words. Each begins with a plain
+# character, which makes the search for it cheap.
+_HYPHEN = re.compile(r"-(?<![0-9 ]-)[^ ]")
+_THOUSANDS = re.compile(r",[0-9]")
+_FULL_STOP = re.compile(rf"\.(?:net|(?<=[{_BETWEEN}][^\W\d]\.) ?[^\W\d](?![^{_BETWEEN}]))")
+_FULL_STOP_AMONG_RUNS = re.compile(r"\. ?[^\W\d]")
+_SIMPLE_PIECE = re.compile(rf"{RUN}.(?: *{RUN}.)*|[^ {RUN}]+")
+_ALWAYS_JOINING = f"'`·+#{_MASKS}"
+_NOT_WORDS = frozenset(JOINING + _MASKS)
+_JOINING_TO_BLANKS = str.maketrans(JOINING, " " * len(JOINING))
 _JOINERS = re.compile(r"['`·]")
 _INITIALS_JOINERS = re.compile(r"\. ?")
 
@@ -95,22 +105,57 @@ def words(text: str) -> list[Token]:
 
 def analyse(text: str) -> tuple[list[Token], str]:
     """Return `words(text)` and `key(text)`, at little more than the cost of one."""
-    folded = fold(text)
-    separated = separate(folded)
+    separated = separate(text)
     plain = separated.split()
-    if len(text) <= TOKEN_CHARS_MAX and "".join(plain).isalnum():
+    whole = "".join(plain)
+    pattern = _SIMPLE_PIECE
+    if not _NOT_WORDS.isdisjoint(whole):
+        if _joins_words(separated):
+            pattern = _PIECE
+        else:
+            separated = separated.translate(_JOINING_TO_BLANKS)
+            plain = separated.split()
+            whole = "".join(plain)
+    if whole.isalnum():
+        if len(text) > TOKEN_CHARS_MAX:
+            cut = [word[:TOKEN_CHARS_MAX] for word in plain]
+            return list(zip(cut, count())), " ".join(plain)[:KEY_CHARS_MAX]
         return list(zip(plain, count())), " ".join(plain)
+    if whole and len(whole) == 2 * whole.count(RUN):
+        tokens, found = _run_tokens(whole[1::2], 0), [whole[1::2]]
+    else:
+        tokens, found = _piece_tokens(pattern.findall(separated))
+    if numerals.ORDINAL in whole or numerals.YEAR in whole:
+        tokens += numerals.other_forms(tokens)
+    return tokens, " ".join(found)[:KEY_CHARS_MAX]
+
+
+def _joins_words(separated: str) -> bool:
+    """Whether `_PIECE` may find more than runs and words; rather once too often."""
+    if any(sign in separated for sign in _ALWAYS_JOINING):
+        return True
+    if "-" in separated and _HYPHEN.search(separated):
+        return True
+    if "," in separated and _THOUSANDS.search(separated):
+        return True
+    if "." not in separated:
+        return False
+    if RUN in separated:
+        return _FULL_STOP_AMONG_RUNS.search(separated) is not None
+    return _FULL_STOP.search(f" {separated}") is not None
+
+
+def _piece_tokens(pieces: list[str]) -> tuple[list[Token], list[str]]:
+    """The tokens of pieces in order, and what stands for them in a key."""
     tokens: list[Token] = []
     found: list[str] = []
     position = 0
-    for piece in _PIECE.findall(separated):
+    for piece in pieces:
         if piece[0] == RUN:
             chars = "".join(_RUN_CHARS.findall(piece))
             found.append(chars)
-            end = position + len(chars)
-            tokens += zip(chars, range(position, end), strict=True)
-            tokens += zip(map(add, chars, chars[1:]), range(position, end), strict=False)
-            position = end
+            tokens += _run_tokens(chars, position)
+            position += len(chars)
         elif piece.isalnum():
             found.append(piece)
             tokens.append((piece[:TOKEN_CHARS_MAX], position))
@@ -120,9 +165,14 @@ def analyse(text: str) -> tuple[list[Token], str]:
             found += [word for word, _ in joined]
             tokens += _compound(piece, position, joined)
             position += len(joined)
-    if numerals.ORDINAL in folded or numerals.YEAR in folded:
-        tokens += numerals.other_forms(tokens)
-    return tokens, " ".join(found)[:KEY_CHARS_MAX]
+    return tokens, found
+
+
+def _run_tokens(chars: str, position: int) -> list[Token]:
+    """Every character of a run, and every two side by side."""
+    tokens = list(zip(chars, count(position)))
+    tokens += zip(map(add, chars, chars[1:]), count(position))
+    return tokens
 
 
 def query_words(text: str, *, masks: bool = True) -> list[Token]:
@@ -148,7 +198,7 @@ def query_parts(text: str, *, masks: bool = True) -> list[list[Token]]:
     红楼梦 one of two bigrams.
     """
     parts = []
-    for chunk in fold(text).split():
+    for chunk in text.split():
         pieces = _RUN_MASK_ANY.split(separate(chunk)) if masks else [chunk]
         # Only a run is parted, and then what is left needs no folding again.
         whole = [chunk] if len(pieces) == 1 else pieces

@@ -119,7 +119,7 @@ class _Extraction:
             if condition and not _meets(condition, begins, parts):
                 continue
             values = [parts[place][1:] for place in places]
-            text = " ".join(values)
+            text = " ".join(values) if len(values) > 1 else values[0]
             if skipped or not text.isascii():
                 self._add_texts(names, values if is_apart else [text], skipped)
                 if readings and pinyin.is_han(text):
@@ -133,7 +133,7 @@ class _Extraction:
         for places, condition, begins, first, end, is_class_mark, rule, names in value_steps:
             if condition and not _meets(condition, begins, parts):
                 continue
-            values = [parts[place][1:] if place else parts[0] for place in places]
+            values = [parts[place][1:] for place in places] if head else parts
             if is_class_mark and len(values) > 1:
                 values = [" ".join(values), values[0]]  # with the item number ($b), and without
             for value in values:
@@ -144,19 +144,23 @@ class _Extraction:
                         self._stated_years.append(normalised)
 
     def _add_texts(self, names: Sequence[str], texts: Sequence[str], skipped: int) -> None:
-        """Add texts that have another form for filing, or one in Latin letters."""
+        """Add texts that may have another form for filing, or one in Latin letters."""
         for text in texts:
             filed = text[skipped:]
             if _NON_SORTING_SIGNS.search(text):
                 filed = _NON_SORTING.sub("", text)
                 text = _NON_SORTING_SIGNS.sub("", text)  # noqa: PLW2901
-            forms = [text, filed]
+            self._add_text(names, text)
+            if filed is not text:
+                self._add_text(names, filed)
             if not _ROMANISED.isdisjoint(names):
-                forms += romanised(filed)
-            for form in forms:
-                if clean := form.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]:
-                    for name in names if form in (text, filed) else _ROMANISED.intersection(names):
-                        self._fields[name, clean] = None
+                for latin in romanised(filed):
+                    self._add_text([name for name in names if name in _ROMANISED], latin)
+
+    def _add_text(self, names: Sequence[str], text: str) -> None:
+        if clean := text.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]:
+            for name in names:
+                self._fields[name, clean] = None
 
     def years(self) -> list[str]:
         """Years of publication: those that are coded, else those of the statement."""

@@ -29,12 +29,14 @@ def fold(text: str) -> str:
     return text
 
 
-def separate(folded: str) -> str:
-    """Return folded text with RUN before each run character and separators as blanks.
+def separate(text: str) -> str:
+    """Return `text` folded, with RUN before each run character and separators as blanks.
 
     What may join words (`JOINING`) and the masks of queries stay themselves.
     """
-    return folded.translate(_SEPARATED)
+    if text.isascii():
+        return text.encode().translate(_ASCII_SEPARATED).decode()
+    return unicodedata.normalize("NFKC", text).translate(_SEPARATED)
 
 
 RUN = "\uf8f4"  # private-use, stands before a character of a script without blanks
@@ -109,7 +111,8 @@ def _fold_char(char: str) -> str:
     category = unicodedata.category(char)
     if (
         char in _DROPPED
-        or (category in ("Cf", "Cc") and char not in "\t\n\r\x1d\x1e\x1f")
+        or category == "Cf"
+        or (category == "Cc" and code_point >= 0x80)
         or (category[0] == "M" and not _keeps_marks(code_point))
     ):
         return ""
@@ -137,4 +140,5 @@ class _CharTable(dict[int, str]):
 
 
 _FOLDED = _CharTable(_fold_char)
-_SEPARATED = _CharTable(_separate_char)
+_SEPARATED = _CharTable(lambda char: "".join(map(_separate_char, fold(char))))
+_ASCII_SEPARATED = "".join(_SEPARATED[code_point] for code_point in range(128)).encode().ljust(256)

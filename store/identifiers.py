@@ -46,6 +46,8 @@ def isbn_is_valid(digits: str) -> bool:
 
     ISO 2108; of thirteen only those that begin with 978 or 979.
     """
+    if not digits.isascii():
+        return False
     if len(digits) == 10 and digits[:9].isdecimal():
         total = sum(map(mul, _WEIGHTS_10, map(int, digits[:9])))
         return "0123456789x"[-total % 11] == digits[9]
@@ -77,6 +79,9 @@ def isbn_keys(text: str) -> tuple[str, ...]:
     Binding and price after the number do not matter. A nine-digit SBN is taken
     as the ISBN that it became.
     """
+    plain = text.replace("-", "").lower()
+    if isbn_is_valid(plain):
+        return (isbn_13(plain),)
     run = _NUMBER_RUN.search(_DASHES.sub("", fold(text)))
     if run is None:
         return ()
