@@ -27,6 +27,7 @@ from protocol.asn1 import (
     positional_sequence,
     sequence,
 )
+from protocol.diagnostic import Diagnostic
 from protocol.external import EXTERNAL, External
 from protocol.oid import DIAG_BIB_1, Oid
 
@@ -125,6 +126,10 @@ class DefaultDiagFormat:
     @classmethod
     def bib1(cls, condition: int, addinfo: str = "") -> DefaultDiagFormat:
         return cls(DIAG_BIB_1, condition, addinfo)
+
+    @classmethod
+    def of(cls, diagnostic: Diagnostic) -> DefaultDiagFormat:
+        return cls(DIAG_BIB_1, diagnostic.condition, diagnostic.addinfo)
 
 
 DEFAULT_DIAG_FORMAT = Sequence(DefaultDiagFormat)

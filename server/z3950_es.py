@@ -27,7 +27,7 @@ def respond(
     return apdu.ExtendedServicesResponse(
         reference_id=request.reference_id,
         operation_status=apdu.OperationStatus.FAILURE,
-        diagnostics=(apdu.DefaultDiagFormat.bib1(refusal.condition, refusal.addinfo),),
+        diagnostics=(apdu.DefaultDiagFormat.of(refusal),),
     )
 
 

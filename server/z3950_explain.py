@@ -194,6 +194,6 @@ def external(entry: Entry, syntax: Oid | None) -> apdu.External | Diagnostic:
 def named(record: apdu.External, content: bytes | Diagnostic) -> apdu.NamePlusRecord:
     """A record of a response, or its surrogate diagnostic where `content` is one."""
     if isinstance(content, Diagnostic):
-        diagnostic = apdu.DefaultDiagFormat.bib1(content.condition, content.addinfo)
+        diagnostic = apdu.DefaultDiagFormat.of(content)
         return apdu.NamePlusRecord(name=NAME, record=apdu.SurrogateDiagnostic(diagnostic))
     return apdu.NamePlusRecord(name=NAME, record=record)

@@ -127,9 +127,7 @@ def name_plus_records(items: Iterable[Item], form: RecordForm) -> tuple[apdu.Nam
 def _record(item: Item, form: RecordForm) -> apdu.Record:
     content = item.content
     if isinstance(content, Diagnostic):
-        return apdu.SurrogateDiagnostic(
-            apdu.DefaultDiagFormat.bib1(content.condition, content.addinfo)
-        )
+        return apdu.SurrogateDiagnostic(apdu.DefaultDiagFormat.of(content))
     assert item.record is not None  # noqa: S101 - a form was made of it
     syntax = _SYNTAX_OF_FORM.get(form.name)
     if syntax is None:

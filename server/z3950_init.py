@@ -125,9 +125,7 @@ async def negotiate(
 def _diagnostic(refusal: Diagnostic | None) -> apdu.External | None:
     if refusal is None:
         return None
-    return user_information.init_diagnostic(
-        apdu.DefaultDiagFormat.bib1(refusal.condition, refusal.addinfo)
-    )
+    return user_information.init_diagnostic(apdu.DefaultDiagFormat.of(refusal))
 
 
 def _segmentation_level(request: apdu.InitializeRequest, options: frozenset[apdu.Option]) -> int:

@@ -41,11 +41,7 @@ async def scan(
             reference_id=request.reference_id,
             scan_status=apdu.ScanStatus.FAILURE,
             number_of_entries_returned=0,
-            entries=apdu.ListEntries(
-                nonsurrogate_diagnostics=(
-                    apdu.DefaultDiagFormat.bib1(found.condition, found.addinfo),
-                )
-            ),
+            entries=apdu.ListEntries(nonsurrogate_diagnostics=(apdu.DefaultDiagFormat.of(found),)),
         )
     complete = len(found.entries) >= request.number_of_terms_requested
     return apdu.ScanResponse(
@@ -67,7 +63,7 @@ def _entry(entry: TermEntry, charset: str) -> apdu.Entry:
     term = _written(entry.term, charset)
     display = _written(entry.display, charset) if entry.display != entry.term else None
     if isinstance(term, Diagnostic):
-        return apdu.SurrogateDiagnostic(apdu.DefaultDiagFormat.bib1(term.condition, term.addinfo))
+        return apdu.SurrogateDiagnostic(apdu.DefaultDiagFormat.of(term))
     return apdu.TermInfo(
         term=term,
         # The codec writes octets that are no UTF-8 as they came.
@@ -133,7 +129,7 @@ async def sort(
             result_set_status=(
                 apdu.SortResultSetStatus.UNCHANGED if kept else apdu.SortResultSetStatus.NONE
             ),
-            diagnostics=(apdu.DefaultDiagFormat.bib1(ordered.condition, ordered.addinfo),),
+            diagnostics=(apdu.DefaultDiagFormat.of(ordered),),
         )
     sets[request.sorted_result_set_name] = ordered
     return apdu.SortResponse(

@@ -42,7 +42,7 @@ def failed(diagnostic: Diagnostic) -> Presented:
         0,
         0,
         apdu.PresentStatus.FAILURE,
-        apdu.DefaultDiagFormat.bib1(diagnostic.condition, diagnostic.addinfo),
+        apdu.DefaultDiagFormat.of(diagnostic),
     )
 
 

@@ -79,7 +79,9 @@ class Z3950Session:
                     apdu.DuplicateDetectionResponse(
                         reference_id=request.reference_id,
                         status=1,
-                        diagnostics=(_bib1(Diagnostic(Bib1.DEDUP_CRITERION_UNSUPPORTED)),),
+                        diagnostics=(
+                            apdu.DefaultDiagFormat.of(Diagnostic(Bib1.DEDUP_CRITERION_UNSUPPORTED)),
+                        ),
                     )
                 )
             case _:  # responses to challenges and reports, which we never wait for
@@ -115,7 +117,7 @@ class Z3950Session:
                     next_result_set_position=0,
                     search_status=False,
                     result_set_status=apdu.ResultSetStatus.NONE,
-                    records=_bib1(found),
+                    records=apdu.DefaultDiagFormat.of(found),
                 )
             )
         self._sets[request.result_set_name] = found
@@ -222,10 +224,6 @@ class Z3950Session:
 # No record was asked for with a Search: all that was expected is there.
 _NOTHING_ASKED = Presented(0, 1, apdu.PresentStatus.SUCCESS, None)
 _NOTHING_THERE = Presented(0, 0, apdu.PresentStatus.SUCCESS, None)
-
-
-def _bib1(diagnostic: Diagnostic) -> apdu.DefaultDiagFormat:
-    return apdu.DefaultDiagFormat.bib1(diagnostic.condition, diagnostic.addinfo)
 
 
 def _piggyback(request: apdu.SearchRequest, hits: int) -> tuple[int, apdu.ElementSetNames | None]:
