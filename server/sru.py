@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
+from yarl import URL
 
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
@@ -59,7 +60,7 @@ class SruService:
     def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
         self._service = service
         self._outbox = outbox
-        self._public_url = config.http.public_url.rstrip("/")
+        self._public_url = URL(config.http.public_url) if config.http.public_url else None
         self._open_to_all = config.access.anonymous
         self._limits = SruLimits(
             versions=("1.1", "1.2", "2.0"),
@@ -80,7 +81,7 @@ class SruService:
         if isinstance(request, ExplainRequest):
             return _xml(explain_response(request, self._explain(http, name, databases)))
         if isinstance(request, RefusedRequest):
-            return _xml(refusal_response(request, self._explain(http, name, databases)))
+            return _xml(self._refusal(request, http, name, databases))
         principal = await sign_in(self._service, http)
         if isinstance(principal, Diagnostic):
             fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
@@ -106,9 +107,18 @@ class SruService:
             version=request.version, operation=operation, faults=(fault,), given=request.given
         )
         headers = {str(hdrs.WWW_AUTHENTICATE): REALM} if status == 401 else None
-        return _xml(
-            refusal_response(refused, self._explain(http, name, databases)), status, headers
-        )
+        return _xml(self._refusal(refused, http, name, databases), status, headers)
+
+    def _refusal(
+        self,
+        request: RefusedRequest,
+        http: web.Request,
+        name: str,
+        databases: tuple[Database, ...],
+    ) -> bytes:
+        if request.operation != "explain":
+            return refusal_response(request)
+        return refusal_response(request, self._explain(http, name, databases))
 
     # searchRetrieve
 
@@ -194,13 +204,15 @@ class SruService:
     # explain
 
     def _explain(self, http: web.Request, name: str, databases: tuple[Database, ...]) -> bytes:
-        host, _, port = http.host.rpartition(":")
+        address = self._public_url or http.url
         totals = self._service.catalogue.totals()
         one = databases[0] if len(databases) == 1 else None
         return explain_record(
             ServerDescription(
-                host=host or http.host,
-                port=int(port) if port.isdigit() else 80,
+                host=address.host or "",
+                port=address.port or 80,
+                transport=address.scheme,
+                methods="GET",
                 database=one.name if one else name,
                 title=one.title if one else "Lianmu 联目",
                 records=sum(totals[database.name] for database in databases),

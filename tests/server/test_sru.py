@@ -6,13 +6,14 @@ import http.client
 import urllib.error
 import urllib.request
 from base64 import b64encode
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
 import sruthi
 from lxml import etree
 
-from tests.harness import RunningServer
+from tests.harness import RunningServer, serving
 
 NAMESPACES = {
     "zs": "http://www.loc.gov/zing/srw/",
@@ -136,6 +137,25 @@ def test_explain_names_the_indexes_and_schemas(demo: RunningServer) -> None:
     assert "title" in texts(root, "//e:indexInfo/e:index/e:map/e:name")
     assert {"marcxml", "dc"} <= set(root.xpath("//e:schema/@name", namespaces=NAMESPACES))
     assert texts(root, "//e:serverInfo/e:database") == ["cn_cat"]
+
+
+def test_explain_tells_the_address_that_the_client_asked_or_the_configured_one(
+    demo: RunningServer, tmp_path: Path
+) -> None:
+    host, port = demo.http.rsplit(":", 1)
+    _, root = ask(demo, "cn_cat", login=None)
+    assert texts(root, "//e:serverInfo/e:host") == [host]
+    assert texts(root, "//e:serverInfo/e:port") == [port]
+    config = tmp_path / "config.toml"
+    config.write_text(
+        "[server]\nworkers = 1\n[z3950]\nport = 0\n"
+        '[http]\nport = 0\npublic_url = "https://catalogue.example.org"\n'
+    )
+    with serving(config) as server:
+        _, root = ask(server, "cn_cat", login=None)
+    assert texts(root, "//e:serverInfo/e:host") == ["catalogue.example.org"]
+    assert texts(root, "//e:serverInfo/e:port") == ["443"]
+    assert root.xpath("//e:serverInfo/@transport", namespaces=NAMESPACES) == ["https"]
 
 
 def test_scan_lists_terms_with_counts(demo: RunningServer) -> None:
