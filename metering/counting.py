@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -30,6 +31,7 @@ from metering.entry import (
     year_span_us,
 )
 from metering.interface import MeteringError
+from metering.recent import Key, RecentDeliveries
 
 RepeatWindow = int | Literal["day", "year"]
 
@@ -104,18 +106,41 @@ WHERE institution = ? AND record_id = ? AND kind = 'void' AND refers_to = ?
 """
 _KEYS_PER_QUERY = 200
 
-_Key = tuple[str, int]  # institution, record_id
+
+class _Remembered(defaultdict[Key, list[tuple[int, str]]]):
+    """What was billed before the batch, copied as it is asked for."""
+
+    def __init__(self, before: Mapping[Key, list[tuple[int, str]]]) -> None:
+        super().__init__()
+        self._before = before
+
+    def __missing__(self, key: Key) -> list[tuple[int, str]]:
+        billed = self[key] = self._before.get(key, [])[:]
+        return billed
 
 
 class Counter:
     """Counts one batch of drafts, each as if those before it were in the ledger already."""
 
-    def __init__(self, connection: sqlite3.Connection, rule: RepeatRule) -> None:
-        """`connection` is inside the transaction that the figures shall belong to."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        rule: RepeatRule,
+        recent: RecentDeliveries | None = None,
+    ) -> None:
+        """`connection` is inside the transaction that the figures shall belong to.
+
+        `recent`, if given, is true of the ledger as it is.
+        """
         self._connection = connection
         self._rule = rule
+        self._recent = recent
+        # What the batch changes in `recent`, once it is stored.
+        self.newly_billed: list[tuple[Key, int, str]] = []
+        self.newly_voided: list[tuple[Key, str]] = []
         self._counted: dict[str, Counted] = {}
-        self._billed: dict[_Key, list[tuple[int, str]]] = {}  # (at_us, id) in ledger order
+        # (at_us, id) in ledger order
+        self._billed: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
         self._voided: set[str] = set()
         self._held: dict[tuple[str, int, int], int] = {}
 
@@ -154,6 +179,9 @@ class Counter:
             return
         first_us = max(0, min(first for first, _ in spans))
         last_us = min(AT_US_MAX, max(last for _, last in spans))
+        if self._recent is not None and first_us >= self._recent.since_us:
+            self._billed = _Remembered(self._recent.billed)
+            return
         keys = list({(draft.institution, draft.record_id) for draft in deliveries})
         for begin in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[begin : begin + _KEYS_PER_QUERY]
@@ -162,16 +190,18 @@ class Counter:
             for institution, record_id, at_us, entry_id in self._connection.execute(
                 query, parameters
             ):
-                self._billed.setdefault((institution, record_id), []).append((at_us, entry_id))
+                self._billed[institution, record_id].append((at_us, entry_id))
 
     def _delivery(self, draft: Draft) -> Counted:
-        billed = self._billed.setdefault((draft.institution, draft.record_id), [])
+        key = (draft.institution, draft.record_id)
+        billed = self._billed[key]
         span = self._rule.span_us(draft.at_us) if billed else None
         if span is not None:
             for billed_us, entry_id in reversed(billed):
                 if span[0] <= billed_us <= span[1] and entry_id not in self._voided:
                     return _of_itself(draft, Meter.REPEAT, 1, entry_id)
         billed.append((draft.at_us, draft.id))
+        self.newly_billed.append((key, draft.at_us, draft.id))
         return _of_itself(draft, Meter.DOWNLOAD, 1)
 
     def _void(self, draft: Draft) -> Counted | None:
@@ -184,6 +214,7 @@ class Counter:
         if self._connection.execute(_VOIDED, voided).fetchone() is not None:
             return None
         self._voided.add(draft.refers_to)
+        self.newly_voided.append(((target.institution, target.record_id), draft.refers_to))
         return _of_target(draft, target, target.meter, -target.quantity)
 
     def _holding(self, draft: Draft) -> Counted:

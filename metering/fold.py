@@ -12,11 +12,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
 from metering.entry import Draft, Kind
 from metering.interface import HoldingEvent, MeteringError
-from metering.ledger import Ledger, Outcome, Transaction
+from metering.ledger import EntryConflict, Ledger, Outcome, Transaction
 from metering.spool import utc_us
 from metering.spool_format import Position, lock, naming_errors, spools
 from metering.spool_reading import (
@@ -110,12 +111,26 @@ class Folder:
 
     def _fold_spools(self, report: FoldReport, hold: Hold, now_us: int) -> bool:
         """One transaction; whether more is there."""
+        try:
+            return self._fold_some(report, hold, now_us, Transaction.append_new)
+        except EntryConflict:
+            # A position is stored with the entries before it, so this is a spool
+            # put back from a copy: each id is looked up.
+            return self._fold_some(report, hold, now_us, Transaction.append)
+
+    def _fold_some(
+        self,
+        report: FoldReport,
+        hold: Hold,
+        now_us: int,
+        append: Callable[[Transaction, Sequence[Draft]], list[Outcome]],
+    ) -> bool:
         with contextlib.ExitStack() as locks:
             with self._ledger.writing() as transaction:
                 with naming_errors():
                     readings = self._read_spools(transaction, locks, hold, now_us)
                 drafts = in_order(readings)
-                outcomes = transaction.append(drafts)
+                outcomes = append(transaction, drafts)
                 for reading in readings:
                     transaction.move(source(reading.spool), *position_row(reading.end))
             report.count(drafts, outcomes)
@@ -212,14 +227,18 @@ def holding_draft(outbox: str, event: HoldingEvent) -> Draft:
 def in_order(readings: Sequence[SpoolReading]) -> list[Draft]:
     """The drafts of several spools by time, each spool's in its own order.
 
-    A clock that was set back must not put a void before its delivery, so within a
-    spool time never goes back.
+    At one moment deliveries come before what takes them back, whatever the spools
+    are called. A clock that was set back must not put a void before its delivery,
+    so within a spool time never goes back.
     """
-    return [draft for _, draft in heapq.merge(*map(_by_time, readings), key=lambda pair: pair[0])]
+    readings = [reading for reading in readings if reading.drafts]
+    if len(readings) == 1:
+        return readings[0].drafts
+    return [draft for _, draft in heapq.merge(*map(_by_time, readings), key=itemgetter(0))]
 
 
-def _by_time(reading: SpoolReading) -> Iterator[tuple[int, Draft]]:
-    newest_us = 0
+def _by_time(reading: SpoolReading) -> Iterator[tuple[tuple[int, bool], Draft]]:
+    newest = (0, False)
     for draft in reading.drafts:
-        newest_us = max(newest_us, draft.at_us)
-        yield newest_us, draft
+        newest = max(newest, (draft.at_us, draft.kind is not Kind.DELIVERY))
+        yield newest, draft

@@ -15,8 +15,10 @@ from typing import Any
 from metering.counting import Counted, Counter, RepeatRule, RepeatWindow
 from metering.entry import FIELDS, GENESIS_HASH, Draft, Entry, Kind, Meter, entry_hash
 from metering.interface import MeteringError
+from metering.recent import RecentDeliveries
 
 SCHEMA_VERSION = 1
+RECENT_WINDOW_S_MAX = 600
 _PAGE_ROWS = 1_000
 _IDS_PER_QUERY = 500
 _COLUMNS = ", ".join(FIELDS)
@@ -28,6 +30,10 @@ _ADD_TO_ROLLUP = f"""
 INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (institution, year, day, kind, meter) DO UPDATE
 SET entries = entries + excluded.entries, quantity = quantity + excluded.quantity
+"""
+# Deliveries come nearly in order of time: the latest is among the last.
+_NEWEST = """
+SELECT coalesce(max(at_us), -1) FROM (SELECT at_us FROM entry ORDER BY seq DESC LIMIT 10000)
 """
 _RECOUNT = """
 SELECT institution, year, day, kind, meter, count(*), sum(quantity)
@@ -135,6 +141,38 @@ class Snapshot:
 class Transaction(Snapshot):
     """The same with the right to append; all of it is stored or nothing."""
 
+    def __init__(
+        self, connection: sqlite3.Connection, rule: RepeatRule, recent: RecentDeliveries | None
+    ) -> None:
+        super().__init__(connection, rule)
+        self._recent = recent
+        if recent is not None:
+            seq, _ = self.head()
+            if seq != recent.seq:  # the first time, or another process has appended
+                (newest_us,) = connection.execute(_NEWEST).fetchone()
+                recent.reset(seq, newest_us + 1)
+        self._counters: list[Counter] = []
+        self._seq = 0
+
+    def stored(self) -> None:
+        """To be called after the commit: let what was appended be remembered."""
+        if self._recent is not None:
+            for counter in self._counters:
+                self._recent.advance(self._seq, counter.newly_billed, counter.newly_voided)
+
+    def append_new(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """As `append`, for drafts that nobody has appended before.
+
+        Raises:
+            EntryConflict: one of the ids exists; the transaction must be given up.
+        """
+        outcomes = [Outcome.CREATED] * len(drafts)
+        try:
+            self._append(drafts, range(len(drafts)), outcomes)
+        except sqlite3.IntegrityError as error:
+            raise EntryConflict("an entry that passed for new exists") from error
+        return outcomes
+
     def append(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Append in order, with an outcome for each.
 
@@ -143,11 +181,19 @@ class Transaction(Snapshot):
             MeteringError: a correction refers to an unknown entry.
         """
         fresh, outcomes = self._fresh(drafts)
+        self._append([drafts[place] for place in fresh], fresh, outcomes)
+        return outcomes
+
+    def _append(
+        self, batch: Sequence[Draft], fresh: Sequence[int], outcomes: list[Outcome]
+    ) -> None:
+        """Append drafts with new ids; `fresh` are their places in `outcomes`."""
         seq, previous = self.head()
         rows = []
         sums: dict[tuple[str, int, int, str, str], list[int]] = {}
-        counter = Counter(self._connection, self._rule)
-        batch = [drafts[place] for place in fresh]
+        # A second batch of a transaction follows what `recent` does not know of yet.
+        recent = self._recent if not self._counters else None
+        counter = Counter(self._connection, self._rule, recent)
         for place, draft, counted in zip(fresh, batch, counter.count_all(batch), strict=True):
             if counted is None:
                 outcomes[place] = Outcome.MOOT
@@ -172,7 +218,8 @@ class Transaction(Snapshot):
         self._connection.executemany(
             _ADD_TO_ROLLUP, [(*key, *amounts) for key, amounts in sums.items()]
         )
-        return outcomes
+        self._counters.append(counter)
+        self._seq = seq
 
     def _fresh(self, drafts: Sequence[Draft]) -> tuple[list[int], list[Outcome]]:
         """Places of the drafts whose ids are new, and an outcome for each draft."""
@@ -216,6 +263,12 @@ class Ledger:
         """
         self._path = path
         self._rule = RepeatRule(repeat_window)
+        # Longer windows would keep too much in memory: there the index is asked.
+        self._recent = (
+            RecentDeliveries(repeat_window * 1_000_000)
+            if isinstance(repeat_window, int) and 0 < repeat_window <= RECENT_WINDOW_S_MAX
+            else None
+        )
         self._read_lock = threading.RLock()
         self._write_lock = threading.RLock()
         try:
@@ -237,8 +290,10 @@ class Ledger:
         with self._write_lock, _naming_errors():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self._writer, self._rule)
+                transaction = Transaction(self._writer, self._rule, self._recent)
+                yield transaction
                 self._writer.execute("COMMIT")
+                transaction.stored()
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self._writer.execute("ROLLBACK")

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,14 +18,51 @@ from metering.spool_writer import SEGMENT_SIZE_BYTES_MAX, Disk, SpoolWriter, Syn
 DELIVERIES_MAX = 65_536  # in one call
 GROUP_CALLS_MAX = 4_096
 MARK_INTERVAL_S = 0.02
+# A disk that takes longer is waited for in a thread, so that it holds up nobody
+# else; a faster one on the spot, which is cheaper than to wake a thread.
+SLOW_COMMIT_S = 0.002
+SLOW_PAUSE_S = 0.25  # until it is tried again
 
-_Call = tuple[int, Sequence[Delivery], "asyncio.Future[Receipt]"]
 _NOTHING = Receipt(0, 0)
+_CANCELLED = "cancelled before the answer"
 
 
 def utc_us() -> int:
     """Microseconds since 1970 by the system's clock."""
     return time.time_ns() // 1_000
+
+
+class _Call:
+    """The deliveries of one response, on their way to the disk."""
+
+    __slots__ = ("at_us", "cancelled", "deliveries", "done", "outcome", "resume")
+
+    def __init__(self, at_us: int, deliveries: Sequence[Delivery]) -> None:
+        self.at_us = at_us
+        self.deliveries = deliveries
+        self.outcome: Receipt | MeteringError | None = None
+        self.resume: Callable[[], object] | None = None
+        self.cancelled = False
+        self.done = False  # the outcome was told, in the event loop
+
+    def __await__(self) -> Generator[object, None, Receipt]:
+        if self.outcome is None:
+            if asyncio.current_task() is None:
+                yield self  # whoever drives this coroutine sets `resume`
+            else:
+                future = asyncio.get_running_loop().create_future()
+
+                def resume() -> None:
+                    if not future.done():
+                        future.set_result(None)
+
+                self.resume = resume
+                yield from future
+        outcome = self.outcome
+        if isinstance(outcome, MeteringError):
+            raise outcome
+        assert outcome is not None  # noqa: S101 - resumed with one
+        return outcome
 
 
 @dataclass(slots=True)
@@ -41,10 +78,11 @@ class SpoolStatistics:
 class SpoolMeter:
     """Implements `Meter` for the tasks of one event loop.
 
-    A thread makes the deliveries that wait durable with one write, resolves all
-    their futures at once, and takes those that came in the meantime as the next
-    group. The spool is made at the first delivery, so a full disk at start-up
-    stops deliveries but not the server.
+    The deliveries of all connections that wait are made durable with one write,
+    and their callers go on; those that come in the meantime are the next group.
+    The write happens in the event loop while the disk is fast, and in a thread
+    when it is not or when the spool needs room. The spool is made at the first
+    delivery, so a full disk at start-up stops deliveries but not the server.
     """
 
     def __init__(
@@ -71,14 +109,14 @@ class SpoolMeter:
             disk=disk,
             segment_size_bytes_max=segment_size_bytes_max,
         )
-        # Filled by the loop and emptied by the thread, which works while `_busy`.
+        # Filled by the loop and emptied by who commits: the thread while `_busy`.
         self._calls: deque[_Call] = deque()
         self._confirmed: deque[Receipt] = deque()
         self._voided: deque[tuple[Receipt, int, str]] = deque()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._busy = False
         self._gathering = False
-        self._gathered = 0
+        self._slow_until_s = 0.0
         self._mark_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,15 +137,16 @@ class SpoolMeter:
         loop = self._loop or self._start()
         if self._closing:
             raise MeteringError("the meter is closed")
-        future: asyncio.Future[Receipt] = loop.create_future()
-        self._calls.append((self._clock(), deliveries, future))
+        call = _Call(self._clock(), deliveries)
+        self._calls.append(call)
         if not self._gathering and not self._busy:
-            self._gather()
+            self._gather(loop)
         try:
-            return await future
+            return await call
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self.void(future.result(), "cancelled before the answer")
+            call.cancelled = True
+            if call.done and isinstance(call.outcome, Receipt):
+                self.void(call.outcome, _CANCELLED)
             raise
 
     def confirm(self, receipt: Receipt) -> None:
@@ -123,8 +162,8 @@ class SpoolMeter:
         """The bytes did not go out; the entries count nothing. Wins over a confirmation."""
         if receipt.count:
             self._voided.append((receipt, self._clock(), reason))
-            if not self._gathering and not self._busy:
-                self._gather()
+            if self._loop is not None and not self._gathering and not self._busy:
+                self._gather(self._loop)
 
     async def close(self) -> None:
         """Store what waits, give the spool up and end the thread.
@@ -157,19 +196,25 @@ class SpoolMeter:
         self._thread.start()
         return self._loop
 
-    def _gather(self) -> None:
-        """Begin a group as soon as one turn of the loop has brought no further call."""
-        waiting = len(self._calls) + len(self._voided)
-        if waiting > self._gathered and self._loop is not None:
-            self._gathered = waiting
-            self._gathering = True
-            self._loop.call_soon(self._gather)
-            return
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the connections that have requests now take part in the next group."""
+        self._gathering = True
+        loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Commit what waits, here or in the thread."""
         self._gathering = False
-        self._gathered = 0
-        if waiting and not self._closing:
+        if not (self._calls or self._voided) or self._closing:
+            return
+        begun_s = time.perf_counter()
+        if begun_s < self._slow_until_s or not self._writer.has_room:
             self._busy = True
-            self._jobs.put(self._commit)
+            self._jobs.put(self._commit_in_thread)
+            return
+        group = self._commit()
+        if time.perf_counter() - begun_s > SLOW_COMMIT_S:
+            self._slow_until_s = time.perf_counter() + SLOW_PAUSE_S
+        self._done(group)
 
     def _mark_soon(self) -> None:
         if self._loop is not None and not self._closing:
@@ -179,27 +224,32 @@ class SpoolMeter:
         self._mark_timer = None
         if self._busy or self._gathering:
             self._mark_soon()
-        else:
+        elif time.perf_counter() < self._slow_until_s:
             self._busy = True
-            self._jobs.put(self._write_mark)
+            self._jobs.put(self._mark_in_thread)
+        else:
+            self._write_mark()
 
-    def _done(self, calls: list[_Call], results: list[Receipt | MeteringError]) -> None:
+    def _thread_done(self, group: list[_Call]) -> None:
         """The thread has ended a job."""
         self._busy = False
-        if calls and self._mark_timer is None:
-            self._mark_soon()
-        for (_, _, future), result in zip(calls, results, strict=True):
-            if isinstance(result, MeteringError):
-                if not future.cancelled():
-                    future.set_exception(result)
-            elif future.cancelled():
-                self.void(result, "cancelled before the answer")
-            else:
-                future.set_result(result)
-        if not self._gathering:
-            self._gather()
+        self._done(group)
+        if (self._calls or self._voided) and self._loop is not None and not self._gathering:
+            self._gather(self._loop)
 
-    # What follows runs in the thread.
+    def _done(self, group: list[_Call]) -> None:
+        """The group is stored, or could not be."""
+        if group and self._mark_timer is None:
+            self._mark_soon()
+        for call in group:
+            call.done = True
+            if call.cancelled:
+                if isinstance(call.outcome, Receipt):
+                    self.void(call.outcome, _CANCELLED)
+            elif call.resume is not None:
+                call.resume()
+
+    # What follows may run in the thread.
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -207,21 +257,52 @@ class SpoolMeter:
 
     def _commit_rest(self) -> None:
         while self._calls or self._voided:
-            self._commit()
+            self._commit_in_thread()
 
-    def _commit(self) -> None:
-        # Calls that came since the job was given join the group.
-        calls = [
+    def _commit_in_thread(self) -> None:
+        self._report(self._commit())
+
+    def _mark_in_thread(self) -> None:
+        self._write_mark()
+        self._report([])
+
+    def _report(self, group: list[_Call]) -> None:
+        # A loop that ended without close() has nobody left to send anything.
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._thread_done, group)
+
+    def _commit(self) -> list[_Call]:
+        """Store a group, and give each call its outcome."""
+        calls = self._calls
+        group = [
             call
-            for _ in range(min(len(self._calls), GROUP_CALLS_MAX))
-            if not (call := self._calls.popleft())[2].cancelled()
+            for _ in range(min(len(calls), GROUP_CALLS_MAX))
+            if not (call := calls.popleft()).cancelled
         ]
         self._settle()
-        begun = time.perf_counter()
-        results = self._store(calls)
-        self.statistics.commit_s += time.perf_counter() - begun
+        begun_s = time.perf_counter()
+        self._store(group)
+        self.statistics.commit_s += time.perf_counter() - begun_s
         self.statistics.groups += 1
-        self._report(calls, results)
+        return group
+
+    def _store(self, group: list[_Call]) -> None:
+        try:
+            receipts = self._writer.commit([(call.at_us, call.deliveries) for call in group])
+        except MeteringError as error:
+            if len(group) > 1 and not isinstance(error.__cause__, OSError):
+                # One call that has no stored form must not fail its neighbours.
+                for call in group:
+                    self._store([call])
+                return
+            self.statistics.failures += 1
+            for call in group:
+                call.outcome = error
+            return
+        for call, receipt in zip(group, receipts, strict=True):
+            call.outcome = receipt
+            self.statistics.deliveries += receipt.count
 
     def _write_mark(self) -> None:
         self._settle()
@@ -229,25 +310,6 @@ class SpoolMeter:
             self._writer.mark()
         except MeteringError:
             self.statistics.failures += 1  # they stay noted for the next frame
-        self._report([], [])
-
-    def _report(self, calls: list[_Call], results: list[Receipt | MeteringError]) -> None:
-        # A loop that ended without close() has nobody left to send anything.
-        with contextlib.suppress(RuntimeError):
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._done, calls, results)
-
-    def _store(self, calls: list[_Call]) -> list[Receipt | MeteringError]:
-        try:
-            receipts = self._writer.commit([(at_us, deliveries) for at_us, deliveries, _ in calls])
-        except MeteringError as error:
-            if len(calls) > 1 and not isinstance(error.__cause__, OSError):
-                # One call that has no stored form must not fail its neighbours.
-                return [result for call in calls for result in self._store([call])]
-            self.statistics.failures += 1
-            return [error] * len(calls)
-        self.statistics.deliveries += sum(receipt.count for receipt in receipts)
-        return list(receipts)
 
     def _settle(self) -> None:
         confirmed = [self._confirmed.popleft() for _ in range(len(self._confirmed))]

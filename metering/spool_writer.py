@@ -25,6 +25,7 @@ SEGMENT_SIZE_BYTES_MAX = 16 << 20
 # sync need not wait for the file system's journal, and a full disk shows before
 # a frame is begun rather than in its middle.
 RESERVE_SIZE_BYTES = 1 << 20
+_USUAL_FRAME_BYTES = 16_384
 
 
 class Disk:
@@ -96,6 +97,15 @@ class SpoolWriter:
     def unsettled(self) -> int:
         """Receipts that are durable and neither confirmed nor void, durably."""
         return len(self._unsettled)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a usual frame fits into what is reserved, so that a commit only writes."""
+        return (
+            self._file >= 0
+            and self._tail + _USUAL_FRAME_BYTES < self._reserved
+            and self._tail < self._segment_size_bytes_max
+        )
 
     def commit(self, calls: Sequence[tuple[int, Sequence[Delivery]]]) -> list[Receipt]:
         """Make deliveries durable, one receipt for each call `(at_us, deliveries)`.

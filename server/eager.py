@@ -1,8 +1,8 @@
 """Start a coroutine at once; make it a task only when it really has to wait.
 
-Nearly every request is answered without waiting for anything, and a task with
-its turn of the event loop costs more than such a request. Python 3.12 has this
-as `asyncio.eager_task_factory`.
+Nearly every request is answered without waiting for anything but its ledger
+entries, and a task with its turns of the event loop costs more than such a
+request. Python 3.12 has a part of this as `asyncio.eager_task_factory`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,25 @@ class _Rest(Coroutine[Any, Any, None]):
 def run(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
     """Run `coroutine` until it first waits.
 
-    Returns None when it has finished, else the task that runs the rest. Until
-    its first wait the coroutine has no current task, so it must not use
-    `asyncio.timeout` before.
+    Returns the task that runs the rest when that is for a future; None when the
+    coroutine has finished, or goes on as soon as what it waits for calls its `resume`. Outside
+    of a task it must not use `asyncio.timeout`.
     """
     try:
         waiting_for = coroutine.send(None)
     except StopIteration:
         return None
+    if waiting_for is not None and hasattr(waiting_for, "resume"):
+        waiting_for.resume = lambda: _go_on(coroutine)
+        return None
     return asyncio.get_running_loop().create_task(_Rest(coroutine, waiting_for))
+
+
+def _go_on(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run on when it is resumed; an error is the event loop's to report, as a task's is."""
+    try:
+        run(coroutine)
+    except Exception as error:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a request handler failed", "exception": error}
+        )

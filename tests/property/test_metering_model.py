@@ -237,7 +237,7 @@ class Metering(RuleBasedStateMachine):
             year, _ = accounting_day(one.at_us)
             is_repeat = any(
                 (one.institution, one.record_id) == (other.institution, other.record_id)
-                and (other.voided_us is None or other.voided_us > one.at_us)
+                and (other.voided_us is None or other.voided_us >= one.at_us)
                 and self.repeats(one, other)
                 for other in billed
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 
 import pytest
 
@@ -98,3 +99,49 @@ async def test_a_task_cancelled_before_its_first_turn_cleans_up() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert cleaned == [True]
+
+
+class Resumable:
+    """Waited for without a future, as the meter's calls are."""
+
+    resume: object = None
+
+    def __await__(self) -> Generator[object, None, None]:
+        yield self
+
+
+async def test_what_is_resumed_needs_no_task() -> None:
+    seen: list[object] = []
+    waited_for = Resumable()
+
+    async def work() -> None:
+        await waited_for
+        seen.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        seen.append("after a real wait")
+
+    here = asyncio.current_task()
+    assert eager.run(work()) is None
+    assert callable(waited_for.resume)
+    assert seen == []
+    waited_for.resume()
+    assert seen == [here]  # run by who resumed it
+    await asyncio.sleep(0.01)
+    assert seen == [here, "after a real wait"]
+
+
+async def test_an_error_after_resuming_is_told_to_the_loop() -> None:
+    told: list[object] = []
+    waited_for = Resumable()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: told.append(context["exception"])
+    )
+
+    async def work() -> None:
+        await waited_for
+        raise KeyError("x")
+
+    eager.run(work())
+    assert callable(waited_for.resume)
+    waited_for.resume()
+    assert [type(error) for error in told] == [KeyError]

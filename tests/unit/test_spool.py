@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from metering.interface import Delivery, Meter, MeteringError, Receipt
 from metering.spool import SpoolMeter
 from metering.spool_format import Position, Segment, lock, segment_path, segments, spools
 from metering.spool_reading import DONE, newest_frames, read_spool
-from metering.spool_writer import SpoolWriter
+from metering.spool_writer import Disk, SpoolWriter
 
 NOW_US = 1_714_968_000_000_000
 
@@ -223,6 +224,31 @@ async def test_all_who_wait_share_one_write(meter: SpoolMeter, tmp_path: Path) -
     assert [receipt.first for receipt in receipts] == list(range(2, 202))
     assert meter.statistics.deliveries == 201
     assert meter.statistics.groups < 20
+
+
+class SlowDisk(Disk):
+    slow = False
+
+    def write_durably(self, descriptor: int, data: bytes, offset: int) -> None:
+        if self.slow:
+            time.sleep(0.02)
+        super().write_durably(descriptor, data, offset)
+
+
+async def test_a_slow_disk_holds_up_only_those_who_wait_for_it(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    meter = SpoolMeter(tmp_path, disk=disk)
+    await meter.deliver([delivery()])  # makes the spool
+    disk.slow = True
+    await meter.deliver([delivery()])  # finds out in the event loop
+    turns = 0
+    task = asyncio.create_task(meter.deliver([delivery()]))
+    while not task.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert turns > 5
+    assert (await task).first == 3
+    await meter.close()
 
 
 async def test_an_empty_response_needs_no_entry(meter: SpoolMeter, tmp_path: Path) -> None:

@@ -127,6 +127,42 @@ def test_folding_again_counts_nothing_again(place: Place) -> None:
     assert place.usage().downloads == place.ledger.verify().entries == 10
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_at_one_moment_a_delivery_comes_before_what_takes_another_back(
+    place: Place, first: str
+) -> None:
+    """Whatever the spools are called: an ended worker's loss, and a repeat of it just now."""
+    ended = place.writer()
+    deliver(ended, 1)
+    ended.commit([])
+    ended.commit([(NOON_US - 1, [Delivery("PKU", "cn_cat", 2, "2")])])  # never confirmed
+    ended.close()
+    living = place.writer()
+    living.settle([deliver(living, 2)])
+    living.mark()
+    names = {"a": ("20240101T000000Z-0", "20240101T000000Z-1")}
+    names["b"] = names["a"][::-1]
+    for spool, name in zip(spools(place.root), names[first], strict=True):
+        spool.rename(spool.with_name(name))
+    usage = place.usage()
+    assert (usage.downloads, usage.repeats, usage.voided) == (1, 1, 1)
+
+
+def test_a_spool_put_back_from_a_copy_counts_nothing_again(place: Place) -> None:
+    writer = place.writer()
+    for number in range(5):
+        deliver(writer, number)
+    writer.mark()
+    assert place.fold().deliveries == 5
+    (spool,) = spools(place.root)
+    with place.ledger.writing() as transaction:
+        transaction.move(f"spool:{spool.name}", 0)
+    deliver(writer, 5)
+    writer.mark()
+    assert place.fold().deliveries == 1
+    assert place.usage().downloads == place.ledger.verify().entries == 6
+
+
 def test_the_newest_frame_of_a_living_worker_is_shown_but_not_folded(place: Place) -> None:
     deliver(place.writer(), 1)
     assert place.fold() == FoldReport()

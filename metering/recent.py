@@ -1,0 +1,62 @@
+"""The billed deliveries of the last seconds, kept so that folding need not look them up."""
+
+from __future__ import annotations
+
+from collections import deque
+
+RECENT_MAX = 500_000  # deliveries; some 100 MB at the worst
+
+Key = tuple[str, int]  # institution, record_id
+
+
+class RecentDeliveries:
+    """Every billed, unvoided delivery in the ledger that is stamped `since_us` or later.
+
+    True for a ledger whose newest entry is number `seq`, and no longer once
+    somebody else has appended. One repeat window after `reset`, it answers
+    everything that the repeat rule asks.
+    """
+
+    def __init__(self, window_us: int) -> None:
+        self.window_us = window_us
+        self.seq = -1
+        self.since_us = 0
+        self.billed: dict[Key, list[tuple[int, str]]] = {}  # (at_us, id) in ledger order
+        self._in_order: deque[tuple[int, Key]] = deque()
+
+    def reset(self, seq: int, since_us: int) -> None:
+        """Begin anew at a state of the ledger; nothing in it is later than `since_us`."""
+        self.seq = seq
+        self.since_us = since_us
+        self.billed.clear()
+        self._in_order.clear()
+
+    def advance(
+        self, seq: int, added: list[tuple[Key, int, str]], voided: list[tuple[Key, str]]
+    ) -> None:
+        """What a committed transaction appended, up to entry `seq`."""
+        self.seq = seq
+        billed = self.billed
+        for key, at_us, entry_id in added:
+            billed.setdefault(key, []).append((at_us, entry_id))
+            self._in_order.append((at_us, key))
+        for key, entry_id in voided:
+            kept = [pair for pair in billed.get(key, ()) if pair[1] != entry_id]
+            if kept:
+                billed[key] = kept
+            else:
+                billed.pop(key, None)
+        if added:
+            self._forget(added[-1][1] - 2 * self.window_us)
+
+    def _forget(self, before_us: int) -> None:
+        """Drop what lies before a moment, and the oldest of too many."""
+        in_order = self._in_order
+        while in_order and (in_order[0][0] < before_us or len(in_order) > RECENT_MAX):
+            at_us, key = in_order.popleft()
+            self.since_us = max(self.since_us, at_us + 1)
+            kept = [pair for pair in self.billed.get(key, ()) if pair[0] > at_us]
+            if kept:
+                self.billed[key] = kept
+            else:
+                self.billed.pop(key, None)
