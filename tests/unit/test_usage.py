@@ -133,7 +133,7 @@ def test_at_one_moment_a_delivery_comes_before_what_takes_another_back(
 ) -> None:
     """Whatever the spools are called: an ended worker's loss, and a repeat of it just now."""
     ended = place.writer()
-    deliver(ended, 1)
+    deliver(ended, 1, NOON_US - 2)
     ended.commit([])
     ended.commit([(NOON_US - 1, [Delivery("PKU", "cn_cat", 2, "2")])])  # never confirmed
     ended.close()
