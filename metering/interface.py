@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+
+class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One full record about to leave for an institution."""
 
     institution: str
@@ -20,16 +21,29 @@ class Delivery:
     session: str = ""  # association or request id, as in the log
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Names the durable entries of one response: `count` of them from `first`."""
 
     first: int
     count: int
 
 
+class Entering(Protocol):
+    """Deliveries on their way to the disk; `resume` is called when `outcome` is there."""
+
+    outcome: Receipt | MeteringError | None
+    resume: Callable[[], object] | None
+
+
 class Meter(Protocol):
     """The worker's side: entries are durable before their bytes go out."""
+
+    def enter(self, deliveries: Sequence[Delivery]) -> Entering:
+        """Begin to make entries durable; `deliver` for who does not wait for a coroutine.
+
+        Raises:
+            MeteringError: they cannot be stored.
+        """
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> Receipt:
         """Return once the entries survive a crash.

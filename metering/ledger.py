@@ -15,10 +15,12 @@ from typing import Any
 from metering.counting import Counted, Counter, RepeatRule, RepeatWindow
 from metering.entry import FIELDS, GENESIS_HASH, Draft, Entry, Kind, Meter, entry_hash
 from metering.interface import MeteringError
-from metering.recent import RecentDeliveries
+from metering.recent import RECENT_MAX, Key, RecentDeliveries
 
 SCHEMA_VERSION = 1
 RECENT_WINDOW_S_MAX = 600
+# Entries come nearly in order of time: behind so many old ones none is recent.
+_OLD_ENTRIES = 10_000
 _PAGE_ROWS = 1_000
 _IDS_PER_QUERY = 500
 _COLUMNS = ", ".join(FIELDS)
@@ -31,9 +33,8 @@ INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (institution, year, day, kind, meter) DO UPDATE
 SET entries = entries + excluded.entries, quantity = quantity + excluded.quantity
 """
-# Deliveries come nearly in order of time: the latest is among the last.
-_NEWEST = """
-SELECT coalesce(max(at_us), -1) FROM (SELECT at_us FROM entry ORDER BY seq DESC LIMIT 10000)
+_BACKWARDS = """
+SELECT at_us, kind, meter, institution, record_id, id, refers_to FROM entry ORDER BY seq DESC
 """
 _RECOUNT = """
 SELECT institution, year, day, kind, meter, count(*), sum(quantity)
@@ -149,8 +150,7 @@ class Transaction(Snapshot):
         if recent is not None:
             seq, _ = self.head()
             if seq != recent.seq:  # the first time, or another process has appended
-                (newest_us,) = connection.execute(_NEWEST).fetchone()
-                recent.reset(seq, newest_us + 1)
+                _recall(connection, recent, seq)
         self._counters: list[Counter] = []
         self._seq = 0
 
@@ -375,6 +375,30 @@ class Ledger:
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
+
+
+def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) -> None:
+    """Read the last entries backwards as far as the repeat rule may ask for them."""
+    newest_us, old = -1, 0
+    billed: list[tuple[Key, int, str]] = []
+    voided: list[tuple[Key, str]] = []
+    for at_us, kind, meter, institution, record_id, entry_id, refers_to in connection.execute(
+        _BACKWARDS
+    ):
+        newest_us = max(newest_us, at_us)
+        if at_us < newest_us - 2 * recent.window_us:
+            old += 1
+            if old >= _OLD_ENTRIES:
+                break
+        elif kind == "void":
+            voided.append(((institution, record_id), refers_to))
+        elif kind == "delivery" and meter == "download":
+            billed.append(((institution, record_id), at_us, entry_id))
+        if len(billed) > RECENT_MAX:  # more than is kept: look each up for a while
+            recent.reset(seq, newest_us + 1)
+            return
+    recent.reset(seq, max(0, newest_us - 2 * recent.window_us))
+    recent.advance(seq, billed[::-1], voided)
 
 
 def _verify_chain(connection: sqlite3.Connection) -> Verification:

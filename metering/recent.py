@@ -13,8 +13,7 @@ class RecentDeliveries:
     """Every billed, unvoided delivery in the ledger that is stamped `since_us` or later.
 
     True for a ledger whose newest entry is number `seq`, and no longer once
-    somebody else has appended. One repeat window after `reset`, it answers
-    everything that the repeat rule asks.
+    somebody else has appended.
     """
 
     def __init__(self, window_us: int) -> None:
@@ -25,7 +24,7 @@ class RecentDeliveries:
         self._in_order: deque[tuple[int, Key]] = deque()
 
     def reset(self, seq: int, since_us: int) -> None:
-        """Begin anew at a state of the ledger; nothing in it is later than `since_us`."""
+        """Begin anew at a state of the ledger, of which `advance` is to tell the rest."""
         self.seq = seq
         self.since_us = since_us
         self.billed.clear()

@@ -18,9 +18,11 @@ from metering.spool_writer import SEGMENT_SIZE_BYTES_MAX, Disk, SpoolWriter, Syn
 DELIVERIES_MAX = 65_536  # in one call
 GROUP_CALLS_MAX = 4_096
 MARK_INTERVAL_S = 0.02
-# A disk that takes longer is waited for in a thread, so that it holds up nobody
-# else; a faster one on the spot, which is cheaper than to wake a thread.
+# A disk that takes longer, several times in a row, is waited for in a thread, so
+# that it holds up nobody else; a faster one on the spot, which is cheaper than to
+# wake a thread.
 SLOW_COMMIT_S = 0.002
+SLOW_COMMITS = 3
 SLOW_PAUSE_S = 0.25  # until it is tried again
 
 _NOTHING = Receipt(0, 0)
@@ -117,6 +119,7 @@ class SpoolMeter:
         self._busy = False
         self._gathering = False
         self._slow_until_s = 0.0
+        self._slow_commits = 0
         self._mark_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -132,6 +135,21 @@ class SpoolMeter:
         """
         if not deliveries:
             return _NOTHING
+        call = self.enter(deliveries)
+        try:
+            return await call
+        except asyncio.CancelledError:
+            call.cancelled = True
+            if call.done and isinstance(call.outcome, Receipt):
+                self.void(call.outcome, _CANCELLED)
+            raise
+
+    def enter(self, deliveries: Sequence[Delivery]) -> _Call:
+        """Begin to make one or more entries durable.
+
+        Raises:
+            MeteringError: they cannot be stored.
+        """
         if len(deliveries) > DELIVERIES_MAX:
             raise MeteringError(f"{len(deliveries)} deliveries in one response")
         loop = self._loop or self._start()
@@ -141,13 +159,7 @@ class SpoolMeter:
         self._calls.append(call)
         if not self._gathering and not self._busy:
             self._gather(loop)
-        try:
-            return await call
-        except asyncio.CancelledError:
-            call.cancelled = True
-            if call.done and isinstance(call.outcome, Receipt):
-                self.void(call.outcome, _CANCELLED)
-            raise
+        return call
 
     def confirm(self, receipt: Receipt) -> None:
         """The bytes were handed to the client's connection.
@@ -212,8 +224,11 @@ class SpoolMeter:
             self._jobs.put(self._commit_in_thread)
             return
         group = self._commit()
-        if time.perf_counter() - begun_s > SLOW_COMMIT_S:
-            self._slow_until_s = time.perf_counter() + SLOW_PAUSE_S
+        ended_s = time.perf_counter()
+        self._slow_commits = self._slow_commits + 1 if ended_s - begun_s > SLOW_COMMIT_S else 0
+        if self._slow_commits == SLOW_COMMITS:
+            self._slow_commits = 0
+            self._slow_until_s = ended_s + SLOW_PAUSE_S
         self._done(group)
 
     def _mark_soon(self) -> None:

@@ -27,7 +27,6 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -38,12 +37,6 @@ FORMAT_VERSION = 1
 FRAME_SIZE_BYTES_MAX = 64 << 20
 _PREFIX = struct.Struct("<II")
 _SEGMENT_NAME = re.compile(r"(\d{6})\.spool")
-
-# institution, database, record_id, control_number, account, protocol, session
-DeliveryRow = tuple[str, str, int, str, str, str, str]
-delivery_row = attrgetter(
-    "institution", "database", "record_id", "control_number", "account", "protocol", "session"
-)
 
 
 class Header(msgspec.Struct, array_like=True, frozen=True):
@@ -64,7 +57,7 @@ class Frame(msgspec.Struct, array_like=True, frozen=True):
 
     number: int  # from 1 in its segment
     first: int  # index of the first delivery
-    calls: list[tuple[int, list[DeliveryRow]]]  # one receipt each: (at_us, deliveries)
+    calls: list[tuple[int, Sequence[Delivery]]]  # one receipt each: (at_us, deliveries)
     confirmed: list[tuple[int, int]]  # (first, count)
     voided: list[tuple[int, int, int, str]]  # (first, count, at_us, reason)
 
@@ -96,10 +89,6 @@ def pack(payload: Header | Frame) -> bytes:
     if len(data) > FRAME_SIZE_BYTES_MAX:
         raise MeteringError(f"{len(data)} octets are too many for one frame")
     return _PREFIX.pack(len(data), zlib.crc32(data)) + data
-
-
-def rows(deliveries: Sequence[Delivery]) -> list[DeliveryRow]:
-    return list(map(delivery_row, deliveries))
 
 
 def segment_path(spool: Path, segment: int) -> Path:

@@ -98,20 +98,19 @@ def newest_frames(spool: Path, start: Position) -> Iterator[Draft]:
 def drafts(name: str, frame: Frame) -> Iterator[Draft]:
     """A frame's deliveries, then its voids."""
     index = frame.first
-    for at_us, rows in frame.calls:
-        for row in rows:
-            institution, database, record_id, control_number, account, protocol, session = row
+    for at_us, deliveries in frame.calls:
+        for delivery in deliveries:
             yield Draft(
                 id=f"{name}:{index}",
                 kind=Kind.DELIVERY,
                 at_us=at_us,
-                institution=institution,
-                account=account,
-                database=database,
-                record_id=record_id,
-                control_number=control_number,
-                protocol=protocol,
-                session=session,
+                institution=delivery.institution,
+                account=delivery.account,
+                database=delivery.database,
+                record_id=delivery.record_id,
+                control_number=delivery.control_number,
+                protocol=delivery.protocol,
+                session=delivery.session,
             )
             index += 1
     for first, count, at_us, reason in frame.voided:
@@ -175,9 +174,9 @@ def _unsettled(spool: Path) -> Iterator[int]:
     unsettled = dict(segment.header.unsettled)
     for frame, _ in segment.frames():
         first = frame.first
-        for _, rows in frame.calls:
-            unsettled[first] = len(rows)
-            first += len(rows)
+        for _, deliveries in frame.calls:
+            unsettled[first] = len(deliveries)
+            first += len(deliveries)
         for settled_first in (*(c[0] for c in frame.confirmed), *(v[0] for v in frame.voided)):
             unsettled.pop(settled_first, None)
     for first, count in sorted(unsettled.items()):

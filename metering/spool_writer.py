@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from metering.interface import Delivery, MeteringError, Receipt
-from metering.spool_format import FORMAT_VERSION, Frame, Header, lock, pack, rows, segment_path
+from metering.spool_format import FORMAT_VERSION, Frame, Header, lock, pack, segment_path
 
 Sync = Literal["always", "off"]
 
@@ -120,12 +120,11 @@ class SpoolWriter:
         for _, deliveries in calls:
             receipts.append(Receipt(index, len(deliveries)))
             index += len(deliveries)
-        frame_calls = [(at_us, rows(deliveries)) for at_us, deliveries in calls]
         try:
             self._make_room()
             data = pack(
                 Frame(
-                    self._number + 1, self._next_index, frame_calls, self._confirmed, self._voided
+                    self._number + 1, self._next_index, list(calls), self._confirmed, self._voided
                 )
             )
             self._reserve(len(data))

@@ -27,12 +27,15 @@ from protocol.apdu import (
     CloseReason,
     InitializeRequest,
     InitializeResponse,
+    PresentRequest,
     ProtocolVersion,
     Request,
+    SearchRequest,
     decode,
     encode,
 )
 from protocol.ber import Framer, ProtocolError
+from protocol.known_requests import LESSONS_MAX, KnownRequests, KnownSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,12 @@ class Association:
         "_answering",
         "_ending",
         "_framer",
+        "_lessons",
         "_limits",
         "_out",
         "_queue",
         "_state",
+        "_term_offset",
         "failure",
         "peer_close",
         "version",
@@ -81,6 +86,8 @@ class Association:
         self._state = _State.NEW
         self._ending = False  # the last item of the queue is not a request
         self._answering = False  # the caller holds a request that is not answered yet
+        self._term_offset = 0  # in the newest Search of a known shape
+        self._lessons = LESSONS_MAX
         self.failure: ProtocolError | None = None
         self.peer_close: Close | None = None
         self.version: int | None = None
@@ -115,6 +122,8 @@ class Association:
                     queue.append(apdu)
                     break
                 queue.append(self._expected(apdu))
+                if self._lessons:
+                    self._learn(octets, apdu)
                 if len(queue) > self._limits.requests_queued_max:
                     raise ProtocolError(f"more than {len(queue) - 1} requests at once")
             if self._framer.failure is not None and not self._ending:
@@ -127,6 +136,39 @@ class Association:
             self._end(queue[0])
         elif not queue:
             self._queue = None
+
+    def take(self, data: bytes) -> PresentRequest | KnownSearch | None:
+        """The one request that `data` is, if it is of a known form and nothing waits.
+
+        Instead of `receive_data`, which is to be called when this gives None. To
+        be followed by `answered`.
+        """
+        if self._state is not _OPEN or self._queue is not None or self._answering:
+            return None
+        if self._framer.pending_bytes or self._ending:
+            return None
+        request = _KNOWN.search(data, self._term_offset) or _KNOWN.present(data)
+        if request is not None:
+            self._answering = True
+        return request
+
+    def answered(self, *responses: Apdu | bytes) -> None:
+        """Send what answers the request that `take` gave; octets are an encoded APDU."""
+        for response in responses:
+            if not isinstance(response, bytes):
+                self.send(response)
+            elif self._state is not _State.CLOSED:
+                self._out = [*(self._out or ()), response]
+        self._answering = False
+
+    def _learn(self, octets: bytes, apdu: Apdu) -> None:
+        if type(apdu) is SearchRequest:
+            self._lessons -= 1
+            offset = _KNOWN.learn_search(octets, apdu)
+            self._term_offset = offset or self._term_offset
+        elif type(apdu) is PresentRequest:
+            self._lessons -= 1
+            _KNOWN.learn_present(octets, apdu)
 
     def requests_received(self) -> Iterator[Request]:
         """The requests that have arrived whole, in order, each once.
@@ -220,6 +262,8 @@ class Association:
 
 
 _REQUESTS = frozenset(get_args(Request))
+_OPEN = _State.OPEN
+_KNOWN = KnownRequests()
 
 # A closed association takes no more octets, so it needs no framer of its own.
 _DRAINED = Framer(0)

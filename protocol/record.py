@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from protocol.frozen import frozen
+
 
 class MarcFamily(Enum):
     """The MARC dialect of a database; never guessed from a record."""
@@ -23,7 +25,7 @@ class Database:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredRecord:
     """A record as it is kept: UTF-8 ISO 2709 with its original leader.
 

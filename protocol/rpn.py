@@ -26,7 +26,7 @@ from protocol.apdu_query import (
     RpnQuery,
 )
 from protocol.apdu_query import Query as WireQuery
-from protocol.bib1_attributes import BY_USE, STRUCTURE, USE, resolve
+from protocol.bib1_attributes import BY_USE, STRUCTURE, USE, Reading, resolve
 from protocol.charset import decode_text
 from protocol.diagnostic import Bib1, Diagnostic, SruFault
 from protocol.diagnostic_map import to_bib1
@@ -179,18 +179,23 @@ def _operand(node: RpnNode, attribute_set: Oid, charsets: Sequence[str]) -> Quer
         reading = resolve(attribute_set, node.attributes)
         if isinstance(reading, Diagnostic):
             return reading
-        if not reading.needs_term:
-            return reading.clause("")
-        text = _text(node.term, charsets)
-        if isinstance(text, Diagnostic):
-            return text
-        if not text:
-            return Diagnostic(Bib1.MALFORMED_SEARCH_TERM, "the term is empty")
-        return reading.clause(text)
+        return clause_of(reading, node.term, charsets)
     if isinstance(node, ResultSetId):
         return ResultSetRef(node.name)
     name = "" if isinstance(node, RpnOperation) else node.result_set
     return Diagnostic(Bib1.RESULT_ATTRIBUTES_UNSUPPORTED, name)
+
+
+def clause_of(reading: Reading, term: Term, charsets: Sequence[str]) -> Query | Diagnostic:
+    """What an operand with resolved attributes means."""
+    if not reading.needs_term:
+        return reading.clause("")
+    text = _text(term, charsets)
+    if isinstance(text, Diagnostic):
+        return text
+    if not text:
+        return Diagnostic(Bib1.MALFORMED_SEARCH_TERM, "the term is empty")
+    return reading.clause(text)
 
 
 def _text(term: Term, charsets: Sequence[str]) -> str | Diagnostic:
@@ -222,6 +227,8 @@ def _decoded(term: bytes | str, charsets: Sequence[str]) -> str | Diagnostic:
             return Diagnostic(
                 Bib1.MALFORMED_SEARCH_TERM, f"half a surrogate pair at character {error.start}"
             )
+    elif charsets[0] == "utf-8" and term.isascii():
+        return term.decode("ascii")
     position = 0
     for charset in charsets:
         text = decode_text(term, charset)

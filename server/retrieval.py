@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from metering.interface import Delivery, Meter, MeteringError, Receipt
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.frozen import frozen
 from protocol.record import Holding, StoredRecord
 from server.access import SIGN_IN_HINT, Principal
 from server.log import Log
@@ -40,11 +41,20 @@ class RecordForm:
     )
 
 
+@frozen
+class MadeItem:
+    """A position of a response with its record: an `Item` that can be no diagnostic."""
+
+    record: StoredRecord
+    content: bytes
+    form: RecordForm
+
+
 # The forms in which a record may be given, the best first; never none.
 FormsOf = Callable[[StoredRecord], Sequence[RecordForm]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """One position of a response: the record's form, or a surrogate diagnostic.
 
@@ -65,6 +75,51 @@ class Retrieved:
 
     items: Sequence[Item]
     receipt: Receipt | None
+
+
+@dataclass(slots=True)
+class Chosen:
+    """Records in one form. None may leave before `deliveries`, if any, are in the ledger."""
+
+    form: RecordForm
+    items: list[MadeItem]
+    deliveries: list[Delivery]
+
+
+def choose_at_once(
+    catalogue: Catalogue,
+    principal: Principal,
+    record_ids: Sequence[int],
+    form: RecordForm,
+    bytes_max: int,
+    protocol: str,
+    session: str,
+) -> Chosen | Diagnostic | None:
+    """The forms of a few records, without waiting and without entering them yet.
+
+    None: `retrieve` must be asked, because the form shows holdings, there are too
+    many records, or they take more than `bytes_max` together. A Diagnostic is as
+    there.
+    """
+    if form.make_with_holdings is not None or len(record_ids) > PAGE_RECORDS:
+        return None
+    if form.full and not principal.may_download and record_ids:
+        return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+    chosen = Chosen(form, [], [])
+    size = 0
+    for record in catalogue.fetch_at_once(record_ids):
+        if record is None or record.deleted:
+            return None
+        content = form.make(record)
+        if isinstance(content, Diagnostic):
+            return None
+        size += len(content)
+        if size > bytes_max:
+            return None
+        chosen.items.append(MadeItem(record, content, form))
+        if form.billable:
+            chosen.deliveries.append(_delivery(principal, record, protocol, session))
+    return chosen
 
 
 async def retrieve(
@@ -118,15 +173,7 @@ async def retrieve(
         if content is None:
             break
     deliveries = [
-        Delivery(
-            principal.institution,
-            item.record.database.name,
-            item.record.record_id,
-            item.record.control_number,
-            principal.account,
-            protocol,
-            session,
-        )
+        _delivery(principal, item.record, protocol, session)
         for item in items
         if item.record is not None
         and item.form is not None
@@ -138,9 +185,21 @@ async def retrieve(
     try:
         receipt = await meter.deliver(deliveries)
     except MeteringError as error:
-        log.error("records withheld: the ledger takes no entries", reason=str(error))
-        return Diagnostic(Bib1.TEMPORARY_SYSTEM_ERROR, "downloads cannot be entered at present")
+        return withheld(error)
     return Retrieved(items, receipt)
+
+
+def withheld(error: MeteringError) -> Diagnostic:
+    """What is told instead of records that the ledger did not take."""
+    log.error("records withheld: the ledger takes no entries", reason=str(error))
+    return Diagnostic(Bib1.TEMPORARY_SYSTEM_ERROR, "downloads cannot be entered at present")
+
+
+def _delivery(principal: Principal, record: StoredRecord, protocol: str, session: str) -> Delivery:
+    return Delivery(
+        principal.institution, record.database.name, record.record_id, record.control_number,
+        principal.account, protocol, session,
+    )  # fmt: skip
 
 
 async def _first_of(

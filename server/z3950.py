@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterator
 from typing import cast
 
+from metering.interface import Entering, MeteringError, Receipt
 from protocol import apdu
 from protocol.association import Association, AssociationLimits
+from protocol.known_requests import KnownSearch
 from server import eager
 from server.config import Config
 from server.log import Log
 from server.outbox import Outbox
 from server.service import Service
 from server.tls import HANDSHAKE_TIMEOUT_S, account_of
-from server.z3950_session import Answer, Z3950Session
+from server.z3950_session import AnswerAtOnce, Z3950Session
 
 # One read of a socket can hold this many of the smallest requests.
 PIPELINE_MAX = 16_384
@@ -79,7 +81,8 @@ class Connection(asyncio.Protocol):
     """One TCP connection and the Z-association on it."""
 
     __slots__ = (
-        "_association", "_busy", "_eof", "_info", "_last_activity", "_loop", "_reading",
+        "_association", "_busy", "_entering", "_eof", "_info", "_last_activity", "_loop",
+        "_reading",
         "_requests", "_server", "_session", "_stopping", "_timer", "_transport", "_writable",
     )  # fmt: skip
 
@@ -88,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._association = Association(server.limits)
         self._requests: Iterator[apdu.Request] | None = None
         self._busy = False  # an answer is under way
+        self._entering: tuple[AnswerAtOnce, Entering] | None = None
         self._eof = False  # the client has closed its side, and waits for answers
         self._stopping = False  # the server shuts down: Close after the answer under way
         self._reading = True
@@ -113,6 +117,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._last_activity = self._loop.time()
+        if not self._busy:
+            request = self._association.take(data)
+            if request is not None:
+                self._answer_at_once(request, data)
+                return
         self._association.receive_data(data)
         if not self._busy:
             self._serve()
@@ -160,6 +169,50 @@ class Connection(asyncio.Protocol):
             self._busy = True
             eager.run(self._answer_all())
 
+    def _answer_at_once(self, request: apdu.PresentRequest | KnownSearch, data: bytes) -> None:
+        """Answer a request of a known form without a coroutine, if nothing is to be waited for."""
+        self._info.last_request = time.time()
+        association = self._association
+        try:
+            answer = self._session.respond_at_once(request) if self._writable else None
+            if answer is None:
+                association.answered()
+                association.receive_data(data)
+                self._serve()
+            elif answer.deliveries:
+                entering = self._server.service.meter.enter(answer.deliveries)
+                self._busy = True
+                self._entering = (answer, entering)
+                entering.resume = self._entered
+            else:
+                association.answered()
+                self._transport.write(answer.data)
+        except MeteringError as error:
+            assert answer is not None  # noqa: S101 - or nothing was entered
+            association.answered(self._session.withheld(answer, error))
+            self._flush(None)
+        except Exception:
+            association.answered()
+            self._failed(type(request).__name__)
+            self._flush(None)
+
+    def _entered(self) -> None:
+        """The deliveries of an answer are in the ledger, or cannot be."""
+        assert self._entering is not None  # noqa: S101
+        answer, entering = self._entering
+        self._entering = None
+        self._busy = False
+        association, outcome = self._association, entering.outcome
+        if isinstance(outcome, Receipt):
+            association.answered(answer.data)
+        elif isinstance(outcome, MeteringError):
+            association.answered(self._session.withheld(answer, outcome))
+        if self._stopping:
+            association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
+        self._flush(outcome if isinstance(outcome, Receipt) else None)
+        if not association.idle or not self._reading:
+            self._serve()
+
     async def _answer_all(self) -> None:
         association = self._association
         while self._writable and not self._transport.is_closing():
@@ -182,20 +235,23 @@ class Connection(asyncio.Protocol):
         try:
             answer = await self._session.respond(request)
         except Exception:
-            log.exception("request failed", session=self._info.id, request=type(request).__name__)
-            self._server.service.sessions.counters.failures += 1
-            association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
+            self._failed(type(request).__name__)
             return
         if answer is not None:
             for response in answer.responses:
                 association.send(response)
             if self._stopping:
                 association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
-            self._flush(answer)
+            self._flush(answer.receipt)
 
-    def _flush(self, answer: Answer | None) -> None:
+    def _failed(self, request: str) -> None:
+        """To be called while the exception is handled."""
+        log.exception("request failed", session=self._info.id, request=request)
+        self._server.service.sessions.counters.failures += 1
+        self._association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
+
+    def _flush(self, receipt: Receipt | None) -> None:
         """Hand the transport what the association has to say, and close after the last."""
-        receipt = answer.receipt if answer is not None else None
         transport = self._transport
         if transport.is_closing():
             if receipt is not None:

@@ -9,11 +9,11 @@ from protocol.diagnostic import Bib1, Diagnostic
 from protocol.external import Form
 from protocol.grs1 import SUTRS
 from protocol.oid import Oid
-from protocol.record import MarcFamily
+from protocol.record import Database, MarcFamily
 from protocol.sru_version import schema_by_name
 from server import record_forms
 from server.config import DatabaseSection
-from server.retrieval import Item, RecordForm
+from server.retrieval import Item, MadeItem, RecordForm
 
 # What stands for "the short form" as an element set name; any other name that
 # we do not know is answered with the whole record.
@@ -114,7 +114,15 @@ def _xml_schema(name: str) -> RecordForm | None:
     return _XML_SCHEMAS.get(schema.name) if schema is not None else None
 
 
-def name_plus_records(items: Iterable[Item], form: RecordForm) -> tuple[apdu.NamePlusRecord, ...]:
+def octet_aligned_syntax(form: RecordForm, database: Database) -> Oid | None:
+    """The syntax under which a form's octets go out as they are; None: inside a type."""
+    syntax = _SYNTAX_OF_FORM.get(form.name) or record_forms.OWN_SYNTAX[database.family]
+    return None if syntax in _ASN_1 or syntax == oid.SUTRS else syntax
+
+
+def name_plus_records(
+    items: Iterable[Item | MadeItem], form: RecordForm
+) -> tuple[apdu.NamePlusRecord, ...]:
     """The items of a response, each with its database or its surrogate diagnostic."""
     return tuple(
         apdu.NamePlusRecord(
@@ -124,7 +132,7 @@ def name_plus_records(items: Iterable[Item], form: RecordForm) -> tuple[apdu.Nam
     )
 
 
-def _record(item: Item, form: RecordForm) -> apdu.Record:
+def _record(item: Item | MadeItem, form: RecordForm) -> apdu.Record:
     content = item.content
     if isinstance(content, Diagnostic):
         return apdu.SurrogateDiagnostic(apdu.DefaultDiagFormat.of(content))

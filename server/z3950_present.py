@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metering.interface import Receipt
 from protocol import apdu
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.explain_database import Entry
+from protocol.frozen import frozen
 from protocol.oid import Oid
 from server import z3950_explain
 from server.access import Principal
+from server.retrieval import Chosen, RecordForm, choose_at_once
 from server.service import Service
-from server.z3950_composition import composition
+from server.z3950_composition import UTF_8, Composition, composition
 from server.z3950_explain import ExplainSet
 from server.z3950_init import Negotiated
 from server.z3950_sizes import Packing, Sizes, sizes_of
 from store.interface import ResultSet
+from store.result_set import RecordSet
+
+AT_ONCE_RECORDS_MAX = 20
+FORMS_KEPT_MAX = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Presented:
     """What a request for records came to.
 
@@ -54,6 +60,9 @@ class Presenter:
     principal: Principal
     negotiated: Negotiated
     session: str
+    _forms: dict[tuple[str | None, Oid | None], RecordForm | None] = field(
+        default_factory=dict, init=False
+    )
 
     async def piggyback(
         self,
@@ -92,6 +101,52 @@ class Presenter:
         return await self._records(
             result_set, ranges, request.record_composition, request.preferred_record_syntax, sizes
         )
+
+    def choose_at_once(
+        self,
+        result_set: ResultSet,
+        start: int,
+        count: int,
+        names: apdu.RecordComposition | None,
+        syntax: Oid | None,
+    ) -> Chosen | None:
+        """A few whole records for one message, which need nothing that takes time.
+
+        None: `present` or `piggyback` must be asked.
+        """
+        if count > AT_ONCE_RECORDS_MAX or not isinstance(result_set, RecordSet):
+            return None
+        if start < 1 or count < 1 or start + count - 1 > len(result_set):
+            return None
+        form = self._usual_form(names, syntax)
+        record_ids = result_set.ids(start, count)
+        if form is None or isinstance(record_ids, Diagnostic):
+            return None
+        chosen = choose_at_once(
+            self.service.catalogue, self.principal, record_ids, form,
+            self.negotiated.preferred_message_size, "z3950", self.session,
+        )  # fmt: skip
+        return None if isinstance(chosen, Diagnostic) else chosen
+
+    def _usual_form(
+        self, names: apdu.RecordComposition | None, syntax: Oid | None
+    ) -> RecordForm | None:
+        """The form of all records, in UTF-8; None where it differs or there is none."""
+        if names is not None and not isinstance(names, str):
+            return None
+        wish = (names, syntax)
+        if wish not in self._forms:
+            if len(self._forms) >= FORMS_KEPT_MAX:
+                self._forms.clear()
+            wanted = composition(
+                self.service.forms, self.service.catalogue, names, syntax,
+                self.negotiated.charsets.records,
+            )  # fmt: skip
+            form = None
+            if isinstance(wanted, Composition) and wanted.charset == UTF_8:
+                form = wanted.form if isinstance(wanted.form, RecordForm) else None
+            self._forms[wish] = form
+        return self._forms[wish]
 
     async def _records(
         self,
@@ -187,6 +242,12 @@ def _record_ids(
             return ids
         record_ids.extend(ids)
     return record_ids
+
+
+def next_position(start: int, returned: int, size: int) -> int:
+    """As `_next_position` of one range that was given whole."""
+    position = start + returned
+    return position if position <= size else 0
 
 
 def _next_position(ranges: Sequence[tuple[int, int]], returned: int, size: int) -> int:

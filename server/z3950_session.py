@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from metering.interface import Receipt
+from metering.interface import Delivery, MeteringError, Receipt
 from protocol import apdu, rpn
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.frozen import frozen
+from protocol.known_requests import KnownSearch
+from protocol.usual_responses import before_record, no_records
 from server import z3950_es, z3950_explain
 from server.access import Principal
+from server.retrieval import Chosen, withheld
 from server.service import Service
 from server.sessions import SessionInfo
 from server.z3950_control import resource_report, triggered
+from server.z3950_forms import name_plus_records, octet_aligned_syntax
 from server.z3950_init import Negotiated, negotiate
 from server.z3950_lists import scan, sort
-from server.z3950_present import Presented, Presenter, failed
+from server.z3950_present import Presented, Presenter, failed, next_position
 from store.interface import ResultSet
 
 RESULT_SET_NAME_CHARS_MAX = 256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """A response and the ledger entries of the records in it, if any.
 
@@ -35,6 +40,15 @@ class Answer:
     def responses(self) -> tuple[apdu.Apdu, ...]:
         """All that is sent, in order."""
         return (*self.segments, self.response)
+
+
+@frozen
+class AnswerAtOnce:
+    """An encoded response, to be sent when its deliveries are in the ledger."""
+
+    data: bytes
+    deliveries: Sequence[Delivery]
+    request: apdu.SearchRequest | apdu.PresentRequest
 
 
 class Z3950Session:
@@ -87,6 +101,81 @@ class Z3950Session:
             case _:  # responses to challenges and reports, which we never wait for
                 return None
 
+    def respond_at_once(self, request: apdu.PresentRequest | KnownSearch) -> AnswerAtOnce | None:
+        """The answer to a Search or Present without a reference id that waits for nothing.
+
+        None: `respond` must be asked; then nothing has been done. What is in
+        `deliveries` may not be sent before it is in the ledger; if it cannot be
+        entered, `withheld` is sent instead.
+        """
+        if isinstance(request, KnownSearch):
+            return self._search_at_once(request)
+        result_set = self._sets.get(request.result_set_id)
+        if result_set is None or request.additional_ranges or request.max_segment_size:
+            return None
+        start = request.result_set_start_point
+        chosen = self._presenter.choose_at_once(
+            result_set, start, request.number_of_records_requested,
+            request.record_composition, request.preferred_record_syntax,
+        )  # fmt: skip
+        if chosen is None:
+            return None
+        info, items = self._info, chosen.items
+        returned = len(items)
+        info.presents += 1
+        info.records += returned
+        position = next_position(start, returned, len(result_set))
+        syntax = octet_aligned_syntax(chosen.form, items[0].record.database)
+        if returned == 1 and syntax is not None:
+            record, content = items[0].record, items[0].content
+            data = before_record(record.database.name, syntax, len(content), position) + content
+        else:
+            data = apdu.encode(_present_response(request, _presented(chosen, position)))
+        return AnswerAtOnce(data, chosen.deliveries, request)
+
+    def _search_at_once(self, known: KnownSearch) -> AnswerAtOnce | None:
+        request = known.shape.request
+        service = self._service
+        databases = service.catalogue.resolve(request.database_names)
+        query = known.query(self._negotiated.charsets.terms)
+        if (
+            isinstance(databases, Diagnostic)
+            or isinstance(query, Diagnostic)
+            or self._refused(request) is not None
+        ):
+            return None
+        found = service.catalogue.search_at_once(databases, query, self._sets)
+        if found is None or isinstance(found, Diagnostic):
+            return None
+        hits = len(found)
+        count, names = _piggyback(request, hits)
+        deliveries: Sequence[Delivery] = ()
+        if count:
+            chosen = self._presenter.choose_at_once(
+                found, 1, count, names, request.preferred_record_syntax
+            )
+            if chosen is None:
+                return None
+            presented = _presented(chosen, next_position(1, count, hits))
+            data = apdu.encode(_search_response(request, hits, presented))
+            deliveries = chosen.deliveries
+        else:
+            data = no_records(hits, 1 if hits else 0)
+        self._sets[request.result_set_name] = found
+        info = self._info
+        info.searches += 1
+        info.records += count
+        return AnswerAtOnce(data, deliveries, request)
+
+    def withheld(self, answer: AnswerAtOnce, error: MeteringError) -> apdu.Apdu:
+        """What goes out instead of records that the ledger did not take."""
+        request, presented = answer.request, failed(withheld(error))
+        self._info.records -= len(answer.deliveries)
+        if isinstance(request, apdu.PresentRequest):
+            return _present_response(request, presented)
+        hits = len(self._sets[request.result_set_name])
+        return _search_response(request, hits, presented)
+
     # Init (Z39.50-2003 §3.2.1)
 
     async def _initialize(self, request: apdu.InitializeRequest) -> Answer:
@@ -129,25 +218,10 @@ class Z3950Session:
                 found, count, names, request.preferred_record_syntax
             )
             self._info.records += presented.returned
-        return Answer(
-            apdu.SearchResponse(
-                reference_id=request.reference_id,
-                result_count=len(found),
-                number_of_records_returned=presented.returned,
-                next_result_set_position=presented.next_position,
-                search_status=True,
-                # There is one whenever the search succeeded (§3.2.2.1.11).
-                present_status=presented.status,
-                records=presented.records,
-            ),
-            presented.receipt,
-        )
+        return Answer(_search_response(request, len(found), presented), presented.receipt)
 
     async def _find(self, request: apdu.SearchRequest) -> ResultSet | Diagnostic:
-        name = request.result_set_name
-        if name in self._sets and not request.replace_indicator:
-            return Diagnostic(Bib1.RESULT_SET_EXISTS, name)
-        refusal = self._room_for(name)
+        refusal = self._refused(request)
         if refusal is not None:
             return refusal
         if z3950_explain.is_asked(request.database_names):
@@ -159,6 +233,15 @@ class Z3950Session:
         if isinstance(query, Diagnostic):
             return query
         return await self._service.catalogue.search(databases, query, self._sets)
+
+    def _refused(self, request: apdu.SearchRequest) -> Diagnostic | None:
+        """Why a Search may not make the set that it names."""
+        name = request.result_set_name
+        if name in self._sets:
+            if not request.replace_indicator:
+                return Diagnostic(Bib1.RESULT_SET_EXISTS, name)
+            return None
+        return self._room_for(name)
 
     def _room_for(self, name: str) -> Diagnostic | None:
         if len(name) > RESULT_SET_NAME_CHARS_MAX:
@@ -179,13 +262,7 @@ class Z3950Session:
             presented = await self._presenter.present(result_set, request)
             self._info.records += presented.returned
         return Answer(
-            apdu.PresentResponse(
-                reference_id=request.reference_id,
-                number_of_records_returned=presented.returned,
-                next_result_set_position=presented.next_position,
-                present_status=presented.status,
-                records=presented.records,
-            ),
+            _present_response(request, presented),
             presented.receipt,
             tuple(
                 apdu.Segment(
@@ -219,6 +296,36 @@ class Z3950Session:
             ),
             delete_list_statuses=statuses,
         )
+
+
+def _presented(chosen: Chosen, position: int) -> Presented:
+    records = name_plus_records(chosen.items, chosen.form)
+    return Presented(len(records), position, apdu.PresentStatus.SUCCESS, records)
+
+
+def _search_response(
+    request: apdu.SearchRequest, hits: int, presented: Presented
+) -> apdu.SearchResponse:
+    return apdu.SearchResponse(
+        reference_id=request.reference_id,
+        result_count=hits,
+        number_of_records_returned=presented.returned,
+        next_result_set_position=presented.next_position,
+        search_status=True,
+        # There is one whenever the search succeeded (§3.2.2.1.11).
+        present_status=presented.status,
+        records=presented.records,
+    )
+
+
+def _present_response(request: apdu.PresentRequest, presented: Presented) -> apdu.PresentResponse:
+    return apdu.PresentResponse(
+        reference_id=request.reference_id,
+        number_of_records_returned=presented.returned,
+        next_result_set_position=presented.next_position,
+        present_status=presented.status,
+        records=presented.records,
+    )
 
 
 # No record was asked for with a Search: all that was expected is there.

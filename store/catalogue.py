@@ -16,9 +16,10 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.query import Query, SortSpec
+from protocol.query import Clause, Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
+from store.clause import exact_keys
 from store.interface import ResultSet, ScanResult
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
@@ -102,13 +103,21 @@ class SqliteCatalogue:
         A query over more terms than TERMS_MAX is Bib-1 234; further diagnostics
         are those of `store.evaluate.plan`.
         """
-        reader = self._begin()
+        found = self.search_at_once(databases, query, sets)
+        if found is not None:
+            return found
+        return await self._answer_elsewhere(
+            lambda reader: self._search(reader, databases, query, sets)
+        )
+
+    def search_at_once(
+        self, databases: Sequence[Database], query: Query, sets: Mapping[str, ResultSet]
+    ) -> RecordSet | Diagnostic | None:
+        """As `search`; None: it would hold up others."""
         try:
-            return self._search(reader, databases, query, sets)
+            return self._search(self._begin(), databases, query, sets)
         except BoundExceeded:
-            return await self._answer_elsewhere(
-                lambda reader: self._search(reader, databases, query, sets)
-            )
+            return None
 
     def _search(
         self,
@@ -117,6 +126,10 @@ class SqliteCatalogue:
         query: Query,
         sets: Mapping[str, ResultSet],
     ) -> RecordSet | Diagnostic:
+        if query.__class__ is Clause and not query.ranked:
+            values = exact_keys(query, reader.register_ids)
+            if values is not None:  # most searches of cataloguers: a number
+                return RecordSet(evaluate.search_values(reader, self._subset(databases), *values))
         instructions = evaluate.plan(query, reader.register_ids, sets)
         if isinstance(instructions, Diagnostic):
             return instructions
@@ -134,13 +147,19 @@ class SqliteCatalogue:
     async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
         """The newest version of each record; None: no such record."""
         if len(record_ids) <= INLINE_RECORDS_MAX:
-            self._begin()
-            return [self._fetch_one(record_id) for record_id in record_ids]
+            return self.fetch_at_once(record_ids)
         records: list[StoredRecord | None] = []
         for first in range(0, len(record_ids), INLINE_RECORDS_MAX):
             records += await self.fetch(record_ids[first : first + INLINE_RECORDS_MAX])
             await asyncio.sleep(0)  # others take their turn
         return records
+
+    def fetch_at_once(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
+        """As `fetch`, of INLINE_RECORDS_MAX records at most."""
+        self._begin()
+        if len(record_ids) == 1:
+            return [self._fetch_one(record_ids[0])]
+        return [self._fetch_one(record_id) for record_id in record_ids]
 
     def _fetch_one(self, record_id: int) -> StoredRecord | None:
         row = self._execute(_SELECT_RECORD, (record_id,)).fetchone()

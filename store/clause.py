@@ -17,7 +17,7 @@ from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structu
 from store import analysis, extract
 from store.analysis import END, START
 from store.gather import KEY_CHARS_MAX
-from store.index import cut_value
+from store.index import VALUE_CHARS_MAX, cut_value
 from store.postings import POSITION_STEP, SHARD_BITS, SHARD_MASK
 from store.reader import TERM_END, Segment, TermRange
 from store.registers import (
@@ -74,6 +74,25 @@ def matcher(clause: Clause, registers: Mapping[str, int]) -> Matcher:
     if clause.relation is Relation.EQUAL:
         return _equal(clause, point, registers)
     return _compared(clause, point, registers)
+
+
+def exact_keys(clause: Clause, registers: Mapping[str, int]) -> tuple[int, list[str]] | None:
+    """The register, and the terms of it, that a clause for a whole value looks up.
+
+    None for every other clause: `matcher` has its question.
+    """
+    point = BY_NAME.get(clause.access_point)
+    if point is None or point.kind is Kind.TEXT or clause.relation is not Relation.EQUAL:
+        return None
+    term = clause.term
+    if len(term) > VALUE_CHARS_MAX or MASK_ANY in term or MASK_ONE in term:
+        return None
+    keys = extract.query_keys(point.kind, term)
+    for key in keys:
+        # A year may be asked for as all its months.
+        if MASK_ANY in key or MASK_ONE in key:
+            return None
+    return registers[point.name], keys
 
 
 def text_registers(point: AccessPoint) -> Sequence[str]:

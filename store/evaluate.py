@@ -139,6 +139,27 @@ def search(reader: IndexReader, databases: Sequence[str] | None, instructions: P
     return records
 
 
+def search_values(
+    reader: IndexReader, databases: Sequence[str] | None, register: int, terms: Sequence[str]
+) -> BitMap:
+    """As `search` for a clause of whole values: the records that have any of `terms`."""
+    records = _in_databases(
+        reader, databases, reader.main, _any_value(reader.main, register, terms)
+    )
+    touched = reader.delta.touched
+    if touched:
+        changed = _any_value(reader.delta, register, terms) & touched
+        changed = _in_databases(reader, databases, reader.delta, changed)
+        records = (records - touched) | changed
+    return records
+
+
+def _any_value(segment: Segment, register: int, terms: Sequence[str]) -> BitMap:
+    if len(terms) == 1:
+        return segment.records(register, terms[0])
+    return BitMap.union(*[segment.records(register, term) for term in terms]) if terms else BitMap()
+
+
 def _in_databases(
     reader: IndexReader, databases: Sequence[str] | None, segment: Segment, records: BitMap
 ) -> BitMap:

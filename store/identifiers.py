@@ -153,6 +153,8 @@ def classification_keys(text: str) -> list[str]:
 
 def isbn_query(term: str) -> list[str]:
     """What to look up for an ISBN; one that a mask ends may be the beginning of either form."""
+    if len(term) == 13 and isbn_is_valid(term):
+        return [term]
     folded = _DASHES.sub("", fold(term))
     if MASK_ANY not in folded and MASK_ONE not in folded:
         return [*isbn_keys(folded)]
@@ -189,7 +191,8 @@ def _issn(body: str) -> str:
 
 
 def _check_digit_13(body: str) -> str:
-    return str(-(sum(map(int, body[::2])) + 3 * sum(map(int, body[1::2]))) % 10)
+    octets = body.encode()  # twelve digits, each its ASCII code: 48 too much
+    return str((24 * 48 - sum(octets[::2]) - 3 * sum(octets[1::2])) % 10)
 
 
 def _without_qualifier(folded: str) -> str:

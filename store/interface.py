@@ -55,6 +55,14 @@ class Catalogue(Protocol):
         self, databases: Sequence[Database], query: Query, sets: Mapping[str, ResultSet]
     ) -> ResultSet | Diagnostic: ...
 
+    def search_at_once(
+        self, databases: Sequence[Database], query: Query, sets: Mapping[str, ResultSet]
+    ) -> ResultSet | Diagnostic | None:
+        """As `search`; None: it would hold up others."""
+
+    def fetch_at_once(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
+        """As `fetch`, of a page of records at most."""
+
     async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
         """The newest version of each record; None: no such record."""
 
