@@ -2,7 +2,7 @@
 
 | fact | counts |
 |---|---|
-| delivery | 1 download; or 1 repeat when a billed delivery of the same record to the same institution lies within the repeat window |
+| delivery | 1 download; or 1 repeat when a billed delivery of the same record to the same institution lies within the repeat window and was not void before |
 | void | takes back what its delivery counted, in that delivery's year |
 | holding added | 1 holding, once per institution, record and year |
 | holding removed | takes back the holding counted in the same year; else 0 |
@@ -80,15 +80,14 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
 # Every query goes by institution and record, so that one index serves them all.
 _BILLED = """
 WITH asked (institution, record_id) AS (VALUES {places})
-SELECT delivery.institution, delivery.record_id, delivery.at_us, delivery.id
-FROM asked CROSS JOIN entry AS delivery USING (institution, record_id)
-WHERE delivery.at_us BETWEEN ? AND ?
-  AND delivery.kind = 'delivery' AND delivery.meter = 'download'
-  AND NOT EXISTS (
-    SELECT 1 FROM entry AS void
+SELECT delivery.institution, delivery.record_id, delivery.at_us, delivery.id, (
+    SELECT void.at_us FROM entry AS void
     WHERE void.institution = delivery.institution AND void.record_id = delivery.record_id
       AND void.kind = 'void' AND void.refers_to = delivery.id
   )
+FROM asked CROSS JOIN entry AS delivery USING (institution, record_id)
+WHERE delivery.at_us BETWEEN ? AND ?
+  AND delivery.kind = 'delivery' AND delivery.meter = 'download'
 ORDER BY delivery.seq
 """
 _HELD = """
@@ -137,11 +136,12 @@ class Counter:
         self._recent = recent
         # What the batch changes in `recent`, once it is stored.
         self.newly_billed: list[tuple[Key, int, str]] = []
-        self.newly_voided: list[tuple[Key, str]] = []
+        self.newly_voided: dict[str, int] = {}  # when, by id of the delivery
         self._counted: dict[str, Counted] = {}
         # (at_us, id) in ledger order
         self._billed: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
-        self._voided: set[str] = set()
+        # When deliveries were voided, as far as this batch has to know.
+        self._voided_us: dict[str, int] = {}
         self._held: dict[tuple[str, int, int], int] = {}
 
     def count_all(self, drafts: Sequence[Draft]) -> Iterator[Counted | None]:
@@ -174,23 +174,30 @@ class Counter:
 
     def _look_up_billed(self, deliveries: Sequence[Draft]) -> None:
         """Fetch the billed deliveries in the ledger that these may repeat."""
-        spans = [span for draft in deliveries if (span := self._rule.span_us(draft.at_us))]
-        if not spans:
+        times_us = [draft.at_us for draft in deliveries if 0 <= draft.at_us < AT_US_MAX]
+        if not times_us:
             return
-        first_us = max(0, min(first for first, _ in spans))
-        last_us = min(AT_US_MAX, max(last for _, last in spans))
+        earliest = self._rule.span_us(min(times_us))
+        latest = self._rule.span_us(max(times_us))
+        if earliest is None or latest is None:
+            return
+        first_us = max(0, earliest[0])
+        last_us = min(AT_US_MAX, latest[1])
         if self._recent is not None and first_us >= self._recent.since_us:
             self._billed = _Remembered(self._recent.billed)
+            self._voided_us |= self._recent.voided_us
             return
         keys = list({(draft.institution, draft.record_id) for draft in deliveries})
         for begin in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[begin : begin + _KEYS_PER_QUERY]
             query = _BILLED.format(places=", ".join(["(?, ?)"] * len(some)))
             parameters = [*chain.from_iterable(some), first_us, last_us]
-            for institution, record_id, at_us, entry_id in self._connection.execute(
+            for institution, record_id, at_us, entry_id, voided_us in self._connection.execute(
                 query, parameters
             ):
                 self._billed[institution, record_id].append((at_us, entry_id))
+                if voided_us is not None:
+                    self._voided_us[entry_id] = voided_us
 
     def _delivery(self, draft: Draft) -> Counted:
         key = (draft.institution, draft.record_id)
@@ -198,7 +205,10 @@ class Counter:
         span = self._rule.span_us(draft.at_us) if billed else None
         if span is not None:
             for billed_us, entry_id in reversed(billed):
-                if span[0] <= billed_us <= span[1] and entry_id not in self._voided:
+                if not span[0] <= billed_us <= span[1]:
+                    continue
+                # By the time of the void and not by when it is folded.
+                if self._voided_us.get(entry_id, AT_US_MAX) >= draft.at_us:
                     return _of_itself(draft, Meter.REPEAT, 1, entry_id)
         billed.append((draft.at_us, draft.id))
         self.newly_billed.append((key, draft.at_us, draft.id))
@@ -206,15 +216,15 @@ class Counter:
 
     def _void(self, draft: Draft) -> Counted | None:
         target = self._target(draft)
-        if target is None or draft.refers_to in self._voided:
+        if target is None or draft.refers_to in self._voided_us:
             return None
         if target.draft.kind is not Kind.DELIVERY:
             raise MeteringError(f"entry {draft.id} voids {draft.refers_to}, which is no delivery")
         voided = (target.institution, target.record_id, draft.refers_to)
         if self._connection.execute(_VOIDED, voided).fetchone() is not None:
             return None
-        self._voided.add(draft.refers_to)
-        self.newly_voided.append(((target.institution, target.record_id), draft.refers_to))
+        self._voided_us[draft.refers_to] = draft.at_us
+        self.newly_voided[draft.refers_to] = draft.at_us
         return _of_target(draft, target, target.meter, -target.quantity)
 
     def _holding(self, draft: Draft) -> Counted:

@@ -7,9 +7,8 @@ interrupted anywhere is simply done again.
 from __future__ import annotations
 
 import contextlib
-import heapq
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -231,14 +230,12 @@ def in_order(readings: Sequence[SpoolReading]) -> list[Draft]:
     are called. A clock that was set back must not put a void before its delivery,
     so within a spool time never goes back.
     """
-    readings = [reading for reading in readings if reading.drafts]
-    if len(readings) == 1:
-        return readings[0].drafts
-    return [draft for _, draft in heapq.merge(*map(_by_time, readings), key=itemgetter(0))]
-
-
-def _by_time(reading: SpoolReading) -> Iterator[tuple[tuple[int, bool], Draft]]:
-    newest = (0, False)
-    for draft in reading.drafts:
-        newest = max(newest, (draft.at_us, draft.kind is not Kind.DELIVERY))
-        yield newest, draft
+    in_time: list[tuple[int, Draft]] = []
+    for reading in readings:
+        newest = 0
+        for draft in reading.drafts:
+            moment = 2 * draft.at_us + (draft.kind is not Kind.DELIVERY)
+            newest = max(newest, moment)
+            in_time.append((newest, draft))
+    in_time.sort(key=itemgetter(0))
+    return [draft for _, draft in in_time]

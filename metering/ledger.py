@@ -381,7 +381,7 @@ def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) 
     """Read the last entries backwards as far as the repeat rule may ask for them."""
     newest_us, old = -1, 0
     billed: list[tuple[Key, int, str]] = []
-    voided: list[tuple[Key, str]] = []
+    voided_us: dict[str, int] = {}
     for at_us, kind, meter, institution, record_id, entry_id, refers_to in connection.execute(
         _BACKWARDS
     ):
@@ -391,14 +391,14 @@ def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) 
             if old >= _OLD_ENTRIES:
                 break
         elif kind == "void":
-            voided.append(((institution, record_id), refers_to))
+            voided_us[refers_to] = at_us
         elif kind == "delivery" and meter == "download":
             billed.append(((institution, record_id), at_us, entry_id))
         if len(billed) > RECENT_MAX:  # more than is kept: look each up for a while
             recent.reset(seq, newest_us + 1)
             return
     recent.reset(seq, max(0, newest_us - 2 * recent.window_us))
-    recent.advance(seq, billed[::-1], voided)
+    recent.advance(seq, billed[::-1], voided_us)
 
 
 def _verify_chain(connection: sqlite3.Connection) -> Verification:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 RECENT_MAX = 500_000  # deliveries; some 100 MB at the worst
+VOIDED_MAX = 50_000
 
 Key = tuple[str, int]  # institution, record_id
 
 
 class RecentDeliveries:
-    """Every billed, unvoided delivery in the ledger that is stamped `since_us` or later.
+    """Every billed delivery in the ledger that is stamped `since_us` or later.
 
     True for a ledger whose newest entry is number `seq`, and no longer once
     somebody else has appended.
@@ -21,6 +22,7 @@ class RecentDeliveries:
         self.seq = -1
         self.since_us = 0
         self.billed: dict[Key, list[tuple[int, str]]] = {}  # (at_us, id) in ledger order
+        self.voided_us: dict[str, int] = {}  # when some of them were voided, by id
         self._in_order: deque[tuple[int, Key]] = deque()
 
     def reset(self, seq: int, since_us: int) -> None:
@@ -28,10 +30,11 @@ class RecentDeliveries:
         self.seq = seq
         self.since_us = since_us
         self.billed.clear()
+        self.voided_us.clear()
         self._in_order.clear()
 
     def advance(
-        self, seq: int, added: list[tuple[Key, int, str]], voided: list[tuple[Key, str]]
+        self, seq: int, added: list[tuple[Key, int, str]], voided_us: dict[str, int]
     ) -> None:
         """What a committed transaction appended, up to entry `seq`."""
         self.seq = seq
@@ -39,12 +42,10 @@ class RecentDeliveries:
         for key, at_us, entry_id in added:
             billed.setdefault(key, []).append((at_us, entry_id))
             self._in_order.append((at_us, key))
-        for key, entry_id in voided:
-            kept = [pair for pair in billed.get(key, ()) if pair[1] != entry_id]
-            if kept:
-                billed[key] = kept
-            else:
-                billed.pop(key, None)
+        self.voided_us |= voided_us
+        if len(self.voided_us) > VOIDED_MAX:  # most are of repeats, which nobody asks for
+            ids = {entry_id for pairs in billed.values() for _, entry_id in pairs}
+            self.voided_us = {each: at for each, at in self.voided_us.items() if each in ids}
         if added:
             self._forget(added[-1][1] - 2 * self.window_us)
 
@@ -54,7 +55,12 @@ class RecentDeliveries:
         while in_order and (in_order[0][0] < before_us or len(in_order) > RECENT_MAX):
             at_us, key = in_order.popleft()
             self.since_us = max(self.since_us, at_us + 1)
-            kept = [pair for pair in self.billed.get(key, ()) if pair[0] > at_us]
+            kept = []
+            for pair in self.billed.get(key, ()):
+                if pair[0] > at_us:
+                    kept.append(pair)
+                elif self.voided_us:
+                    self.voided_us.pop(pair[1], None)
             if kept:
                 self.billed[key] = kept
             else:

@@ -190,6 +190,9 @@ class Metering(RuleBasedStateMachine):
             worker.writer.mark()  # as the meter does some milliseconds after a commit
             worker.settled |= worker.noted
         self.folder.fold(lag_us=lag_us)
+        if not lag_us:  # what is folded already does not wait when its worker ends
+            for worker in self.workers:
+                worker.newest_us = 0
         waiting = []
         for newest_us, lost in self.doomed:
             if lag_us and newest_us > self.now_us - lag_us:
