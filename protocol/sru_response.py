@@ -6,7 +6,7 @@ Our elements carry the prefix `zs`; what a record brings keeps its own names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -88,36 +88,44 @@ def search_response(
     request: SearchRetrieveRequest, response: SearchRetrieveResponse, *, echo: bool = True
 ) -> bytes:
     """The searchRetrieveResponse. `echo` repeats the request in it."""
+    return b"".join(search_response_chunks(request, response, echo=echo))
+
+
+def search_response_chunks(
+    request: SearchRetrieveRequest, response: SearchRetrieveResponse, *, echo: bool = True
+) -> Iterator[bytes]:
+    """The searchRetrieveResponse piece by piece, so that no second copy of it is held."""
     version = request.version
     forms = _forms(version)
-    out = [_opening(request, forms.search_opening)]
-    out.append(b"<zs:numberOfRecords>%d</zs:numberOfRecords>" % response.number_of_records)
+    yield _opening(request, forms.search_opening)
+    yield b"<zs:numberOfRecords>%d</zs:numberOfRecords>" % response.number_of_records
     old = version.names_operations
     if response.result_set_id:
-        out.append(_element("resultSetId", response.result_set_id))
+        yield _element("resultSetId", response.result_set_id)
         if old and response.idle_time_s:
-            out.append(b"<zs:resultSetIdleTime>%d</zs:resultSetIdleTime>" % response.idle_time_s)
+            yield b"<zs:resultSetIdleTime>%d</zs:resultSetIdleTime>" % response.idle_time_s
     records = response.records
     if records:
-        out.append(b"<zs:records>")
+        yield b"<zs:records>"
         for record in records:
+            out: list[bytes] = []
             _append_record(out, record, forms, version, as_string=request.as_string)
-        out.append(b"</zs:records>")
+            yield from out
+        yield b"</zs:records>"
     following = request.start_record + len(records)
     if following <= response.number_of_records:
-        out.append(b"<zs:nextRecordPosition>%d</zs:nextRecordPosition>" % following)
+        yield b"<zs:nextRecordPosition>%d</zs:nextRecordPosition>" % following
     if echo:
-        out.append(_search_echo(request))
-    out.append(_diagnostics(response.diagnostics, version))
+        yield _search_echo(request)
+    yield _diagnostics(response.diagnostics, version)
     if response.extra:
-        out.append(_extra(response.extra))
+        yield _extra(response.extra)
     if not old:
         if response.result_set_id and response.idle_time_s:
-            out.append(b"<zs:resultSetTTL>%d</zs:resultSetTTL>" % response.idle_time_s)
+            yield b"<zs:resultSetTTL>%d</zs:resultSetTTL>" % response.idle_time_s
         precision = f"info:srw/vocabulary/resultCountPrecision/1/{response.precision}"
-        out.append(_element("resultCountPrecision", precision))
-    out.append(b"</zs:searchRetrieveResponse>\n")
-    return b"".join(out)
+        yield _element("resultCountPrecision", precision)
+    yield b"</zs:searchRetrieveResponse>\n"
 
 
 def scan_response(

@@ -18,6 +18,7 @@ from protocol.diagnostic import Diagnostic
 from server import VERSION, status
 from server.access import Principal
 from server.config import Config
+from server.http_responses import DEADLINE, deliver
 from server.log import Log
 from server.outbox import Outbox
 from server.service import Service
@@ -27,6 +28,7 @@ from server.z3950 import Z3950Server
 
 REQUEST_BYTES_MAX = 1 << 20
 KEEPALIVE_TIMEOUT_S = 75.0
+CLIENT_CLOSED_REQUEST = 499  # as web servers write it in their logs
 ASSETS = {"style.css": "text/css"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -87,17 +89,37 @@ class HttpServer:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Bound the time of a request and keep tracebacks in the log."""
         try:
-            async with asyncio.timeout(self._config.http.request_timeout_s):
-                return await handler(request)
+            async with asyncio.timeout(self._config.http.request_timeout_s) as deadline:
+                request[DEADLINE] = deadline
+                response = await handler(request)
+                if isinstance(response, web.Response) and not response.prepared:
+                    return await deliver(request, response)
+                return response
         except web.HTTPException:
             raise
+        except ConnectionError as error:
+            log.debug("response not sent", path=request.path, reason=str(error))
+            return self._cut(request, error)
         except TimeoutError:
             log.warning("request timed out", path=request.path)
             return _problem(503, "The request took too long.")
-        except Exception:
+        except Exception as error:
             log.exception("request failed", path=request.path)
             self._service.sessions.counters.failures += 1
+            if request.writer.output_size:
+                return self._cut(request, error)
             return _problem(500, "Temporary system error.")
+
+    def _cut(self, request: web.Request, error: Exception) -> web.Response:
+        """End the connection of a response that cannot be finished.
+
+        A client must not take what it got for the whole, so the connection is
+        reset; and what waits there to be sent, of earlier responses too, will not be.
+        """
+        if request.transport is not None:
+            self._outbox.lost(request.transport, error)
+            request.transport.abort()
+        return web.Response(status=CLIENT_CLOSED_REQUEST)  # nobody is there to read it
 
     async def _healthz(self, _: web.Request) -> web.Response:
         """This worker's event loop turns."""

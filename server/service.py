@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 
 from metering.spool import SpoolMeter
@@ -12,6 +13,7 @@ from server.config import Config
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.sessions import Sessions
 from server.z3950_forms import Forms
+from store import sqlite
 from store.catalogue import SqliteCatalogue
 
 
@@ -45,6 +47,13 @@ class Service:
         await self.meter.close()
         self.catalogue.close()
         self.sign_in.close()
+
+    def catalogue_changed_at(self) -> datetime:
+        """When the catalogue's files were last written, the same for every worker."""
+        path = self.config.data_dir / sqlite.FILE_NAME
+        files = (path, path.with_name(f"{path.name}-wal"))
+        changed = max(file.stat().st_mtime for file in files if file.exists())
+        return datetime.fromtimestamp(changed, UTC)
 
     async def retrieve(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 from yarl import URL
 
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
@@ -29,17 +29,19 @@ from protocol.sru_response import (
     refusal_response,
     scan_response,
     search_response,
+    search_response_chunks,
 )
 from protocol.sru_version import RecordSchema
 from protocol.zeerex import ServerDescription, explain_record
 from server import record_forms
 from server.access import Principal
 from server.config import Config
+from server.http_responses import NO_STORE, REVALIDATE, send, send_head
 from server.log import Log
 from server.outbox import Outbox
 from server.retrieval import Item, RecordForm
 from server.service import Service
-from server.sign_in import REALM, sign_in
+from server.sign_in import challenge, sign_in
 
 XML = "application/xml"
 # Every database at once, when the path names none.
@@ -79,10 +81,12 @@ class SruService:
         if isinstance(databases, Diagnostic):
             return self._refuse(request, to_sru(databases), http, name, (), status=404)
         if isinstance(request, ExplainRequest):
-            return _xml(explain_response(request, self._explain(http, name, databases)))
+            return _xml(
+                explain_response(request, self._explain(http, name, databases)), may_be_kept=True
+            )
         if isinstance(request, RefusedRequest):
             return _xml(self._refusal(request, http, name, databases))
-        principal = await sign_in(self._service, http)
+        principal = await sign_in(self._service, http, request.extra)
         if isinstance(principal, Diagnostic):
             fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
             return self._refuse(request, fault, http, name, databases, status=401)
@@ -106,7 +110,7 @@ class SruService:
         refused = RefusedRequest(
             version=request.version, operation=operation, faults=(fault,), given=request.given
         )
-        headers = {str(hdrs.WWW_AUTHENTICATE): REALM} if status == 401 else None
+        headers = challenge(http) if status == 401 else None
         return _xml(self._refusal(refused, http, name, databases), status, headers)
 
     def _refusal(
@@ -128,7 +132,7 @@ class SruService:
         databases: tuple[Database, ...],
         principal: Principal,
         http: web.Request,
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         service = self._service
         found = await service.catalogue.search(databases, request.query, {})
         if not isinstance(found, Diagnostic) and request.sort:
@@ -145,26 +149,27 @@ class SruService:
         ids = found.ids(wanted.start, len(wanted))
         if isinstance(ids, Diagnostic):
             return _xml(_failed(request, to_sru(ids), len(found)))
+        form = _FORMS[request.schema.name]
+        if http.method == hdrs.METH_HEAD and form.billable and principal.may_download:
+            return await send_head(http, content_type=XML)  # delivers nothing, bills nothing
         retrieved = await service.retrieve(
-            principal, ids, _FORMS[request.schema.name], "sru", service.sessions.next_id("s")
+            principal, ids, form, "sru", service.sessions.next_id("s")
         )
         if isinstance(retrieved, Diagnostic):
             status = 401 if retrieved.condition == Bib1.SYNTAX_NOT_AUTHORISED else 200
-            headers = {str(hdrs.WWW_AUTHENTICATE): REALM} if status == 401 else None
+            headers = challenge(http) if status == 401 else None
             return _xml(_failed(request, to_sru(retrieved), len(found)), status, headers)
         try:
             records = [
                 _sru_record(item, position, request.schema)
                 for position, item in enumerate(retrieved.items, wanted.start)
             ]
-            response = _xml(
-                search_response(
-                    request, SearchRetrieveResponse(number_of_records=len(found), records=records)
-                )
-            )
+            answer = SearchRetrieveResponse(number_of_records=len(found), records=records)
             # Written here and not by the caller, so that it is known to be.
-            await response.prepare(http)
-            await response.write_eof()
+            response = await send(
+                http, search_response_chunks(request, answer), content_type=XML,
+                revalidate=not form.billable,
+            )  # fmt: skip
         except BaseException:
             if retrieved.receipt is not None:
                 service.meter.void(retrieved.receipt, "response not written")
@@ -198,7 +203,8 @@ class SruService:
                     )
                     for entry in found.entries
                 ),
-            )
+            ),
+            may_be_kept=True,
         )
 
     # explain
@@ -217,7 +223,7 @@ class SruService:
                 title=one.title if one else "Lianmu 联目",
                 records=sum(totals[database.name] for database in databases),
                 open_to_all=self._open_to_all,
-                date_modified=datetime.now(UTC).isoformat(timespec="seconds"),
+                date_modified=self._service.catalogue_changed_at().isoformat(timespec="seconds"),
             ),
             self._limits,
         )
@@ -237,7 +243,13 @@ def _sru_record(item: Item, position: int, schema: RecordSchema) -> SruRecord | 
     return SruRecord(schema, item.content, position, identifier=item.record.control_number)
 
 
-def _xml(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=body, status=status, content_type=XML, charset="utf-8", headers=headers
-    )
+def _xml(
+    body: bytes,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    may_be_kept: bool = False,
+) -> web.Response:
+    given = CIMultiDict(headers or {})
+    given[hdrs.CACHE_CONTROL] = REVALIDATE if may_be_kept else NO_STORE
+    return web.Response(body=body, status=status, content_type=XML, charset="utf-8", headers=given)
