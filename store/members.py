@@ -1,7 +1,8 @@
-"""Institutions, their accounts and passwords, in `members.sqlite`."""
+"""Institutions, their accounts, passwords and API keys, in `members.sqlite`."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -15,18 +16,29 @@ from pathlib import Path
 
 import argon2
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # What brings a database of each earlier version to the next.
 MIGRATIONS = {
     1: (
         "ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''"
         " CHECK (charset IN ('', 'gb18030', 'marc-8'))",
     ),
+    2: (
+        "CREATE TABLE api_key (key_id INTEGER PRIMARY KEY,"
+        " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
+        " name TEXT NOT NULL COLLATE NOCASE,"
+        " key_hash BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),"
+        " created_us INTEGER NOT NULL, last_used_us INTEGER, revoked_us INTEGER) STRICT",
+        "CREATE UNIQUE INDEX api_key_name ON api_key (institution, name) WHERE revoked_us IS NULL",
+    ),
 }
 # What an institution's system can be pinned to, beside UTF-8 ("").
 CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 VERIFIED_MAX = 4096
+# Tells a key from a password at sight, to people and to scanners of leaked secrets.
+KEY_PREFIX = "lianmu_"
+KEY_SIZE_BYTES = 32
 
 
 class MemberError(Exception):
@@ -55,6 +67,27 @@ class Account:
     name: str
     institution: Institution | None
     role: str  # "member" or "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of an institution's program; the secret itself is not known here.
+
+    Times are UTC, microseconds since 1970; `last_used_us` is right to a minute
+    or so and None before the first use, `revoked_us` is None while it is good.
+    """
+
+    key_id: int
+    institution: str
+    name: str
+    created_us: int
+    last_used_us: int | None = None
+    revoked_us: int | None = None
+
+    @property
+    def account(self) -> str:
+        """Who uses it, for logs and the ledger: no account has a name with `+`."""
+        return f"{self.institution.lower()}+{self.name}"
 
 
 class Members:
@@ -241,6 +274,82 @@ class Members:
             self._verified.popitem(last=False)
         return self._account(row)
 
+    def add_key(self, code: str, name: str, now_us: int) -> tuple[ApiKey, str]:
+        """Make a key for the institution's programs; returns it with its secret.
+
+        The secret is not kept and cannot be shown again.
+
+        Raises:
+            MemberError: a name that is malformed or that a good key has, or no
+                such institution.
+        """
+        if not CODE_PATTERN.fullmatch(name):
+            raise MemberError(
+                f"{name!r} is no name of a key: 1 to 32 letters, digits, '-', '_' or '.'"
+            )
+        institution = self._existing(code)
+        secret = KEY_PREFIX + secrets.token_urlsafe(KEY_SIZE_BYTES)
+        try:
+            key_id = self._connection.execute(
+                "INSERT INTO api_key (institution, name, key_hash, created_us) VALUES (?, ?, ?, ?)",
+                (institution.code, name, _key_hash(secret), now_us),
+            ).lastrowid
+        except sqlite3.IntegrityError:
+            raise MemberError(f"{institution.code} has a key {name} already") from None
+        return ApiKey(int(key_id or 0), institution.code, name, now_us), secret
+
+    def revoke_key(self, code: str, name: str, now_us: int) -> None:
+        """Make the institution's key of that name good for nothing, at once.
+
+        Raises:
+            MemberError: no such institution, or no good key of that name.
+        """
+        institution = self._existing(code)
+        changed = self._connection.execute(
+            "UPDATE api_key SET revoked_us = ?"
+            " WHERE institution = ? AND name = ? AND revoked_us IS NULL",
+            (now_us, institution.code, name),
+        )
+        if not changed.rowcount:
+            raise MemberError(f"{institution.code} has no good key {name}")
+
+    def keys(self, code: str) -> list[ApiKey]:
+        """The institution's keys, good and revoked, oldest first.
+
+        Raises:
+            MemberError: no such institution.
+        """
+        rows = self._connection.execute(
+            "SELECT key_id, institution, name, created_us, last_used_us, revoked_us"
+            " FROM api_key WHERE institution = ? ORDER BY key_id",
+            (self._existing(code).code,),
+        )
+        return [ApiKey(*row) for row in rows]
+
+    def key_holder(self, secret: str) -> tuple[ApiKey, Institution] | None:
+        """The good key of that secret, and whose it is.
+
+        A point read of microseconds: a key is 256 random bits, which nobody
+        finds by trying, so one fast hash guards it as well as a slow one would;
+        and without a salt its hash can be looked up.
+        """
+        row = self._connection.execute(
+            "SELECT key_id, institution, name, created_us, last_used_us FROM api_key"
+            " WHERE key_hash = ? AND revoked_us IS NULL",
+            (_key_hash(secret),),
+        ).fetchone()
+        if row is None:
+            return None
+        institution = self.institution(row[1])
+        assert institution is not None  # noqa: S101 - a foreign key
+        return ApiKey(*row), institution
+
+    def _existing(self, code: str) -> Institution:
+        institution = self.institution(code)
+        if institution is None:
+            raise MemberError(f"there is no institution {code}")
+        return institution
+
     def _account_row(self, name: str) -> tuple[str, str | None, str, str] | None:
         row: tuple[str, str | None, str, str] | None = self._connection.execute(
             "SELECT name, institution, password_hash, role FROM account WHERE name = ?", (name,)
@@ -260,6 +369,30 @@ class Members:
     def _digest(self, name: str, password: str, password_hash: str) -> bytes:
         secret = "\0".join((name, password_hash, password)).encode("utf-8", "surrogatepass")
         return hmac.digest(self._digest_key, secret, "sha256")
+
+
+def note_key_use(path: Path, key_id: int, now_us: int) -> None:
+    """Write down that a key was used; over a connection of its own, from any thread.
+
+    Raises:
+        MemberError: the database cannot be written.
+    """
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+        try:
+            connection.execute(
+                "UPDATE api_key SET last_used_us = max(coalesce(last_used_us, 0), ?)"
+                " WHERE key_id = ?",
+                (now_us, key_id),
+            )
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        raise MemberError(f"{path}: cannot be written: {error}") from None
+
+
+def _key_hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def _bring_up_to_date(path: Path) -> None:

@@ -17,3 +17,17 @@ CREATE TABLE account (
     created_us INTEGER NOT NULL,
     CHECK ((role = 'operator') = (institution IS NULL))
 ) STRICT;
+
+-- What a program of an institution signs in with instead of a password. Only the
+-- SHA-256 of a key is kept; a revoked key stays for the record, and its name is
+-- free again.
+CREATE TABLE api_key (
+    key_id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),
+    name TEXT NOT NULL COLLATE NOCASE,
+    key_hash BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),
+    created_us INTEGER NOT NULL,
+    last_used_us INTEGER,
+    revoked_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX api_key_name ON api_key (institution, name) WHERE revoked_us IS NULL;

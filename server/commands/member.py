@@ -1,4 +1,4 @@
-"""`lianmu member` and `lianmu operator`: who may sign in."""
+"""`lianmu member` and `lianmu operator`: who may sign in, and with which keys."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from server import log
 from server.commands.options import config_option, now_us
 from server.config import Config
 from store.members import CHARSETS, Members
+
+audit = log.Log("lianmu.audit")
 
 
 @click.group(epilog="Example: lianmu member list --config config.toml")
@@ -98,6 +101,79 @@ def list_members(as_json: bool, config: Config) -> None:
         click.echo(f"{row.code:12} {row.status:10} since {since}  {row.name}  ({names}){charset}")
     if not institutions:
         click.echo("No member yet: lianmu member add CODE --name NAME")
+
+
+@member.group("key", epilog="Example: lianmu member key add PKU ils --config config.toml")
+def key() -> None:
+    """Keys with which programs of an institution sign in over HTTP.
+
+    A program sends its key as `Authorization: Bearer KEY`, or in SRU as the
+    parameter x-info-2-auth1.0-authenticationToken. What it downloads counts for
+    its institution, entered for the account code+NAME.
+    """
+
+
+@key.command("add", epilog="Example: lianmu member key add PKU ils --config config.toml")
+@click.argument("code")
+@click.argument("name")
+@config_option
+def add_key(code: str, name: str, config: Config) -> None:
+    """Make a key called NAME for the institution CODE, and show it once."""
+    members = Members(config.members_path, create=True)
+    try:
+        made, secret = members.add_key(code, name, now_us())
+    finally:
+        members.close()
+    click.echo(f"account   {made.account}")
+    click.echo(f"key       {secret}  (made up now and shown this once)")
+    _audit("api key added", config, institution=made.institution, key=made.name, id=made.key_id)
+
+
+@key.command("list", epilog="Example: lianmu member key list PKU --config config.toml --json")
+@click.argument("code")
+@click.option("--json", "as_json", is_flag=True, help="JSON rather than lines for people.")
+@config_option
+def list_keys(code: str, as_json: bool, config: Config) -> None:
+    """List the keys of the institution CODE, revoked ones too."""
+    members = Members(config.members_path, create=True)
+    try:
+        keys = members.keys(code)
+    finally:
+        members.close()
+    if as_json:
+        click.echo(msgspec.json.encode(keys).decode())
+        return
+    for each in keys:
+        status = f"revoked {_time(each.revoked_us)}" if each.revoked_us is not None else "good"
+        used = f"last used {_time(each.last_used_us)}" if each.last_used_us else "never used"
+        click.echo(f"{each.name:20} since {_time(each.created_us)}  {used}  {status}")
+    if not keys:
+        click.echo(f"No key yet: lianmu member key add {code} NAME")
+
+
+@key.command("revoke", epilog="Example: lianmu member key revoke PKU ils --config config.toml")
+@click.argument("code")
+@click.argument("name")
+@config_option
+def revoke_key(code: str, name: str, config: Config) -> None:
+    """Revoke the key NAME of the institution CODE; it is refused from now on."""
+    members = Members(config.members_path, create=True)
+    try:
+        members.revoke_key(code, name, now_us())
+    finally:
+        members.close()
+    click.echo(f"revoked   {code.lower()}+{name}")
+    _audit("api key revoked", config, institution=code.upper(), key=name)
+
+
+def _time(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(" ", timespec="minutes")[:16]
+
+
+def _audit(event: str, config: Config, **fields: object) -> None:
+    """Say in the log, on stderr as the server does, who may come in from now on."""
+    log.set_up(config.server.log_format, config.server.log_level)
+    audit.info(event, **fields)
 
 
 @click.group(epilog="Example: lianmu operator add admin --config config.toml")

@@ -19,6 +19,10 @@ COMMANDS = [
     ["member", "add"],
     ["member", "charset"],
     ["member", "list"],
+    ["member", "key"],
+    ["member", "key", "add"],
+    ["member", "key", "list"],
+    ["member", "key", "revoke"],
     ["operator", "add"],
     ["usage"],
     ["reindex"],
@@ -49,6 +53,10 @@ def test_every_command_helps_with_an_example(command: list[str]) -> None:
         (["serve", "--config", "{tmp}/none.toml"], "none.toml: no such file"),
         (["check-config", "--config", "{tmp}/broken.toml"], "Expected `int`, got `str`"),
         (["member", "add", "P U", "--name", "x", "--config", "{config}"], "no institution code"),
+        (["member", "key", "add", "NOBODY", "x", "--config", "{config}"], "no institution NOBODY"),
+        (["member", "key", "list", "NOBODY", "--config", "{config}"], "no institution NOBODY"),
+        (["member", "key", "revoke", "NOBODY", "x", "--config", "{config}"], "no institution"),
+        (["member", "key", "add", "PKU", "--config", "{config}"], "Missing argument 'NAME'"),
         (["usage", "NOBODY", "--config", "{config}"], "no institution NOBODY"),
         (["usage", "PKU", "--year", "12", "--config", "{config}"], "12 is not in the range"),
         (
@@ -98,6 +106,29 @@ def test_a_member_is_added_listed_and_has_a_year(config: str) -> None:
         "institution": "PKU", "year": 2026, "holdings_uploaded": 0, "downloads": 0,
         "repeats": 0, "voided": 0, "quota": 0, "billable": 0, "charge_fen": 0,
     }  # fmt: skip
+
+
+def test_a_key_is_added_listed_and_revoked(config: str) -> None:
+    lianmu("member", "add", "pku", "--name", "Peking", "--password", "x", "--config", config)
+    added = lianmu("member", "key", "add", "pku", "ils", "--config", config)
+    assert added.returncode == 0
+    secret = next(word for word in added.stdout.split() if word.startswith("lianmu_"))
+    assert "api key added institution=PKU key=ils" in added.stderr
+    assert secret not in added.stderr
+    again = lianmu("member", "key", "add", "pku", "ils", "--config", config)
+    assert (again.returncode, again.stderr) == (2, "lianmu: PKU has a key ils already\n")
+    revoked = lianmu("member", "key", "revoke", "pku", "ils", "--config", config)
+    assert (revoked.returncode, revoked.stdout) == (0, "revoked   pku+ils\n")
+    assert "api key revoked institution=PKU key=ils" in revoked.stderr
+    again = lianmu("member", "key", "revoke", "pku", "ils", "--config", config)
+    assert (again.returncode, again.stderr) == (2, "lianmu: PKU has no good key ils\n")
+    listed = lianmu("member", "key", "list", "pku", "--config", config)
+    assert secret not in listed.stdout
+    assert "never used" in listed.stdout
+    assert "revoked" in listed.stdout
+    (row,) = json.loads(lianmu("member", "key", "list", "PKU", "--json", "--config", config).stdout)
+    assert (row["name"], row["last_used_us"]) == ("ils", None)
+    assert row["revoked_us"] >= row["created_us"]
 
 
 def test_a_good_configuration_is_told_in_full(config: str) -> None:

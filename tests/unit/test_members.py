@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from store.members import MemberError, Members
+from store.members import MemberError, Members, note_key_use
 
 NOW_US = 1_700_000_000_000_000
 
@@ -116,35 +116,132 @@ CREATE TABLE account (
 INSERT INTO institution (code, name, created_us) VALUES ('PKU', 'Peking University Library', 1);
 PRAGMA user_version = 1;
 """
+VERSION_2 = f"""{VERSION_1}
+ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''
+    CHECK (charset IN ('', 'gb18030', 'marc-8'));
+PRAGMA user_version = 2;
+"""
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_database_of_version_1_is_brought_up_to_date_however_it_is_opened(
-    tmp_path: Path, create: bool
+@pytest.mark.parametrize("version", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_a_database_of_an_earlier_version_is_brought_up_to_date_however_it_is_opened(
+    tmp_path: Path, version: str, create: bool
 ) -> None:
     path = tmp_path / "members.sqlite"
     old = sqlite3.connect(path)
-    old.executescript(VERSION_1)
+    old.executescript(version)
     old.close()
     members = Members(path, create=create)
     institution = members.institution("pku")
     members.close()
     assert institution is not None
     assert (institution.name, institution.charset) == ("Peking University Library", "")
-    # A new database and a migrated one have the same columns.
+    # A new database and a migrated one are the same, and take the same keys.
     fresh = Members(tmp_path / "fresh.sqlite", create=True)
     fresh.close()
-    columns = []
-    for each in (path, tmp_path / "fresh.sqlite"):
-        connection = sqlite3.connect(each)
-        columns.append(connection.execute("PRAGMA table_info(institution)").fetchall())
+    assert shape(path) == shape(tmp_path / "fresh.sqlite")
+    migrated = Members(path, create=True)
+    migrated.add_key("PKU", "ils", NOW_US)
+    with pytest.raises(MemberError, match="has a key ILS already"):
+        migrated.add_key("PKU", "ILS", NOW_US)
+    migrated.close()
+
+
+def shape(path: Path) -> list[object]:
+    """Tables with their columns, their foreign keys and their indexes."""
+    connection = sqlite3.connect(path)
+    try:
+        names = connection.execute(
+            "SELECT type, name, tbl_name FROM sqlite_schema ORDER BY type, name"
+        ).fetchall()
+        pragmas = [
+            connection.execute(f"PRAGMA {pragma}({name})").fetchall()
+            for _, name, _ in names
+            for pragma in ("table_info", "foreign_key_list", "index_list", "index_xinfo")
+        ]
+        return [*names, *pragmas, *connection.execute("PRAGMA user_version")]
+    finally:
         connection.close()
-    assert columns[0] == columns[1]
 
 
 def test_a_database_of_a_later_version_is_refused(members: Members, tmp_path: Path) -> None:
     later = sqlite3.connect(tmp_path / "members.sqlite")
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(MemberError, match="schema version 99, expected 2"):
+    with pytest.raises(MemberError, match="schema version 99, expected 3"):
         Members(tmp_path / "members.sqlite")
+
+
+def test_a_key_stands_for_its_institution_until_it_is_revoked(
+    members: Members, tmp_path: Path
+) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    key, secret = members.add_key("pku", "ils", NOW_US)
+    assert (key.institution, key.name, key.account) == ("PKU", "ils", "pku+ils")
+    reader = Members(tmp_path / "members.sqlite")  # as a worker has it open
+    holder = reader.key_holder(secret)
+    assert holder is not None
+    assert (holder[0].key_id, holder[1].code) == (key.key_id, "PKU")
+    members.revoke_key("pku", "ILS", NOW_US + 5)
+    assert reader.key_holder(secret) is None
+    reader.close()
+    (listed,) = members.keys("PKU")
+    assert (listed.created_us, listed.last_used_us, listed.revoked_us) == (
+        NOW_US, None, NOW_US + 5,
+    )  # fmt: skip
+
+
+def test_keys_are_long_and_different_and_not_kept(members: Members, tmp_path: Path) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    secrets = {members.add_key("PKU", f"key-{number}", NOW_US)[1] for number in range(20)}
+    assert len(secrets) == 20
+    assert all(len(secret) == len("lianmu_") + 43 for secret in secrets)
+    members.close()
+    stored = (tmp_path / "members.sqlite").read_bytes()
+    assert not any(secret.removeprefix("lianmu_").encode() in stored for secret in secrets)
+
+
+@pytest.mark.parametrize("wrong", ["", "lianmu_", "pku", "secret", "\udcff"])
+def test_what_is_no_key_stands_for_nobody(members: Members, wrong: str) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    _, secret = members.add_key("PKU", "ils", NOW_US)
+    for each in (wrong, secret[:-1], secret.upper(), secret + " "):
+        assert members.key_holder(each) is None
+
+
+def test_the_name_of_a_revoked_key_is_free_again(members: Members) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    _, first = members.add_key("PKU", "ils", NOW_US)
+    members.revoke_key("PKU", "ils", NOW_US)
+    with pytest.raises(MemberError, match="PKU has no good key ils"):
+        members.revoke_key("PKU", "ils", NOW_US)
+    _, second = members.add_key("PKU", "ils", NOW_US)
+    assert members.key_holder(first) is None
+    assert members.key_holder(second) is not None
+    assert [key.name for key in members.keys("PKU")] == ["ils", "ils"]
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "message"),
+    [
+        ("THU", "ils", "no institution THU"),
+        ("PKU", "", "no name of a key"),
+        ("PKU", "a b", "no name of a key"),
+        ("PKU", "x" * 33, "no name of a key"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused(
+    members: Members, code: str, name: str, message: str
+) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    with pytest.raises(MemberError, match=message):
+        members.add_key(code, name, NOW_US)
+
+
+def test_the_last_use_of_a_key_never_goes_back(members: Members, tmp_path: Path) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    key, _ = members.add_key("PKU", "ils", NOW_US)
+    for at_us in (NOW_US + 9, NOW_US + 3):
+        note_key_use(tmp_path / "members.sqlite", key.key_id, at_us)
+    assert members.keys("PKU")[0].last_used_us == NOW_US + 9
