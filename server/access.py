@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from protocol.diagnostic import Bib1, Diagnostic
 from server.config import Access
 from server.limits import LoginThrottle
 from server.log import Log
-from store.members import Account, MemberError, Members
+from store.members import Account, ApiKey, Institution, MemberError, Members, note_key_use
 
 log = Log("lianmu.access")
 
@@ -20,7 +21,8 @@ log = Log("lianmu.access")
 class Principal:
     """Whoever makes a request; neither account nor institution: anonymous.
 
-    `charset` is that of the institution's library system, "" for UTF-8.
+    A key of an institution has an account of its own, `code+name`. `charset` is
+    that of the institution's library system, "" for UTF-8.
     """
 
     account: str = ""
@@ -33,6 +35,11 @@ class Principal:
         return not self.account
 
     @property
+    def limited_as(self) -> str:
+        """The account whose limits hold: all keys of an institution share them."""
+        return self.account.partition("+")[0]
+
+    @property
     def may_download(self) -> bool:
         """Full records are for members: each is entered for an institution."""
         return bool(self.institution)
@@ -42,14 +49,23 @@ ANONYMOUS = Principal()
 
 SIGN_IN_HINT = (
     "sign in with a member's account to receive full records; "
-    "in Z39.50 send user/password at Init, in SRU use HTTP Basic"
+    "in Z39.50 send user/password at Init, in SRU use HTTP Basic or an API key"
 )
+# How exactly the time of a key's last use is kept: to write it at each request
+# would cost more than most requests.
+KEY_USE_INTERVAL_S = 60.0
 
 
 class SignIn:
-    """Tells accounts by password, with failed logins slowed."""
+    """Tells accounts by password, with failed logins slowed, and by API key."""
 
-    def __init__(self, members_path: Path, access: Access) -> None:
+    def __init__(
+        self, members_path: Path, access: Access, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = members_path
+        self._clock = clock
+        self._key_uses: dict[int, float] = {}
+        self._notes: set[asyncio.Task[None]] = set()
         self._open: Callable[[], Members] = lambda: Members(members_path)
         self._members: Members | None = None
         self._access = access
@@ -85,7 +101,46 @@ class SignIn:
 
     def malformed(self) -> Diagnostic:
         """The answer to credentials in a form that is not read here."""
-        return Diagnostic(Bib1.BAD_USER_ID, "send HTTP Basic credentials in UTF-8")
+        return Diagnostic(
+            Bib1.BAD_USER_ID, "send HTTP Basic credentials in UTF-8, or an API key as Bearer"
+        )
+
+    def by_key(self, secret: str, address: str) -> Principal | Diagnostic:
+        """Who an API key stands for.
+
+        Wrong keys are not slowed as wrong passwords are: a key cannot be
+        guessed, and looking one up costs nothing to speak of.
+        """
+        try:
+            holder = self.members.key_holder(secret)
+        except MemberError:
+            log.exception("members cannot be read")
+            return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
+        if holder is None:
+            log.warning("api key refused", address=address)
+            return Diagnostic(Bib1.BAD_USER_ID, "the API key is not known or was revoked")
+        key, institution = holder
+        refusal = _inactive(institution)
+        if refusal is not None:
+            return refusal
+        self._note_use(key, address)
+        return Principal(key.account, institution.code, charset=institution.charset)
+
+    def _note_use(self, key: ApiKey, address: str) -> None:
+        now = self._clock()
+        if now - self._key_uses.get(key.key_id, -KEY_USE_INTERVAL_S) < KEY_USE_INTERVAL_S:
+            return
+        self._key_uses[key.key_id] = now
+        log.info("api key used", account=key.account, id=key.key_id, address=address)
+        note = asyncio.get_running_loop().create_task(self._write_use(key.key_id))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+    async def _write_use(self, key_id: int) -> None:
+        try:
+            await asyncio.to_thread(note_key_use, self._path, key_id, time.time_ns() // 1000)
+        except MemberError as error:
+            log.warning("the use of a key was not written down", id=key_id, reason=str(error))
 
     async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
         """The account's principal, or why it may not come in.
@@ -118,10 +173,16 @@ def _principal(account: Account) -> Principal | Diagnostic:
     institution = account.institution
     if institution is None:
         return Principal(account.name, operator=True)
-    if institution.status != "active":
-        return Diagnostic(
-            Bib1.ACCOUNT_EXPIRED,
-            f"the membership of {institution.code} is {institution.status}; "
-            "ask the consortium's operators",
-        )
-    return Principal(account.name, institution.code, charset=institution.charset)
+    return _inactive(institution) or Principal(
+        account.name, institution.code, charset=institution.charset
+    )
+
+
+def _inactive(institution: Institution) -> Diagnostic | None:
+    if institution.status == "active":
+        return None
+    return Diagnostic(
+        Bib1.ACCOUNT_EXPIRED,
+        f"the membership of {institution.code} is {institution.status}; "
+        "ask the consortium's operators",
+    )

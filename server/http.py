@@ -22,7 +22,7 @@ from server.http_responses import DEADLINE, deliver
 from server.log import Log
 from server.outbox import Outbox
 from server.service import Service
-from server.sign_in import REALM, sign_in
+from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
 from server.z3950 import Z3950Server
 
@@ -149,7 +149,7 @@ class HttpServer:
         if refusal is not None:
             return refusal
         figures = await status.collect(self._config, self._service)
-        if _wants_html(request):
+        if wants_html(request):
             page = self._templates.get_template("status.html").render(figures)
             return web.Response(text=page, content_type="text/html", headers=_PAGE_HEADERS)
         return web.json_response(
@@ -160,13 +160,13 @@ class HttpServer:
         principal = await sign_in(self._service, request)
         if isinstance(principal, Principal) and principal.operator:
             return None
-        if request.headers.get(hdrs.AUTHORIZATION) and isinstance(principal, Principal):
+        if isinstance(principal, Principal) and not principal.anonymous:
             return _problem(403, "The status page is for operators of the consortium.")
-        reason = principal.addinfo if isinstance(principal, Diagnostic) else ""
-        return _problem(
-            401, f"Sign in as an operator of the consortium. {reason}".strip(),
-            {hdrs.WWW_AUTHENTICATE: REALM},
-        )  # fmt: skip
+        wanted = "Sign in as an operator of the consortium."
+        if not isinstance(principal, Diagnostic):
+            return _problem(401, wanted, challenge(request))
+        status_code, headers = refusal(self._service, request, principal)
+        return _problem(status_code, f"{wanted} {principal.addinfo}".strip(), headers)
 
 
 # Requests are logged by ourselves; aiohttp asks whether its own log is on.
@@ -213,11 +213,6 @@ _PAGE_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-
-
-def _wants_html(request: web.Request) -> bool:
-    accept = request.headers.get(hdrs.ACCEPT, "")
-    return "text/html" in accept and request.query.get("format") != "json"
 
 
 def _problem(
