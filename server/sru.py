@@ -41,7 +41,7 @@ from server.log import Log
 from server.outbox import Outbox
 from server.retrieval import Item, RecordForm
 from server.service import Service
-from server.sign_in import challenge, sign_in
+from server.sign_in import challenge, refusal, sign_in
 
 XML = "application/xml"
 # Every database at once, when the path names none.
@@ -89,7 +89,8 @@ class SruService:
         principal = await sign_in(self._service, http, request.extra)
         if isinstance(principal, Diagnostic):
             fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
-            return self._refuse(request, fault, http, name, databases, status=401)
+            status, headers = refusal(self._service, http, principal)
+            return self._refuse(request, fault, http, name, databases, status, headers)
         if isinstance(request, ScanRequest):
             return await self._scan(request, databases)
         return await self._search(request, databases, principal, http)
@@ -102,6 +103,7 @@ class SruService:
         name: str,
         databases: tuple[Database, ...],
         status: int = 200,
+        headers: Mapping[str, str] | None = None,
     ) -> web.Response:
         """The response of the operation that was meant, holding `fault` alone."""
         operation = {ScanRequest: "scan", ExplainRequest: "explain"}.get(
@@ -110,7 +112,6 @@ class SruService:
         refused = RefusedRequest(
             version=request.version, operation=operation, faults=(fault,), given=request.given
         )
-        headers = challenge(http) if status == 401 else None
         return _xml(self._refusal(refused, http, name, databases), status, headers)
 
     def _refusal(

@@ -109,6 +109,14 @@ def test_explain_needs_no_account_and_tells_no_one_off(server: RunningServer) ->
     assert curl(server, "/we_cat").status == 200
 
 
+def test_failed_logins_in_a_row_are_429_with_the_time_to_wait(server: RunningServer) -> None:
+    for _ in range(5):
+        assert curl(server, FULL, "-u", "demo3:wrong").status == 401
+    reply = curl(server, FULL, "-u", "demo3:wrong")
+    assert (reply.status, reply.header("Retry-After")) == (429, "30")
+    assert reply.conditions == [3]
+
+
 def test_a_member_in_a_browser_is_asked_for_a_password_on_the_status_page(
     server: RunningServer,
 ) -> None:
