@@ -15,6 +15,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Origin = Annotated[str, msgspec.Meta(pattern=r"^(\*|https?://[a-z0-9.:\[\]-]+)$")]
+HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 DatabaseName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -65,6 +67,26 @@ class Z3950(_Section, frozen=True):
     tls: Tls = Tls()
 
 
+class HttpLimits(_Section, frozen=True):
+    """What an account, or an address without one, may ask of one worker; 0: no limit."""
+
+    requests_per_minute: Count = 6000
+    requests_at_once: Count = 32
+    anonymous_requests_per_minute: Count = 600
+    anonymous_requests_at_once: Count = 16
+
+
+class HttpCors(_Section, frozen=True):
+    """Web pages of which other origins may ask; none, and nothing is allowed.
+
+    `exposed_headers` are those of a response that a page's script may read.
+    """
+
+    allowed_origins: tuple[Origin, ...] = ()
+    exposed_headers: tuple[HeaderName, ...] = ("ETag", "Retry-After", "WWW-Authenticate")
+    max_age_s: Count = 3600
+
+
 class Http(_Section, frozen=True):
     """The HTTP listener: SRU, status."""
 
@@ -72,6 +94,12 @@ class Http(_Section, frozen=True):
     port: Port = 8080
     public_url: str = ""
     request_timeout_s: Seconds = 60.0
+    write_timeout_s: Seconds = 60.0
+    address_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65536
+    body_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 1048576
+    access_log: bool = True
+    limits: HttpLimits = HttpLimits()
+    cors: HttpCors = HttpCors()
 
 
 class Sru(_Section, frozen=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import sys
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -114,17 +115,14 @@ async def deliver(request: web.Request, response: web.Response) -> web.Response:
     cache = response.headers.get(hdrs.CACHE_CONTROL, NO_STORE)
     if isinstance(body, (bytes, bytearray)) and not response.prepared:
         if response.status == 200 and NO_STORE not in cache:
-            tag = response.headers.setdefault(hdrs.ETAG, _tag((bytes(body),)))
-            if _has_it(request, tag):
-                response = _not_modified(response)
-                body = b""
+            response.headers.setdefault(hdrs.ETAG, _tag((bytes(body),)))
         if _COMPRESSIBLE.match(response.content_type):
             response.headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
-            if len(body) >= GZIP_SIZE_BYTES_MIN and accepts_gzip(
-                request.headers.get(hdrs.ACCEPT_ENCODING, "")
-            ):
-                response.body = zlib.compress(body, GZIP_LEVEL, _GZIP_WBITS)
-                response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        if _has_it(request, response.headers.get(hdrs.ETAG)):
+            response = _not_modified(response)
+        elif _is_squeezed(request, response, len(body)):
+            response.body = zlib.compress(body, GZIP_LEVEL, _GZIP_WBITS)
+            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     _begin(request)
     async with _patience(request):
         await response.prepare(request)
@@ -146,14 +144,45 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return for_any
 
 
+def _is_squeezed(request: web.Request, response: web.Response, size: int) -> bool:
+    return (
+        size >= GZIP_SIZE_BYTES_MIN
+        and _COMPRESSIBLE.match(response.content_type) is not None
+        and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    )
+
+
 @asynccontextmanager
 async def _patience(request: web.Request) -> AsyncIterator[None]:
-    """Bounds one write: what may be exceeded is the client's reading, not our making."""
+    """Bounds one write: what may be exceeded is the client's reading, not our making.
+
+    As long as the client reads at all, however little, the write goes on.
+    """
+    limit_s = request.config_dict.get(WRITE_TIMEOUT_S, _WRITE_TIMEOUT_S)
+    loop = asyncio.get_running_loop()
+    # What is to be sent now has joined what waits when the loop turns the first time.
+    timers: list[asyncio.Handle] = [loop.call_soon(lambda: look(sys.maxsize))]
+
+    def look(waiting_before: int) -> None:
+        waiting = _waiting_bytes(request)
+        if waiting < waiting_before:
+            timers[0] = loop.call_later(limit_s, look, waiting)
+        else:
+            timeout.reschedule(loop.time())
+
     try:
-        async with asyncio.timeout(request.config_dict.get(WRITE_TIMEOUT_S, _WRITE_TIMEOUT_S)):
+        async with asyncio.timeout(None) as timeout:
             yield
     except TimeoutError:
         raise WriteTimeoutError("the client reads nothing") from None
+    finally:
+        timers[0].cancel()
+
+
+def _waiting_bytes(request: web.Request) -> int:
+    """What was given to the connection and not yet taken by the operating system."""
+    transport = request.transport
+    return transport.get_write_buffer_size() if transport is not None else 0
 
 
 def _begin(request: web.Request) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from lxml import etree
 
-from tests.harness import RunningServer, lianmu
+from tests.harness import RunningServer, lianmu, running_demo, serving
 
 SEARCH = "/we_cat?version=1.2&operation=searchRetrieve&query="
 NAMESPACES = {
@@ -47,16 +49,16 @@ def curl(server: RunningServer, path: str, *arguments: str) -> Reply:
     """Ask with curl, arguments as its user gives them."""
     done = subprocess.run(
         ["curl", "--silent", "--show-error", "--globoff", "--max-time", "30",
-         "--dump-header", "-", *arguments, server.url + path],
+         "--dump-header", "/dev/stderr", *arguments, server.url + path],
         capture_output=True, check=True,
     )  # fmt: skip
-    head, _, body = done.stdout.partition(b"\r\n\r\n")
-    while head.startswith(b"HTTP/1.1 100"):
-        head, _, body = body.partition(b"\r\n\r\n")
-    line, *lines = head.decode("latin-1").split("\r\n")
-    headers = [
-        (name.lower(), value.strip()) for name, _, value in (x.partition(":") for x in lines)
-    ]
+    # One head for each 100 Continue, and that of the response.
+    *_, head = done.stderr.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n\r\n")
+    line, *lines = head.split("\r\n")
+    pairs = [each.partition(":") for each in lines]
+    headers = [(name.lower(), value.strip()) for name, _, value in pairs]
+    # Where there is no body, curl writes the head once more.
+    body = b"" if "--head" in arguments else done.stdout
     return Reply(int(line.split()[1]), headers, body)
 
 
@@ -72,3 +74,16 @@ def made_key(server: RunningServer, code: str, name: str) -> str:
     done = lianmu("member", "key", "add", code, name, "--config", str(server.config))
     assert done.returncode == 0, done.stderr
     return next(word for word in done.stdout.split() if word.startswith("lianmu_"))
+
+
+@contextmanager
+def demo_with(folder: Path, http: str) -> Iterator[RunningServer]:
+    """The demo catalogue served with `http` in place of its `[http]` section's keys."""
+    with running_demo(folder):
+        pass
+    config = folder / "config.toml"
+    text, _, rest = config.read_text("utf-8").partition("[http]\n")
+    _, _, after = rest.partition("\n\n")
+    config.write_text(f"{text}[http]\nport = 0\n{http}\n{after}", "utf-8")
+    with serving(config) as server:
+        yield server

@@ -99,6 +99,7 @@ async def test_what_may_be_kept_is_answered_304_to_who_has_it(chunks: list[bytes
             again, body = await ask(If_None_Match=known)
             assert (again.status, body) == (304, b"")
             assert again.headers["ETag"] == tag
+            assert again.headers["Vary"] == "Accept-Encoding"
             assert "Content-Type" not in again.headers
         changed, body = await ask(If_None_Match='"other"')
         assert (changed.status, body) == (200, b"".join(chunks))

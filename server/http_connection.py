@@ -1,0 +1,74 @@
+"""One HTTP connection: aiohttp's, with what clients of ours send and the ledger needs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import LineTooLong
+
+from server.config import Http
+from server.http_log import AccessLog, access_logger
+from server.http_refusals import problem
+from server.log import Log
+from server.outbox import Outbox
+
+KEEPALIVE_TIMEOUT_S = 75.0
+_METHODS = (b"GET ", b"HEAD", b"POST")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+
+log = Log("lianmu.http")
+
+
+class Connection(web.RequestHandler):
+    """Repairs addresses in raw UTF-8, and tells the outbox how the connection ended."""
+
+    __slots__ = ("_outbox",)
+
+    def __init__(
+        self, manager: web.Server, outbox: Outbox, config: Http, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+            access_log_class=AccessLog,
+            access_log=access_logger(config.access_log),
+            max_line_size=config.address_bytes_max,
+        )
+        self._outbox = outbox
+
+    def data_received(self, data: bytes) -> None:
+        # Simple clients put a query into the address as it is, in UTF-8, which
+        # the parser refuses; escaped it says the same.
+        end_of_line = data.find(b"\r\n")
+        if end_of_line > 0 and data[:4] in _METHODS and not data[:end_of_line].isascii():
+            line = _NOT_ASCII.sub(lambda octet: b"%%%02X" % octet[0][0], data[:end_of_line])
+            data = line + data[end_of_line:]
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.transport is not None:
+            self._outbox.lost(self.transport, exc)
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP, in a sentence and without a traceback."""
+        if status >= 500 or request.writer.output_size:
+            return super().handle_error(request, status, exc, message)
+        if isinstance(exc, LineTooLong):
+            status, detail = 414, "The address or a header is too long."
+        else:
+            reason = (message or "").strip().partition("\n")[0].rstrip(":.")
+            detail = f"This is not HTTP as it should be: {reason}." if reason else "Bad request."
+        log.info("bad request", address=request.remote or "", status=status, reason=detail)
+        response = problem(status, detail, {hdrs.CONNECTION: "close"})
+        response.force_close()
+        return response
