@@ -36,6 +36,7 @@ from protocol.zeerex import ServerDescription, explain_record
 from server import record_forms
 from server.access import Principal
 from server.config import Config
+from server.http_log import SESSION
 from server.http_responses import NO_STORE, REVALIDATE, send, send_head
 from server.log import Log
 from server.outbox import Outbox
@@ -153,9 +154,7 @@ class SruService:
         form = _FORMS[request.schema.name]
         if http.method == hdrs.METH_HEAD and form.billable and principal.may_download:
             return await send_head(http, content_type=XML)  # delivers nothing, bills nothing
-        retrieved = await service.retrieve(
-            principal, ids, form, "sru", service.sessions.next_id("s")
-        )
+        retrieved = await service.retrieve(principal, ids, form, "sru", http[SESSION])
         if isinstance(retrieved, Diagnostic):
             status = 401 if retrieved.condition == Bib1.SYNTAX_NOT_AUTHORISED else 200
             headers = challenge(http) if status == 401 else None

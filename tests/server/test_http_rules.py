@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import RunningServer, serving
+from tests.harness import RunningServer, lianmu, serving
 from tests.server.http_client import SEARCH, counted, curl, demo_with, made_key
 
 MEMBER = ("-u", "demo1:demo1")
@@ -164,6 +164,18 @@ def test_the_log_tells_who_asked_and_how_it_went_but_not_what(tmp_path: Path) ->
         assert re.fullmatch(r"s0-\d+", str(event["session"]))
     for secret in (key, "secretive", "knuth", "ZGVtbzE6ZGVtbzE="):
         assert secret not in server.log
+
+
+def test_the_session_of_the_log_is_that_of_the_ledger(tmp_path: Path) -> None:
+    with demo_with(tmp_path, "") as server:
+        assert curl(server, FULL, *MEMBER).status == 200
+        deadline = time.monotonic() + 10
+        while not (found := re.search(r"request .*account=demo1 .*session=(\S+)", server.log)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert lianmu("doctor", "--config", str(server.config)).returncode == 0
+    ledger = (tmp_path / "data" / "ledger.sqlite").read_bytes()
+    assert found[1].encode() in ledger
 
 
 def test_the_log_can_be_turned_off(tmp_path: Path) -> None:
