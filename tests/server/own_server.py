@@ -23,6 +23,7 @@ present_records_max = {present_records_max}
 
 [http]
 port = 0
+{http}
 
 [access]
 anonymous = true
@@ -62,13 +63,16 @@ def own_server(
     *,
     present_records_max: int = 1000,
     pinned: Mapping[str, str] | None = None,
+    http: str = "",
 ) -> Iterator[RunningServer]:
     """Serve `records` by database; account `demo1/demo1`, and one for each pinned charset.
 
-    `pinned` gives the charset by account, whose password is its name.
+    `pinned` gives the charset by account, whose password is its name; `http` are
+    further lines of the configuration's `[http]`.
     """
     path = folder / "config.toml"
-    path.write_text(CONFIG.format(present_records_max=present_records_max), encoding="utf-8")
+    text = CONFIG.format(present_records_max=present_records_max, http=http)
+    path.write_text(text, encoding="utf-8")
     config = load_config(path)
     writer = CatalogueWriter(
         config.data_dir, config.databases, durable=False, merge_after_records=None
