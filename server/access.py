@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +70,10 @@ class SignIn:
         self._open: Callable[[], Members] = lambda: Members(members_path)
         self._members: Members | None = None
         self._access = access
-        self._throttle = LoginThrottle(access.login_failures_max, access.login_pause_s)
+        self._throttle = LoginThrottle(
+            access.login_failures_max, access.login_pause_s,
+            address_failures_max=access.login_failures_of_address_max,
+        )  # fmt: skip
 
     @property
     def members(self) -> Members:
@@ -149,14 +153,13 @@ class SignIn:
         """
         pause_s = self._throttle.paused_for_s(name, address)
         if pause_s > 0:
-            log.warning("login paused", account=name, address=address)
-            return Diagnostic(
-                Bib1.TEMPORARILY_UNAVAILABLE,
-                f"too many failed logins; try again in {pause_s:.0f} s",
-            )
+            return _paused(name, address, pause_s)
         try:
             account = self.members.recognise(name, password)
             if account is None:
+                pause_s = self._throttle.address_paused_for_s(address)
+                if pause_s > 0:
+                    return _paused(name, address, pause_s)
                 account = await asyncio.to_thread(self.members.verify, name, password)
         except MemberError:
             log.exception("members cannot be read")
@@ -167,6 +170,14 @@ class SignIn:
             return Diagnostic(Bib1.BAD_USER_ID_OR_PASSWORD, name)
         self._throttle.succeeded(name, address)
         return _principal(account)
+
+
+def _paused(name: str, address: str, pause_s: float) -> Diagnostic:
+    log.warning("login paused", account=name, address=address)
+    return Diagnostic(
+        Bib1.TEMPORARILY_UNAVAILABLE,
+        f"too many failed logins; try again in {math.ceil(pause_s)} s",
+    )
 
 
 def _principal(account: Account) -> Principal | Diagnostic:

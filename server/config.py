@@ -93,6 +93,8 @@ class Http(_Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""
+    connections_max: Positive = 5000
+    idle_timeout_s: Seconds = 75.0
     request_timeout_s: Seconds = 60.0
     write_timeout_s: Seconds = 60.0
     address_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65536
@@ -114,6 +116,7 @@ class Access(_Section, frozen=True):
 
     anonymous: bool = False
     login_failures_max: Positive = 5
+    login_failures_of_address_max: Positive = 50
     login_pause_s: Seconds = 30.0
 
 

@@ -49,6 +49,7 @@ class HttpServer:
         self._templates.filters["yuan"] = lambda fen: f"{fen // 100}.{fen % 100:02d}"
         self._outbox = z3950.outbox
         self._guard = Guard(config, service, z3950.outbox)
+        self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -73,7 +74,9 @@ class HttpServer:
     def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
         assert self._runner is not None  # noqa: S101
         assert self._runner.server is not None  # noqa: S101 - set by setup()
-        return Connection(self._runner.server, self._outbox, self._config.http, loop)
+        return Connection(
+            self._runner.server, self._outbox, self._config.http, self._connections, loop
+        )
 
     async def stop(self) -> None:
         """Accept no more and let requests finish."""

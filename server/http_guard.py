@@ -120,9 +120,7 @@ class Guard:
         if self._cors.is_preflight(request):
             return self._cors.preflight(request)
         if self._cors.is_foreign(request):
-            return refuse(
-                request, 403, "A page of another site may not ask this; see [http.cors] there."
-            )
+            return refuse(request, 403, "Pages of other sites may not ask this server.")
         return await handler(request)
 
     @web.middleware

@@ -79,6 +79,15 @@ def test_a_slow_reader_of_a_big_page_does_not_make_the_server_hold_copies_of_it(
     assert grown < 2.5 * PAGE_BYTES, f"{grown / PAGE_BYTES:.1f} pages"
 
 
+def test_a_big_page_is_the_same_compressed(server: RunningServer) -> None:
+    login = ("-u", "demo1:demo1")
+    plain = curl(server, PAGE, *login)
+    squeezed = curl(server, PAGE, *login, "--compressed")
+    assert (plain.records, squeezed.header("Content-Encoding")) == (RECORDS, "gzip")
+    assert plain.header("Transfer-Encoding") == squeezed.header("Transfer-Encoding") == "chunked"
+    assert squeezed.body == plain.body
+
+
 def test_while_a_page_is_being_read_it_counts_as_a_request_at_once(server: RunningServer) -> None:
     login = ("-u", "demo1:demo1")
     brief = f"{SEARCH}title=long&recordSchema=brief&maximumRecords=1"
@@ -121,3 +130,33 @@ def test_a_reader_that_takes_its_time_gets_all_and_is_billed(server: RunningServ
     assert size > PAGE_BYTES
     assert counted(server) == before + RECORDS
     assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HTTP/1.1\r\nHost", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /"]
+)
+def test_a_connection_that_brings_no_whole_request_is_closed(tmp_path: Path, sent: bytes) -> None:
+    with own_server(tmp_path, {}, http="idle_timeout_s = 0.5") as server:
+        host, port = server.http.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=10) as client:
+            client.sendall(sent)
+            while client.recv(65536):
+                pass
+
+
+def test_a_connection_too_many_is_told_so_and_the_others_go_on(tmp_path: Path) -> None:
+    with own_server(tmp_path, {}, http="connections_max = 2") as server:
+        host, port = server.http.rsplit(":", 1)
+        with (
+            socket.create_connection((host, int(port))),
+            socket.create_connection((host, int(port))) as second,
+        ):
+            second.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert second.recv(12) == b"HTTP/1.1 200"
+            reply = curl(server, "/healthz")
+            assert (reply.status, reply.header("Retry-After")) == (503, "10")
+            second.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"HTTP/1.1 200" in second.recv(65536) + second.recv(65536)
+        deadline = time.monotonic() + 10
+        while curl(server, "/healthz").status != 200:
+            assert time.monotonic() < deadline

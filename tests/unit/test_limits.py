@@ -53,3 +53,17 @@ def test_memory_is_bounded_under_a_flood_of_names() -> None:
         throttle.failed(f"name{number}", "192.0.2.1")
     assert throttle.paused_for_s("name0", "192.0.2.1") == 0.0
     assert throttle.paused_for_s(f"name{REMEMBERED_MAX + 9}", "192.0.2.1") > 0
+
+
+def test_an_address_that_tries_many_accounts_is_refused_for_all_of_them() -> None:
+    clock = Clock()
+    throttle = LoginThrottle(3, 30.0, clock, address_failures_max=5)
+    for number in range(5):
+        assert throttle.address_paused_for_s("192.0.2.1") == 0.0
+        throttle.failed(f"name{number}", "192.0.2.1")
+    assert throttle.address_paused_for_s("192.0.2.1") == 30.0
+    assert throttle.address_paused_for_s("192.0.2.2") == 0.0
+    throttle.succeeded("pku", "192.0.2.1")  # as another account of the same address may
+    assert throttle.address_paused_for_s("192.0.2.1") == 30.0
+    clock.now += 30.0
+    assert throttle.address_paused_for_s("192.0.2.1") == 0.0
