@@ -32,6 +32,11 @@ port = 0
 [http]
 host = "127.0.0.1"
 port = 0
+access_log = false
+
+[http.limits]
+requests_per_minute = 0
+requests_at_once = 0
 """
 
 
