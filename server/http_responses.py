@@ -21,6 +21,9 @@ from multidict import CIMultiDict
 
 # A body up to here is sent whole, a larger one in portions of about this size.
 PORTION_SIZE_BYTES = 64 * 1024
+# With nothing else to be sent so much fits below the mark at which a connection
+# makes its writer wait (64 KiB), headers included.
+NEVER_WAITS_BYTES = 48 * 1024
 # Below it the headers of compression cost more than they save.
 GZIP_SIZE_BYTES_MIN = 1024
 GZIP_LEVEL = 5
@@ -124,6 +127,12 @@ async def deliver(request: web.Request, response: web.Response) -> web.Response:
             response.body = zlib.compress(body, GZIP_LEVEL, _GZIP_WBITS)
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     _begin(request)
+    body = response.body or b""
+    size = len(body) if isinstance(body, (bytes, bytearray)) else sys.maxsize
+    if size < NEVER_WAITS_BYTES and not _waiting_bytes(request):
+        await response.prepare(request)
+        await response.write_eof()
+        return response
     async with _patience(request):
         await response.prepare(request)
         await response.write_eof()
