@@ -75,7 +75,7 @@ def page(status: int, detail: str, headers: Mapping[str, str] | None = None) -> 
 
 @cache
 def _template() -> jinja2.Template:
-    source = resources.files("server").joinpath("pages", "problem.html").read_text("utf-8")
+    source = resources.files("server").joinpath("pages", "refusal.html").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(source)
 

@@ -86,6 +86,15 @@ def is_token(parameter: str) -> bool:
     return len(parameter) == _TOKEN_CHARS and _TOKEN_PARAMETER.fullmatch(parameter) is not None
 
 
+def remember(request: web.Request, principal: Principal) -> None:
+    """Keep with the request who it is of, where something else than a header told it.
+
+    For the access log, and for whoever asks `sign_in` of this request again.
+    """
+    request[_PRINCIPAL] = principal
+    request.setdefault(_TOKENS, frozenset())
+
+
 def principal_of(request: web.BaseRequest) -> Principal | None:
     """Who was found to be asking; None where nobody looked or nobody was let in."""
     known = request.get(_PRINCIPAL) if isinstance(request, web.Request) else None

@@ -16,13 +16,14 @@ from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from metering.interface import Receipt
-from server.access import SignIn
+from server.access import Principal, SignIn
 from server.config import Access, Config, Http
 from server.http_guard import Guard
 from server.http_responses import send
 from server.outbox import Outbox
 from server.service import Service
 from server.sessions import Sessions
+from server.sign_in import principal_of, remember, sign_in
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Ask = Callable[..., Awaitable[tuple[int, bytes]]]
@@ -151,6 +152,22 @@ async def test_what_a_handler_refuses_is_a_problem_document_for_a_program(
         told = json.loads(await response.read())
     assert (response.status, told["status"]) == (status, status)
     assert told["detail"] == detail.replace("at /.", "at /other/path.")
+
+
+async def test_who_is_known_otherwise_is_who_asks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    member = Principal("pku", "PKU")
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        remember(request, member)
+        assert await sign_in(cast(Service, None), request) == member
+        assert principal_of(request) == member
+        return web.Response()
+
+    async with Guarded(handler).asked() as ask:
+        assert (await ask())[0] == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_redirection_is_left_alone() -> None:
