@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
-TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark
+TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl
 PYTEST := $(BIN)/python -X dev -m pytest
 
 .PHONY: help docs install install-dev test-tools demo test test-long lint format lock bench clean
@@ -38,7 +38,7 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 test-tools:
-	@for program in yaz-client zoomsh zebrasrv xmllint tshark; do \
+	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	perl -MZOOM -e1 2>/dev/null || missing=yes; \
 	if [ -n "$$missing" ]; then \

@@ -14,6 +14,8 @@ from lxml import etree
 from tests.harness import RunningServer, running_demo
 from tests.server.http_client import SEARCH, Reply, counted, curl
 
+pytestmark = pytest.mark.real_client
+
 MEMBER = ("-u", "demo1:demo1")
 OPERATOR = ("-u", "admin:admin")
 BROWSER = ("-H", "Accept: text/html,application/xhtml+xml,*/*;q=0.8")

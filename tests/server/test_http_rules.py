@@ -13,6 +13,8 @@ import pytest
 from tests.harness import RunningServer, lianmu, serving
 from tests.server.http_client import SEARCH, counted, curl, demo_with, made_key
 
+pytestmark = pytest.mark.real_client
+
 MEMBER = ("-u", "demo1:demo1")
 FULL = f"{SEARCH}author=knuth&maximumRecords=1"
 BRIEF = f"{SEARCH}author=knuth&recordSchema=brief"

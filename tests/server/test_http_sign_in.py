@@ -10,6 +10,8 @@ import pytest
 from tests.harness import RunningServer, lianmu, running_demo
 from tests.server.http_client import SEARCH, counted, curl, made_key
 
+pytestmark = pytest.mark.real_client
+
 FULL = f"{SEARCH}author=knuth&maximumRecords=1"
 TOKEN = "x-info-2-auth1.0-authenticationToken"
 BROWSER = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"

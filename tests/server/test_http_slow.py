@@ -14,6 +14,8 @@ from tests.harness import RunningServer
 from tests.server.http_client import SEARCH, counted, curl
 from tests.server.own_server import marc21, own_server
 
+pytestmark = pytest.mark.real_client
+
 RECORDS = 100
 NOTE = "x" * 9000
 NOTES = 40
@@ -79,13 +81,15 @@ def test_a_slow_reader_of_a_big_page_does_not_make_the_server_hold_copies_of_it(
     assert grown < 2.5 * PAGE_BYTES, f"{grown / PAGE_BYTES:.1f} pages"
 
 
-def test_a_big_page_is_the_same_compressed(server: RunningServer) -> None:
+def test_a_big_page_is_the_same_compressed_and_in_http_1_0(server: RunningServer) -> None:
     login = ("-u", "demo1:demo1")
     plain = curl(server, PAGE, *login)
     squeezed = curl(server, PAGE, *login, "--compressed")
     assert (plain.records, squeezed.header("Content-Encoding")) == (RECORDS, "gzip")
     assert plain.header("Transfer-Encoding") == squeezed.header("Transfer-Encoding") == "chunked"
     assert squeezed.body == plain.body
+    old = curl(server, PAGE, *login, "--http1.0")  # which knows no chunks
+    assert (old.header("Transfer-Encoding"), old.body) == ("", plain.body)
 
 
 def test_while_a_page_is_being_read_it_counts_as_a_request_at_once(server: RunningServer) -> None:
