@@ -9,6 +9,8 @@ Choices that CQL leaves to the server:
 - `all` on an identifier takes the term as one value (Zotero sends
   `bib.isbn all "978…"`), `any` as several to choose from.
 - Anchors (`^`) hold for text; the value of an identifier is its whole field.
+- `encloses` on dates: the record's dates, from the earliest to the latest, hold
+  the term, which is one date or two.
 - A term of nothing but `*` finds every record that has the access point.
 """
 
@@ -16,7 +18,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from protocol import cql_parser
 from protocol.access_point import AccessPoint, Kind
@@ -37,12 +38,15 @@ from protocol.cql_context import (
     SET_BY_NAME,
     SET_BY_URI,
     find_index,
-    identifier_point,
 )
+from protocol.cql_features import BOOLEAN_MODIFIERS, RELATIONS, keys
+from protocol.cql_marc import marc_point
+from protocol.cql_modifiers import Modified, read_modifiers
 from protocol.cql_term import Term, read_term, read_words
 from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.query import (
     MASK_ANY,
+    MASK_ONE,
     Anchor,
     Boolean,
     Clause,
@@ -76,10 +80,8 @@ _COMPARISONS = {
 _ORDERINGS = {name: relation for name, relation in _COMPARISONS.items() if name != "="}
 _ORDERINGS["within"] = Relation.WITHIN
 _WHOLE = frozenset({"==", "exact"})
-_RELATIONS = {"=", "adj", "scr", "all", "any", "encloses", *_WHOLE, *_ORDERINGS}
-# What the analysis of terms does anyway.
-_ALWAYS_SO = frozenset({"ignorecase", "ignoreaccents"})
-_FORMATS = frozenset({"word", "string", "isodate", "number", "uri", "oid"})
+_RELATIONS = keys(RELATIONS)
+_BOOLEAN_MODIFIERS = keys(BOOLEAN_MODIFIERS)
 _PROXIMITY_UNITS = {"word": ProximityUnit.WORD, "element": ProximityUnit.FIELD}
 _DISTANCE_MAX = 10_000
 
@@ -124,7 +126,7 @@ def to_scan(query: CqlQuery) -> ScanStart | SruFault:
             index = node.index or "cql.serverChoice"
             raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, index, node.position)
         name = _relation_name(node.relation, scope)
-        term = read_term(node.term, node.term_position, masked=False)
+        term = read_term(node.term, node.text_position, masked=False)
         if isinstance(term, SruFault):
             return term
         return ScanStart(point.name, term.text, name in _WHOLE)
@@ -142,6 +144,21 @@ def resolve_index(
     except _Refused as refused:
         return refused.fault
     return point or SruFault(SruDiagnostic.UNSUPPORTED_INDEX, name, position)
+
+
+def resolve_modifier(modifier: Modifier, prefixes: Scope = _NO_PREFIXES) -> str:
+    """A modifier's name in lower case, with its context set in front unless that is `cql`.
+
+    Empty where nobody knows the set.
+    """
+    name = modifier.name.lower()
+    if "." not in name:
+        return name
+    try:
+        set_name, name = _qualified(name, prefixes, modifier.position)
+    except _Refused:
+        return ""
+    return name if set_name == "cql" else f"{set_name}.{name}"
 
 
 def _node_query(root: CqlNode) -> Query:
@@ -190,8 +207,11 @@ def _qualified(name: str, scope: Scope, position: int) -> tuple[str, str]:
     return set_name, index
 
 
-def _access_point(clause: SearchClause, scope: Scope) -> AccessPoint | str:
-    """The access point, or ALL_RECORDS, or "resultsetid" for the special indexes."""
+def _access_point(clause: SearchClause, scope: Scope, substring: str = "") -> AccessPoint | str:
+    """The access point, or ALL_RECORDS, or "resultsetid" for the special indexes.
+
+    `substring` are the positions that a clause on a MARC field asks for.
+    """
     if not clause.index:
         return BY_NAME["any"]
     set_name, index = _qualified(clause.index, scope, clause.position)
@@ -199,9 +219,10 @@ def _access_point(clause: SearchClause, scope: Scope) -> AccessPoint | str:
         return ALL_RECORDS
     if set_name in ("cql", "") and index in RESULT_SET_ID:
         return "resultsetid"
-    point = find_index(set_name, index)
+    point = marc_point(index, substring) if substring else find_index(set_name, index)
     if point is None:
-        raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, clause.index, clause.position)
+        index = f"{clause.index} {substring}".rstrip()
+        raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, index, clause.position)
     return point
 
 
@@ -218,92 +239,61 @@ def _relation_name(relation: CqlRelation | None, scope: Scope) -> str:
     return name
 
 
-@dataclass(slots=True)
-class _Modified:
-    """What a relation's modifiers say."""
-
-    ranked: bool = False
-    masked: bool = True
-    format: str = ""
-    authority: AccessPoint | None = None
-
-
-def _modified(relation: CqlRelation | None, scope: Scope) -> _Modified:
-    found = _Modified()
-    if relation is None:
-        return found
-    seen: set[str] = set()
-    for modifier in relation.modifiers:
-        name = _modifier_name(modifier, scope, SruDiagnostic.UNSUPPORTED_RELATION_MODIFIER)
-        seen.add(name)
-        if name == "bib.identifierauthority" and modifier.comparison == "=":
-            found.authority = identifier_point(modifier.value.lower())
-            if found.authority is None:
-                name = ""
-        elif modifier.comparison:
-            name = ""
-        elif name == "relevant":
-            found.ranked = True
-        elif name == "unmasked":
-            found.masked = False
-        elif name in _FORMATS:
-            found.format = name
-        elif name != "masked" and name not in _ALWAYS_SO:
-            name = ""
-        if not name:
-            raise _Refused(
-                SruDiagnostic.UNSUPPORTED_RELATION_MODIFIER, modifier.name, modifier.position
-            )
-    if {"masked", "unmasked"} <= seen or len(seen & _FORMATS) > 1:
-        raise _Refused(
-            SruDiagnostic.UNSUPPORTED_RELATION_MODIFIER_COMBINATION,
-            " ".join(sorted(seen)),
-            relation.position,
-        )
-    return found
-
-
 def _modifier_name(modifier: Modifier, scope: Scope, unsupported: SruDiagnostic) -> str:
-    """The name without the prefix `cql`; with that of any other known set."""
-    name = modifier.name.lower()
-    if "." not in name:
-        return name
-    try:
-        set_name, name = _qualified(name, scope, modifier.position)
-    except _Refused:
-        raise _Refused(unsupported, modifier.name, modifier.position) from None
-    return name if set_name == "cql" else f"{set_name}.{name}"
+    name = resolve_modifier(modifier, scope)
+    if not name:
+        raise _Refused(unsupported, modifier.name, modifier.position)
+    return name
 
 
 def _clause_query(clause: SearchClause, scope: Scope) -> Query:
-    point = _access_point(clause, scope)
+    substring = _substring(clause, scope)
+    point = _access_point(clause, scope, substring)
     relation = _relation_name(clause.relation, scope)
-    modified = _modified(clause.relation, scope)
-    if not isinstance(point, AccessPoint):
+    modified = Modified(point if isinstance(point, AccessPoint) else None)
+    if clause.relation is not None and clause.relation.modifiers:
+        fault = read_modifiers(
+            modified,
+            clause.relation,
+            lambda each: resolve_modifier(each, scope),
+            has_substring=bool(substring),
+        )
+        if fault is not None:
+            raise _refused(fault)
+    if not isinstance(point, AccessPoint) or modified.point is None:
         if relation not in ("=", "scr", *_WHOLE):
             raise _unsupported_pair(clause)
         if point == ALL_RECORDS:
             return Clause("any", "", Relation.ALWAYS)
         return ResultSetRef(_term(clause, masked=False).text)
-    point = modified.authority or point
-    if point.kind in KEY_KINDS:
-        return _key_query(clause, point, relation, modified)
-    return _text_query(clause, point, relation, modified)
+    if modified.point.kind in KEY_KINDS:
+        return _key_query(clause, modified.point, relation, modified)
+    return _text_query(clause, modified.point, relation, modified)
+
+
+def _substring(clause: SearchClause, scope: Scope) -> str:
+    """Of a clause on a MARC field the value of `marc.substring`, a part of what its index is."""
+    for modifier in clause.relation.modifiers if clause.relation is not None else ():
+        if modifier.comparison and resolve_modifier(modifier, scope) == "marc.substring":
+            set_name, _ = _qualified(clause.index, scope, clause.position)
+            return modifier.value if set_name == "marc" else ""
+    return ""
 
 
 def _key_query(
-    clause: SearchClause, point: AccessPoint, relation: str, modified: _Modified
+    clause: SearchClause, point: AccessPoint, relation: str, modified: Modified
 ) -> Query:
     """A clause on values that are one key each."""
     if relation == "encloses":
-        raise _unsupported_pair(clause)
+        return _enclosing(clause, point, modified)
     term = _term(clause, masked=modified.masked)
     if relation in _ORDERINGS:
         allowed = KEY_KINDS if relation == "<>" else ORDERED_KINDS
         if point.kind not in allowed:
             raise _unsupported_pair(clause)
         bounds = term.text.split()
-        if MASK_ANY in term.text or (relation == "within" and len(bounds) != 2):
+        masked = MASK_ANY in term.text or MASK_ONE in term.text
+        if masked or (relation == "within" and len(bounds) != 2):
             raise _Refused(SruDiagnostic.TERM_FORMAT_INVALID, clause.term, clause.term_position)
         text = " ".join(bounds) if relation == "within" else term.text
         return Clause(point.name, text, _ORDERINGS[relation], Structure.KEY)
@@ -319,8 +309,23 @@ def _key_query(
     return joined(Operator.AND if relation == "all" else Operator.OR, queries)
 
 
+def _enclosing(clause: SearchClause, point: AccessPoint, modified: Modified) -> Query:
+    """Dates on both sides of the term: the span of a record's dates holds it."""
+    if point.kind is not Kind.DATE:
+        raise _unsupported_pair(clause)
+    text = _term(clause, masked=modified.masked).text
+    bounds = text.split()
+    if len(bounds) > 2 or MASK_ANY in text or MASK_ONE in text:
+        raise _Refused(SruDiagnostic.TERM_FORMAT_INVALID, clause.term, clause.term_position)
+    return Boolean(
+        Operator.AND,
+        Clause(point.name, bounds[0], Relation.LESS_OR_EQUAL, Structure.KEY),
+        Clause(point.name, bounds[-1], Relation.GREATER_OR_EQUAL, Structure.KEY),
+    )
+
+
 def _text_query(
-    clause: SearchClause, point: AccessPoint, relation: str, modified: _Modified
+    clause: SearchClause, point: AccessPoint, relation: str, modified: Modified
 ) -> Query:
     """A clause on words."""
     if relation in _ORDERINGS or relation == "encloses":
@@ -347,11 +352,11 @@ def _text_query(
 
 
 def _word_list(
-    clause: SearchClause, point: AccessPoint, relation: str, modified: _Modified
+    clause: SearchClause, point: AccessPoint, relation: str, modified: Modified
 ) -> Query:
     """`all` and `any`: one clause, or one a word where words have anchors of their own."""
     structure = Structure.ALL_WORDS if relation == "all" else Structure.ANY_WORD
-    term = read_words(clause.term, clause.term_position, masked=modified.masked)
+    term = read_words(clause.term, clause.text_position, masked=modified.masked)
     if isinstance(term, SruFault):
         raise _refused(term)
     if relation == "all":
@@ -375,7 +380,7 @@ def _equal(
     point: AccessPoint,
     text: str,
     structure: Structure,
-    modified: _Modified,
+    modified: Modified,
     anchor: Anchor = Anchor.ANYWHERE,
 ) -> Clause:
     if MASK_ANY in text:
@@ -386,7 +391,7 @@ def _equal(
 
 
 def _term(clause: SearchClause, *, masked: bool) -> Term:
-    term = read_term(clause.term, clause.term_position, masked=masked)
+    term = read_term(clause.term, clause.text_position, masked=masked)
     if isinstance(term, SruFault):
         raise _refused(term)
     if not term.text:
@@ -421,32 +426,43 @@ def _operator(node: BooleanClause, scope: Scope, left: Query, right: Query) -> O
 
 def _proximity(node: BooleanClause, scope: Scope) -> Proximity:
     """`prox` and its modifiers; within one word, or in the same field, by default."""
-    unit, ordered = ProximityUnit.WORD, False
-    distance: int | None = None
-    relation = Relation.LESS_OR_EQUAL
+    given: dict[str, Modifier] = {}
     for modifier in node.modifiers:
-        name = _modifier_name(modifier, scope, SruDiagnostic.UNSUPPORTED_BOOLEAN_MODIFIER)
-        at = modifier.position
-        if name == "unit" and modifier.comparison == "=":
-            known = _PROXIMITY_UNITS.get(modifier.value.lower())
-            if known is None:
-                raise _Refused(SruDiagnostic.UNSUPPORTED_PROXIMITY_UNIT, modifier.value, at)
-            unit = known
-        elif name == "distance" and modifier.comparison:
-            if modifier.comparison not in _COMPARISONS:
-                raise _Refused(
-                    SruDiagnostic.UNSUPPORTED_PROXIMITY_RELATION, modifier.comparison, at
-                )
-            relation = _COMPARISONS[modifier.comparison]
-            if not re.fullmatch("[0-9]{1,5}", modifier.value) or (
-                int(modifier.value) > _DISTANCE_MAX
-            ):
-                raise _Refused(SruDiagnostic.UNSUPPORTED_PROXIMITY_DISTANCE, modifier.value, at)
-            distance = int(modifier.value)
-        elif name in ("ordered", "unordered") and not modifier.comparison:
-            ordered = name == "ordered"
-        else:
-            raise _Refused(SruDiagnostic.UNSUPPORTED_BOOLEAN_MODIFIER, modifier.name, at)
-    if distance is None:
-        distance = 1 if unit is ProximityUnit.WORD else 0
-    return Proximity(distance, relation, unit, ordered)
+        name = resolve_modifier(modifier, scope)
+        comparison = modifier.comparison
+        understood = {"unit": comparison in ("=", "=="), "distance": bool(comparison)}
+        if name not in _BOOLEAN_MODIFIERS or not understood.get(name, not comparison):
+            raise _Refused(
+                SruDiagnostic.UNSUPPORTED_BOOLEAN_MODIFIER, modifier.name, modifier.position
+            )
+        opposite = {"ordered": "unordered", "unordered": "ordered"}.get(name, "")
+        if opposite in given or given.setdefault(name, modifier) != modifier:
+            raise _Refused(
+                SruDiagnostic.UNSUPPORTED_PROXIMITY_COMBINATION, modifier.name, modifier.position
+            )
+    unit = _proximity_unit(given.get("unit"))
+    relation, distance = Relation.LESS_OR_EQUAL, 1 if unit is ProximityUnit.WORD else 0
+    if "distance" in given:
+        relation, distance = _proximity_distance(given["distance"])
+    return Proximity(distance, relation, unit, "ordered" in given, "local.exclusion" in given)
+
+
+def _proximity_unit(modifier: Modifier | None) -> ProximityUnit:
+    if modifier is None:
+        return ProximityUnit.WORD
+    unit = _PROXIMITY_UNITS.get(modifier.value.lower())
+    if unit is None:
+        raise _Refused(SruDiagnostic.UNSUPPORTED_PROXIMITY_UNIT, modifier.value, modifier.position)
+    return unit
+
+
+def _proximity_distance(modifier: Modifier) -> tuple[Relation, int]:
+    relation = _COMPARISONS.get(modifier.comparison)
+    if relation is None:
+        raise _Refused(
+            SruDiagnostic.UNSUPPORTED_PROXIMITY_RELATION, modifier.comparison, modifier.position
+        )
+    distance = modifier.value
+    if not re.fullmatch("[0-9]{1,5}", distance) or int(distance) > _DISTANCE_MAX:
+        raise _Refused(SruDiagnostic.UNSUPPORTED_PROXIMITY_DISTANCE, distance, modifier.position)
+    return relation, int(distance)

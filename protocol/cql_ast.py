@@ -37,13 +37,22 @@ class CqlRelation:
 
 @frozen
 class SearchClause:
-    """`index relation term`, or a term alone: then `index` is empty, `relation` None."""
+    """`index relation term`, or a term alone: then `index` is empty, `relation` None.
+
+    `term_position` is that of the opening quotation mark where the term has one.
+    """
 
     term: str
     index: str = ""
     relation: CqlRelation | None = None
     position: int = field(default=0, compare=False)
     term_position: int = field(default=0, compare=False)
+    term_quoted: bool = field(default=False, compare=False)
+
+    @property
+    def text_position(self) -> int:
+        """Where the term's own text begins."""
+        return self.term_position + self.term_quoted
 
 
 @frozen

@@ -1,18 +1,18 @@
 """CQL context sets, and which access point each of their indexes means.
 
 Indexes come from the access-point table: its CQL names, every access point by
-its own name in set `local`, and in set `marc` the fields that alone feed one.
+its own name in set `local`, and in set `marc` the fields (`cql_marc`).
 Names of sets, indexes, relations and modifiers compare without case.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocol.access_point import AccessPoint
 from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.cql_marc import marc_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,6 @@ _PICA_INDEXES = {
     "vlg": "publisher",
     "spr": "language",
 }
-_AUTHORITY_POINTS = ("isbn", "issn", "lccn")
 
 # Which set an unqualified name belongs to is the server's choice: these, in this order.
 _DEFAULT_SETS = ("cql", "dc", "bath", "bib", "rec", "local")
@@ -80,6 +79,8 @@ _DEFAULT_SETS = ("cql", "dc", "bath", "bib", "rec", "local")
 def find_index(set_name: str, index: str) -> AccessPoint | None:
     """The access point of `set_name`.`index`; an empty set name means the defaults."""
     index = index.lower()
+    if set_name == "marc":
+        return marc_point(index)
     if set_name:
         return _INDEXES.get((set_name, index))
     for each in _DEFAULT_SETS:
@@ -98,11 +99,6 @@ def index_by_name(name: str) -> AccessPoint | None:
     return None if known is None else find_index(known.name, index)
 
 
-def identifier_point(authority: str) -> AccessPoint | None:
-    """What `bib.identifierAuthority` narrows an identifier index to."""
-    return BY_NAME.get(authority) if authority in _AUTHORITY_POINTS else None
-
-
 def indexes() -> Iterator[tuple[str, str, AccessPoint]]:
     """Every index that explain tells of: context set, name as published, access point."""
     for point in ACCESS_POINTS:
@@ -118,32 +114,11 @@ def _build() -> dict[tuple[str, str], AccessPoint]:
         for name in point.cql:
             set_name, _, index = name.partition(".")
             found.setdefault((set_name, index.lower()), point)
-        # Pinyin is made from fields that it does not contain.
-        if not point.name.endswith("_pinyin"):
-            for field in _fields_alone(point.marc21):
-                found.setdefault(("marc", field), point)
     for index, access_point in _PICA_INDEXES.items():
         found["pica", index] = BY_NAME[access_point]
     for point in ACCESS_POINTS:
         found.setdefault(("local", point.name.lower()), point)
     return found
-
-
-def _fields_alone(marc21: str) -> Iterator[str]:
-    """`020` and `020$a` where field 020 alone feeds the access point.
-
-    Where several fields feed it, an index of one of them would find the
-    others too, so it does not exist.
-    """
-    specifications = [re.match(r"(\d{3})([a-z0-9]*)$", each) for each in marc21.split()]
-    matches = [each for each in specifications if each is not None]
-    if len(matches) != len(specifications) or len({each[1] for each in matches}) != 1:
-        return
-    tag = matches[0][1]
-    yield tag
-    for match in matches:
-        for subfield in match[2]:
-            yield f"{tag}${subfield}"
 
 
 _INDEXES = _build()

@@ -108,6 +108,7 @@ def _simple_query(match: re.Match[str]) -> CqlQuery:
             CqlRelation(match["relation"], (), match.start("relation")),
             match.start("index"),
             match.start(kind) - (kind == "quoted"),
+            kind == "quoted",
         )
     )
 
@@ -232,7 +233,12 @@ class _Parser:
             raise _Refused(SruDiagnostic.QUERY_SYNTAX_ERROR, expected, first.position)
         relation = self._relation()
         if relation is None:
-            return SearchClause(first.text, position=first.position, term_position=first.position)
+            return SearchClause(
+                first.text,
+                position=first.position,
+                term_position=first.position,
+                term_quoted=first.kind == "quoted",
+            )
         term = self._next()
         if not term.is_text:
             wanted = f"a term is missing after {relation.name}"
@@ -240,7 +246,9 @@ class _Parser:
         text = term.text
         if term.kind == "word":
             text = self._with_bare_words(text)
-        return SearchClause(text, first.text, relation, first.position, term.position)
+        return SearchClause(
+            text, first.text, relation, first.position, term.position, term.kind == "quoted"
+        )
 
     def _relation(self) -> CqlRelation | None:
         token = self._peek()

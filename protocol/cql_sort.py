@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from protocol.access_point import AccessPoint
-from protocol.cql import resolve_index
-from protocol.cql_ast import CqlQuery, Modifier, Scoped, SortKey
+from protocol.cql import resolve_index, resolve_modifier
+from protocol.cql_ast import CqlQuery, Modifier, Scoped, SortKey, unescaped_quotes
 from protocol.cql_context import SET_BY_URI
 from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.query import SortSpec
@@ -18,14 +18,13 @@ SORT_KEYS_CHARS_MAX = 1024
 _MODIFIERS: dict[str, tuple[str, str | bool]] = {
     "ascending": ("descending", False),
     "descending": ("descending", True),
-    "ignorecase": ("case_sensitive", False),
-    "respectcase": ("case_sensitive", True),
     "missinghigh": ("missing", "high"),
     "missinglow": ("missing", "low"),
     "missingomit": ("missing", "omit"),
     "missingfail": ("missing", "fail"),
 }
-_ALWAYS_SO = "ignoreaccents"
+# Sort values are folded as index terms are.
+_ALWAYS_SO = frozenset({"ignorecase", "ignoreaccents"})
 _MISSING_ACTIONS = {
     "abort": "fail",
     "highvalue": "high",
@@ -53,7 +52,8 @@ def sort_specs(query: CqlQuery) -> tuple[SortSpec, ...] | SruFault:
         for modifier in key.modifiers:
             if isinstance(spec, SruFault):
                 return spec
-            spec = _modified(spec, modifier)
+            name = resolve_modifier(modifier, prefixes).removeprefix("sort.")
+            spec = _modified(spec, modifier, name)
         fault = _add(found, spec, key)
         if fault is not None:
             return fault
@@ -64,7 +64,8 @@ def sort_specs_1_1(text: str) -> tuple[SortSpec, ...] | SruFault:
     """The keys of the SRU 1.1 parameter: `path[,schema[,ascending[,caseSensitive[,missing]]]]`.
 
     Keys stand apart by blanks; a path is an index name (`title`, `dc.date`).
-    Schemas are not looked at: an index means the same in each of them.
+    Schemas are not looked at: an index means the same in each of them. Case
+    is never told apart, so to ask for that is diagnostic 91.
     """
     if len(text) > SORT_KEYS_CHARS_MAX:
         return SruFault(SruDiagnostic.TOO_MANY_SORT_KEYS, f"at most {SORT_KEYS_CHARS_MAX} octets")
@@ -82,17 +83,12 @@ def sort_specs_1_1(text: str) -> tuple[SortSpec, ...] | SruFault:
             return spec
         if ascending not in ("", "0", "1"):
             return SruFault(SruDiagnostic.UNSUPPORTED_SORT_DIRECTION, ascending)
-        if case_sensitive not in ("", "0", "1"):
+        if case_sensitive not in ("", "0"):
             return SruFault(SruDiagnostic.UNSUPPORTED_SORT_CASE, case_sensitive)
         action = _missing_action(missing)
         if action is None:
             return SruFault(SruDiagnostic.UNSUPPORTED_MISSING_VALUE_ACTION, missing)
-        spec = replace(
-            spec,
-            descending=ascending == "0",
-            case_sensitive=case_sensitive == "1",
-            missing=action,
-        )
+        spec = replace(spec, descending=ascending == "0", missing=action)
         fault = _add(found, spec, SortKey(path))
         if fault is not None:
             return fault
@@ -107,16 +103,13 @@ def _spec(point: AccessPoint | SruFault, name: str, position: int | None) -> Sor
     return SortSpec(point.name)
 
 
-def _modified(spec: SortSpec, modifier: Modifier) -> SortSpec | SruFault:
-    prefix, _, name = modifier.name.lower().rpartition(".")
-    if prefix not in ("", "sort", "cql"):
-        name = ""
-    if name == "missingvalue" and modifier.comparison == "=":
-        return replace(spec, missing=f"={modifier.value}")
-    if modifier.comparison or (name not in _MODIFIERS and name != _ALWAYS_SO):
-        return SruFault(SruDiagnostic.UNSUPPORTED_SORT_SEQUENCE, modifier.name, modifier.position)
-    if name == _ALWAYS_SO:
+def _modified(spec: SortSpec, modifier: Modifier, name: str) -> SortSpec | SruFault:
+    if name == "missingvalue" and modifier.comparison in ("=", "=="):
+        return replace(spec, missing=f"={unescaped_quotes(modifier.value)}")
+    if not modifier.comparison and name in _ALWAYS_SO:
         return spec
+    if modifier.comparison or name not in _MODIFIERS:
+        return SruFault(SruDiagnostic.UNSUPPORTED_SORT_SEQUENCE, modifier.name, modifier.position)
     attribute, value = _MODIFIERS[name]
     return replace(spec, **{attribute: value})  # type: ignore[arg-type]
 

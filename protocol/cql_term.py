@@ -24,21 +24,21 @@ class Term:
 
 
 def read_term(raw: str, position: int, *, masked: bool) -> Term | SruFault:
-    """A whole term as the parser left it; `position` is where it begins in the query.
+    """A whole term as the parser left it; `position` is where its text begins in the query.
 
     Without `masked` the wildcards and anchors stand for themselves.
     """
-    text = " ".join(clean(raw).split())
+    text = clean(raw)
     if not _SPECIAL.search(text):
-        return Term(text)
+        return Term(" ".join(text.split()))
     return _read(text, position, masked=masked)
 
 
 def read_words(raw: str, position: int, *, masked: bool) -> list[Term] | SruFault:
     """The words of a term, each with its own anchors; at least one."""
     words: list[Term] = []
-    for word in _WORDS.findall(clean(raw)):
-        term = read_term(word, position, masked=masked)
+    for word in _WORDS.finditer(clean(raw)):
+        term = read_term(word[0], position + word.start(), masked=masked)
         if isinstance(term, SruFault):
             return term
         if term.text:
@@ -47,36 +47,38 @@ def read_words(raw: str, position: int, *, masked: bool) -> list[Term] | SruFaul
 
 
 def _read(text: str, position: int, *, masked: bool) -> Term | SruFault:
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
     out: list[str] = []
     first = last = False
     masks = 0
-    at = 0
-    while at < len(text):
+    at = start
+    while at < end:
         character = text[at]
         if character == "\\":
-            at += 1
-            escaped = text[at : at + 1]
+            escaped = text[at + 1 : at + 2]
             if escaped not in _ESCAPABLE:
                 return SruFault(
-                    SruDiagnostic.NON_SPECIAL_CHARACTER_ESCAPED, f"\\{escaped}", position
+                    SruDiagnostic.NON_SPECIAL_CHARACTER_ESCAPED, f"\\{escaped}", position + at
                 )
             out.append(escaped)
+            at += 1
         elif not masked or character not in "*?^":
             out.append(character)
         elif character == "^":
-            if at not in (0, len(text) - 1):
-                return SruFault(SruDiagnostic.ANCHORING_CHARACTER_POSITION, text, position)
-            first, last = first or at == 0, last or at > 0
+            if at not in (start, end - 1):
+                details = text[start:end]
+                return SruFault(SruDiagnostic.ANCHORING_CHARACTER_POSITION, details, position + at)
+            first, last = first or at == start, last or at > start
         else:
             masks += 1
+            if masks > MASKS_MAX:
+                details = f"at most {MASKS_MAX}"
+                return SruFault(SruDiagnostic.TOO_MANY_MASKING_CHARACTERS, details, position + at)
             mask = MASK_ANY if character == "*" else MASK_ONE
             if not (mask == MASK_ANY and out and out[-1] == MASK_ANY):
                 out.append(mask)
         at += 1
-    if masks > MASKS_MAX:
-        details = f"at most {MASKS_MAX}"
-        return SruFault(SruDiagnostic.TOO_MANY_MASKING_CHARACTERS, details, position)
     anchor = Anchor.ANYWHERE
     if first or last:
         anchor = Anchor.COMPLETE if first and last else Anchor.FIRST if first else Anchor.LAST
-    return Term("".join(out).strip(), anchor)
+    return Term(" ".join("".join(out).split()), anchor)
