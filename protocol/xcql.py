@@ -1,4 +1,10 @@
-"""A CQL query as XML, as it is echoed in responses (XCQL 1.1, 1.2 and 2.0)."""
+"""A CQL query as XML: XCQL as SRU 1.1 and 1.2 echo it, and as OASIS CQL 2.0 has it.
+
+The two differ beyond their namespaces. In 1.x a query is one element,
+`searchClause` or `triple`, which holds its own prefixes and sort keys. In 2.0 a
+query is prefixes, a `triple` and sort keys side by side, a `triple` may hold a
+`searchClause` alone, and the operator's element is `Boolean`.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +19,75 @@ from protocol.cql_ast import (
     SortKey,
     unescaped_quotes,
 )
+from protocol.cql_scope import hoisted
 from protocol.xml_text import escape
 
 NAMESPACE_1 = "http://www.loc.gov/zing/cql/xcql/"
 NAMESPACE_2 = "http://docs.oasis-open.org/ns/search-ws/xcql"
 
 _SERVER_CHOICE = "<index>cql.serverChoice</index><relation><value>=</value></relation>"
+# The 2.0 schema wants modifiers in every sort key; this one says nothing new.
+_ASCENDING = (Modifier("sort.ascending"),)
 
 
 def to_xcql(query: CqlQuery, namespace: str = NAMESPACE_1) -> str:
-    """The query as one element, `searchClause` or `triple`, with its namespace declared."""
+    """The query as the content of an `xQuery` element, each of its elements with its namespace.
+
+    One element in the namespace of 1.x, up to three in that of 2.0.
+    """
+    if namespace != NAMESPACE_2:
+        return _operand(query.root, f' xmlns="{namespace}"', _sort_keys(query.sort_keys), "boolean")
+    prefixes, root, sort_keys = hoisted(query)
+    keys = tuple(SortKey(key.index, key.modifiers or _ASCENDING) for key in sort_keys)
+    return "".join(
+        part.replace(">", f' xmlns="{namespace}">', 1)
+        for part in (_prefixes(prefixes), _triple(root), _sort_keys(keys))
+        if part
+    )
+
+
+def to_document(query: CqlQuery, namespace: str = NAMESPACE_1) -> str:
+    """The query as one XML element that stands for itself."""
+    content = to_xcql(query, namespace)
+    if namespace != NAMESPACE_2:
+        return content
+    declared = f' xmlns="{namespace}"'
+    return f"<xcql{declared}>{content.replace(declared, '')}</xcql>"
+
+
+def to_scan_xcql(query: CqlQuery, namespace: str = NAMESPACE_1) -> str:
+    """A scanClause as the content of an `xScanClause` element, which is a clause itself.
+
+    2.0 has no room for prefixes there. A query that is no clause gives nothing.
+    """
+    prefixes: tuple[Prefix, ...] = ()
+    node = query.root
+    while isinstance(node, Scoped):
+        prefixes += node.prefixes
+        node = node.query
+    if not isinstance(node, SearchClause):
+        return ""
+    declared = f' xmlns="{namespace}"'
+    relation, term = node.relation or CqlRelation("="), unescaped_quotes(node.term)
+    parts = (
+        "" if namespace == NAMESPACE_2 else _prefixes(prefixes),
+        f"<index>{escape(node.index or 'cql.serverChoice')}</index>",
+        _relation(relation),
+        f"<term>{escape(term)}</term>",
+    )
+    return "".join(part.replace(">", f"{declared}>", 1) for part in parts if part)
+
+
+def _triple(root: CqlNode) -> str:
+    if isinstance(root, SearchClause):
+        return f"<triple><searchClause>{_clause(root)}</searchClause></triple>"
+    return _operand(root, "", "", "Boolean")
+
+
+def _operand(root: CqlNode, attributes: str, sort_keys: str, boolean: str) -> str:
+    """One element, `searchClause` or `triple`; `attributes` and `sort_keys` are the outermost's."""
     out: list[str] = []
-    stack: list[str | tuple[CqlNode, tuple[Prefix, ...], str]] = []
-    stack.append((query.root, (), _sort_keys(query.sort_keys)))
-    attributes = f' xmlns="{namespace}"'
+    stack: list[str | tuple[CqlNode, tuple[Prefix, ...], str]] = [(root, (), sort_keys)]
     while stack:
         item = stack.pop()
         if isinstance(item, str):
@@ -41,8 +102,8 @@ def to_xcql(query: CqlQuery, namespace: str = NAMESPACE_1) -> str:
         if isinstance(node, SearchClause):
             out.append(f"<searchClause{opening}{_clause(node)}{end}</searchClause>")
             continue
-        out.append(f"<triple{opening}<boolean>{_value(node.operator)}")
-        out.append(f"{_modifiers(node.modifiers)}</boolean><leftOperand>")
+        out.append(f"<triple{opening}<{boolean}>{_value(node.operator)}")
+        out.append(f"{_modifiers(node.modifiers)}</{boolean}><leftOperand>")
         stack.append(f"</rightOperand>{end}</triple>")
         stack.append((node.right, (), ""))
         stack.append("</leftOperand><rightOperand>")

@@ -16,7 +16,7 @@ from protocol.cql_context import CONTEXT_SETS, indexes
 from protocol.cql_sort import sort_specs, sort_specs_1_1
 from protocol.diagnostic import SruFault
 from protocol.query import ScanStart, SortSpec
-from protocol.xcql import NAMESPACE_1, to_xcql
+from protocol.xcql import NAMESPACE_1, NAMESPACE_2, to_document, to_scan_xcql, to_xcql
 from tests.unit.query_notation import notation
 
 HERE = Path(__file__).parent
@@ -74,14 +74,20 @@ def test_a_parsed_query_survives_being_written_again(case: Case) -> None:
 
 
 @pytest.fixture(scope="module")
-def xcql_schema() -> etree.XMLSchema:
-    return etree.XMLSchema(etree.parse(HERE / "schemas" / "xcql-1.xsd"))
+def xcql_schemas() -> dict[str, etree.XMLSchema]:
+    return {
+        namespace: etree.XMLSchema(etree.parse(HERE / "schemas" / name))
+        for namespace, name in ((NAMESPACE_1, "xcql-1.xsd"), (NAMESPACE_2, "xcql-2.xsd"))
+    }
 
 
+@pytest.mark.parametrize("namespace", [NAMESPACE_1, NAMESPACE_2])
 @pytest.mark.parametrize("case", WELL_FORMED, ids=lambda case: case.query)
-def test_every_parsed_query_is_valid_xcql(case: Case, xcql_schema: etree.XMLSchema) -> None:
-    document = etree.fromstring(to_xcql(parsed(case.query)))
-    xcql_schema.assertValid(document)
+def test_every_parsed_query_is_valid_xcql(
+    case: Case, namespace: str, xcql_schemas: dict[str, etree.XMLSchema]
+) -> None:
+    document = etree.fromstring(to_document(parsed(case.query), namespace))
+    xcql_schemas[namespace].assertValid(document)
 
 
 def test_xcql_shows_prefixes_modifiers_and_sort_keys() -> None:
@@ -99,6 +105,48 @@ def test_xcql_shows_prefixes_modifiers_and_sort_keys() -> None:
         "<sortKeys><key><index>f</index><modifiers><modifier><type>sort.descending</type>"
         "</modifier></modifiers></key></sortKeys></triple>"
     )
+
+
+def test_xcql_2_0_stands_side_by_side_with_its_prefixes_in_front() -> None:
+    query = parsed('a and (> x = "urn:1" > "urn:2" x.b =/x.m c or d = e) sortBy f')
+    ns = f' xmlns="{NAMESPACE_2}"'
+    assert to_xcql(query, NAMESPACE_2) == (
+        f"<prefixes{ns}><prefix><name>p1</name><identifier>urn:1</identifier></prefix>"
+        "<prefix><name>p2</name><identifier>urn:2</identifier></prefix></prefixes>"
+        f"<triple{ns}><Boolean><value>and</value></Boolean>"
+        "<leftOperand><searchClause><index>cql.serverChoice</index>"
+        "<relation><value>=</value></relation><term>a</term></searchClause></leftOperand>"
+        "<rightOperand><triple><Boolean><value>or</value></Boolean>"
+        "<leftOperand><searchClause><index>p1.b</index><relation><value>=</value>"
+        "<modifiers><modifier><type>p1.m</type></modifier></modifiers></relation>"
+        "<term>c</term></searchClause></leftOperand>"
+        "<rightOperand><searchClause><index>p2.d</index><relation><value>=</value></relation>"
+        "<term>e</term></searchClause></rightOperand></triple></rightOperand></triple>"
+        f"<sortKeys{ns}><key><index>f</index><modifiers><modifier><type>sort.ascending</type>"
+        "</modifier></modifiers></key></sortKeys>"
+    )
+
+
+def test_a_query_of_one_clause_is_a_triple_in_xcql_2_0() -> None:
+    assert to_document(parsed("a"), NAMESPACE_2) == (
+        f'<xcql xmlns="{NAMESPACE_2}"><triple><searchClause><index>cql.serverChoice</index>'
+        "<relation><value>=</value></relation><term>a</term></searchClause></triple></xcql>"
+    )
+
+
+def test_a_scan_clause_in_xcql_is_the_content_of_a_clause() -> None:
+    ns = f' xmlns="{NAMESPACE_1}"'
+    assert to_scan_xcql(parsed('> x = "urn:1" x.a == "b <c>"')) == (
+        f"<prefixes{ns}><prefix><name>x</name><identifier>urn:1</identifier></prefix></prefixes>"
+        f"<index{ns}>x.a</index><relation{ns}><value>==</value></relation>"
+        f"<term{ns}>b &lt;c&gt;</term>"
+    )
+    ns = f' xmlns="{NAMESPACE_2}"'
+    assert to_scan_xcql(parsed("a"), NAMESPACE_2) == (
+        f"<index{ns}>cql.serverChoice</index><relation{ns}><value>=</value></relation>"
+        f"<term{ns}>a</term>"
+    )
+    assert to_scan_xcql(parsed("a and b")) == ""
 
 
 @pytest.mark.real_client
