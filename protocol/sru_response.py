@@ -25,7 +25,7 @@ from protocol.sru_version import (
     RecordSchema,
     SruVersion,
 )
-from protocol.xcql import to_xcql
+from protocol.xcql import to_scan_xcql, to_xcql
 from protocol.xml_text import escape
 
 _XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -143,7 +143,7 @@ def scan_response(
     if lines:
         out.append(b"<zs:terms>%b</zs:terms>" % b"".join(lines))
     if echo:
-        xcql = to_xcql(request.cql, version.xcql_namespace)
+        xcql = to_scan_xcql(request.cql, version.xcql_namespace)
         out.append(_echo(request, "echoedScanRequest", version.scan_parameters,
                          "scanClause", f"<zs:xScanClause>{xcql}</zs:xScanClause>"))  # fmt: skip
     out.append(_diagnostics(diagnostics, version))
