@@ -42,7 +42,7 @@ from protocol.cql_context import (
 from protocol.cql_features import BOOLEAN_MODIFIERS, RELATIONS, keys
 from protocol.cql_marc import marc_point
 from protocol.cql_modifiers import Modified, read_modifiers
-from protocol.cql_term import Term, read_term, read_words
+from protocol.cql_term import Term, read_name, read_term, read_words
 from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.query import (
     MASK_ANY,
@@ -265,7 +265,10 @@ def _clause_query(clause: SearchClause, scope: Scope) -> Query:
             raise _unsupported_pair(clause)
         if point == ALL_RECORDS:
             return Clause("any", "", Relation.ALWAYS)
-        return ResultSetRef(_term(clause, masked=False).text)
+        name = read_name(clause.term, clause.text_position)
+        if isinstance(name, SruFault):
+            raise _refused(name)
+        return ResultSetRef(name)
     if modified.point.kind in KEY_KINDS:
         return _key_query(clause, modified.point, relation, modified)
     return _text_query(clause, modified.point, relation, modified)

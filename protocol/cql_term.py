@@ -34,6 +34,28 @@ def read_term(raw: str, position: int, *, masked: bool) -> Term | SruFault:
     return _read(text, position, masked=masked)
 
 
+def read_name(raw: str, position: int) -> str | SruFault:
+    """A term that is a name and no text: every blank counts, and no mask does."""
+    if not raw:
+        return SruFault(SruDiagnostic.EMPTY_TERM, raw, position)
+    out: list[str] = []
+    at = 0
+    while at < len(raw):
+        character = raw[at]
+        if character == "\\":
+            at += 1
+            character = raw[at : at + 1]
+            if character not in _ESCAPABLE:
+                return SruFault(
+                    SruDiagnostic.NON_SPECIAL_CHARACTER_ESCAPED,
+                    f"\\{character}",
+                    position + at - 1,
+                )
+        out.append(character)
+        at += 1
+    return "".join(out)
+
+
 def read_words(raw: str, position: int, *, masked: bool) -> list[Term] | SruFault:
     """The words of a term, each with its own anchors; at least one."""
     words: list[Term] = []

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from protocol import rpn
 from protocol.apdu_common import AttributeElement, AttributesPlusTerm, ComplexAttribute, Term
 from protocol.apdu_query import (
     BooleanOperator,
@@ -26,10 +27,10 @@ from protocol.apdu_query import (
     RpnQuery,
 )
 from protocol.asn1 import GeneralizedTime, Null
-from protocol.bib1_attributes import ATTRIBUTES_MAX, USE
+from protocol.bib1_attributes import ATTRIBUTES_MAX, USE, resolve
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.oid import ATTRIBUTE_SETS, BIB_1, CROSS_DOMAIN_1, EXP_1, NAMES, UTILITY, Oid
-from protocol.query import QUERY_DEPTH_MAX, QUERY_TERMS_MAX
+from protocol.query import QUERY_DEPTH_MAX, QUERY_TERMS_MAX, Query
 
 QUERY_CHARS_MAX = 65_536
 _NUMBER_MAX = 2**31 - 1  # of an attribute type or value
@@ -93,13 +94,48 @@ def parse(text: str) -> RpnQuery | PqfFault:
     Terms become octets in UTF-8. Never raises; takes time in proportion to the
     length of `text`, which is refused beyond QUERY_CHARS_MAX characters.
     """
+    return _parsed(text, _Parser(text))
+
+
+def _parsed(text: str, parser: _Parser) -> RpnQuery | PqfFault:
     if len(text) > QUERY_CHARS_MAX:
         told = f"at most {QUERY_CHARS_MAX} characters"
         return PqfFault(Diagnostic(Bib1.TOO_MANY_CHARACTERS, told), QUERY_CHARS_MAX)
     try:
-        return _Parser(text).query()
+        return parser.query()
     except _Refused as refused:
         return refused.fault
+
+
+def parse_query(text: str) -> Query | PqfFault:
+    """The query tree that `text` means, or what is wrong with it and where."""
+    parser = _Parser(text)
+    written = _parsed(text, parser)
+    if isinstance(written, PqfFault):
+        return written
+    found = rpn.to_query(written)
+    if isinstance(found, Diagnostic):
+        return PqfFault(found, _position(parser, written.attribute_set, found))
+    return found
+
+
+def _position(parser: _Parser, attribute_set: Oid, refusal: Diagnostic) -> int:
+    """Where what `refusal` refuses stands: an attribute, else an operand, else an operator."""
+    for place in parser.operands:
+        found = rpn.to_query(RpnQuery(attribute_set, place.node))
+        if found != refusal:
+            continue
+        if isinstance(place.node, AttributesPlusTerm):
+            for element, at in zip(place.node.attributes, place.attribute_positions, strict=True):
+                if resolve(attribute_set, (element,)) == refusal:
+                    return at
+        return place.position
+    for operator, at in parser.proximities:
+        term = AttributesPlusTerm((), b"x")
+        if rpn.to_query(RpnQuery(BIB_1, RpnOperation(operator, term, term))) == refusal:
+            return at
+    # Of two that do not go together there is no telling which is meant.
+    return parser.proximities[0][1] if parser.proximities else 0
 
 
 def to_text(query: RpnQuery) -> str:
@@ -130,7 +166,17 @@ class _Context:
     """What holds for the operand to come."""
 
     attributes: tuple[AttributeElement, ...] = ()
+    positions: tuple[int, ...] = ()  # of the attributes
     term_type: str = "general"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An operand, where its term or set stands, and where each of its attributes does."""
+
+    node: RpnNode
+    position: int
+    attribute_positions: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -144,6 +190,9 @@ class _Pending:
 
 class _Parser:
     def __init__(self, text: str) -> None:
+        # Where each operand and each proximity operator stands, from left to right.
+        self.operands: list[_Place] = []
+        self.proximities: list[tuple[ProximityOperator, int]] = []
         self._text = text
         self._end = len(text.rstrip())
         self._at = 0
@@ -161,6 +210,8 @@ class _Parser:
             context = self._context(pending[-1].context if pending else _Context())
             token = self._word()
             operator = self._operator(token)
+            if isinstance(operator, ProximityOperator):
+                self.proximities.append((operator, token.position))
             if operator is not None:
                 if len(pending) == QUERY_DEPTH_MAX:
                     told = f"at most {QUERY_DEPTH_MAX} below one another"
@@ -172,6 +223,7 @@ class _Parser:
                 told = f"at most {QUERY_TERMS_MAX} operands"
                 raise _Refused(Bib1.TOO_MANY_BOOLEAN_OPERATORS, told, token.position)
             node = self._operand(token, context)
+            self.operands.append(_Place(node, token.position, context.positions))
             while pending and pending[-1].operands:
                 done = pending.pop()
                 node = RpnOperation(done.operator, done.operands[0], node)
@@ -186,7 +238,7 @@ class _Parser:
         return RpnQuery(attribute_set, node)
 
     def _context(self, inherited: _Context) -> _Context:
-        own: list[AttributeElement] = []
+        own: list[tuple[AttributeElement, int]] = []
         term_type = inherited.term_type
         while True:
             token = self._peek()
@@ -199,16 +251,25 @@ class _Parser:
                     raise _Refused(Bib1.TERM_TYPE_UNSUPPORTED, kind.text, kind.position)
                 term_type = kind.text
                 continue
-            element = self._attribute(own[-1].attribute_set if own else None)
+            element = self._attribute(own[-1][0].attribute_set if own else None)
             if element.type != USE:
-                own = [each for each in own if each.type != element.type]
+                own = [each for each in own if each[0].type != element.type]
             if len(own) == ATTRIBUTES_MAX:
                 told = f"at most {ATTRIBUTES_MAX} attributes"
                 raise _Refused(Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED, told, token.position)
-            own.append(element)
-        given = {each.type for each in own}
-        kept = [each for each in inherited.attributes if each.type not in given]
-        return _Context((*kept, *own), term_type)
+            own.append((element, token.position))
+        given = {element.type for element, _ in own}
+        kept = [
+            (element, position)
+            for element, position in zip(inherited.attributes, inherited.positions, strict=True)
+            if element.type not in given
+        ]
+        together = (*kept, *own)
+        return _Context(
+            tuple(element for element, _ in together),
+            tuple(position for _, position in together),
+            term_type,
+        )
 
     def _attribute(self, last_set: Oid | None) -> AttributeElement:
         token = self._word()

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from protocol import cql, cql_parser, pqf, rpn
-from protocol.access_point import Kind
-from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.access_points import BY_NAME
 from protocol.apdu_common import AttributeElement, AttributesPlusTerm, ComplexAttribute, Term
 from protocol.apdu_query import (
     BooleanOperator,
@@ -24,38 +23,18 @@ from protocol.apdu_query import (
 )
 from protocol.asn1 import GeneralizedTime, Null
 from protocol.cql_ast import (
-    COMPARITORS,
-    BooleanClause,
-    CqlNode,
     CqlQuery,
-    CqlRelation,
-    Modifier,
-    Prefix,
-    Scoped,
-    SearchClause,
-    SortKey,
     to_text,
 )
 from protocol.cql_sort import sort_specs, sort_specs_1_1
 from protocol.diagnostic import Diagnostic, SruFault
 from protocol.oid import BIB_1, CROSS_DOMAIN_1, EXP_1, GILS, Oid
 from protocol.query import (
-    MASK_ANY,
-    MASK_ONE,
-    Anchor,
-    Boolean,
     Clause,
-    Operator,
-    Proximity,
-    ProximityUnit,
     Query,
     Relation,
-    ResultSetRef,
-    Structure,
     postorder,
 )
-from protocol.rpn_from_query import from_query
-from protocol.search_term import ORDERED_KINDS, is_only_masks, whole_field
 from protocol.sru import (
     ExplainRequest,
     RefusedRequest,
@@ -73,18 +52,7 @@ from protocol.sru_response import (
     search_response,
 )
 from protocol.xcql import to_xcql
-
-# Text that is likely to hit the grammar: its own words and signs among others.
-PIECES = st.sampled_from(
-    ["and", "or", "NOT", "prox", "sortBy", "all", "any", "exact", "within", "dc.title", "isbn",
-     "cql.allRecords", "红楼梦", "=", "==", "<", ">", "<=", "<>", "/", "(", ")", '"', '"a b"',
-     "\\", "\\*", "*", "?", "^", "@and", "@or", "@attr", "1=4", "5=1", "@prox", "@set", "@term",
-     "@attrset", "bib-1", "{", "}", "k", "2", "relevant", "unit=word", "distance<3", "\x00",
-     "\uf8f0", "\udc80", "> x = ", "info:srw/cql-context-set/1/dc-v1.1", "\n", "\u3000"]
-)  # fmt: skip
-SOUP = st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=25).map(" ".join),
-                 st.lists(PIECES, max_size=25).map("".join))  # fmt: skip
-
+from tests.property.query_trees import QUERIES, SOUP
 
 # CQL
 
@@ -133,43 +101,6 @@ def test_the_quick_way_reads_near_simple_queries_as_the_long_one(text: str) -> N
     if simple is not None:
         long_way = cql_parser._Parser(cql_parser._tokens(text)).query()
         assert repr(cql_parser._simple_query(simple)) == repr(long_way)
-
-
-def well_escaped(text: str) -> str:
-    """`text` as a parser leaves a term: quotation marks and backslashes escaped."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-NAMES = st.one_of(st.sampled_from(["dc.title", "and", "sortBy", "a b", ""]),
-                  UNICODE.map(well_escaped))  # fmt: skip
-MODIFIERS = st.lists(
-    st.one_of(st.builds(Modifier, NAMES),
-              st.builds(Modifier, NAMES, st.sampled_from(sorted(COMPARITORS)), NAMES)),
-    max_size=3,
-).map(tuple)  # fmt: skip
-CLAUSES = st.one_of(
-    st.builds(SearchClause, NAMES),
-    st.builds(
-        SearchClause,
-        NAMES,
-        NAMES,
-        st.builds(CqlRelation, st.sampled_from([*sorted(COMPARITORS), "any", "x y"]), MODIFIERS),
-    ),
-)
-NODES: st.SearchStrategy[CqlNode] = st.recursive(
-    CLAUSES,
-    lambda nodes: st.one_of(
-        st.builds(BooleanClause, st.sampled_from(["and", "or", "not", "prox"]), nodes, nodes,
-                  MODIFIERS),
-        st.builds(Scoped, st.lists(st.builds(Prefix, NAMES.filter(bool), NAMES), min_size=1,
-                                   max_size=2).map(tuple), nodes),
-    ),
-    max_leaves=6,
-)  # fmt: skip
-QUERIES = st.builds(
-    CqlQuery, NODES, st.lists(st.builds(SortKey, NAMES, MODIFIERS), max_size=2).map(tuple)
-)
 
 
 @given(QUERIES)
@@ -246,76 +177,6 @@ def test_any_rpn_query_has_a_meaning_or_a_diagnostic(
             if isinstance(each, Clause):
                 assert each.access_point in BY_NAME
                 assert each.term or each.relation is Relation.ALWAYS
-
-
-WORDS = st.text(st.sampled_from("ab红梦0?*#.[\\\"' "), min_size=1, max_size=8).filter(str.strip)
-
-
-def masked(text: str, mask: str, at: int) -> str:
-    """`text` with a mask somewhere, its blanks as a parser leaves them."""
-    text = " ".join(text.split())
-    place = at % (len(text) + 1)
-    return f"{text[:place]}{mask}{text[place:]}"
-
-
-@st.composite
-def clauses_of_the_tree(draw: st.DrawFn) -> Clause:
-    point = draw(st.sampled_from(ACCESS_POINTS))
-    term = masked(
-        draw(WORDS), draw(st.sampled_from(["", MASK_ANY, MASK_ONE])), draw(st.integers(0, 9))
-    )
-    if draw(st.integers(0, 9)) == 0 or is_only_masks(term):
-        structure = Structure.ALL_WORDS
-        return Clause(point.name, "", Relation.ALWAYS, structure)
-    if point.kind is Kind.TEXT:
-        structure = draw(
-            st.sampled_from([Structure.PHRASE, Structure.ALL_WORDS, Structure.ANY_WORD])
-        )
-        anchor = Anchor.ANYWHERE
-        if structure is Structure.PHRASE:
-            term, anchor = whole_field(term, draw(st.sampled_from(Anchor)))
-        return Clause(point.name, term, structure=structure, anchor=anchor,
-                      ranked=draw(st.booleans()))  # fmt: skip
-    relation = Relation.EQUAL
-    if point.kind in ORDERED_KINDS:
-        relation = draw(st.sampled_from([Relation.EQUAL, Relation.LESS, Relation.GREATER_OR_EQUAL]))
-    if relation is not Relation.EQUAL:
-        term = term.replace(MASK_ANY, "").replace(MASK_ONE, "")
-    return Clause(point.name, term, relation, Structure.KEY)
-
-
-TREES: st.SearchStrategy[Query] = st.recursive(
-    st.one_of(clauses_of_the_tree(), st.builds(ResultSetRef, st.text("ab1 ", max_size=5))),
-    lambda nodes: st.builds(Boolean, st.sampled_from(Operator), nodes, nodes),
-    max_leaves=6,
-)
-
-
-@given(TREES)
-def test_a_query_tree_written_in_pqf_reads_back(tree: Query) -> None:
-    parsed = pqf.parse(pqf.to_text(from_query(tree)))
-    assert isinstance(parsed, RpnQuery)
-    assert rpn.to_query(parsed) == tree
-
-
-@given(
-    st.builds(
-        Proximity,
-        st.integers(0, 9),
-        st.sampled_from([Relation.LESS, Relation.EQUAL, Relation.GREATER]),
-        st.sampled_from(ProximityUnit),
-        st.booleans(),
-        st.booleans(),
-    )
-)
-def test_proximity_written_in_pqf_reads_back(proximity: Proximity) -> None:
-    clause = Clause("title", "a", structure=Structure.PHRASE)
-    tree = Boolean(proximity, clause, clause)
-    written = from_query(tree)
-    assert written.query_type == 101
-    parsed = pqf.parse(pqf.to_text(written))
-    assert isinstance(parsed, RpnQuery)
-    assert rpn.to_query(parsed) == tree
 
 
 # SRU
