@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from protocol import cql
+from protocol import cql, cql_parser
 from protocol.access_point import AccessPoint
 from protocol.apdu_common import AttributeElement, AttributesPlusTerm, Term
 from protocol.apdu_query import (
@@ -28,6 +28,7 @@ from protocol.apdu_query import (
 from protocol.apdu_query import Query as WireQuery
 from protocol.bib1_attributes import BY_USE, STRUCTURE, USE, Reading, resolve
 from protocol.charset import decode_text
+from protocol.cql_sort import sort_specs
 from protocol.diagnostic import Bib1, Diagnostic, SruFault
 from protocol.diagnostic_map import to_bib1
 from protocol.oid import Oid
@@ -44,6 +45,7 @@ from protocol.query import (
     Relation,
     ResultSetRef,
     ScanStart,
+    SortSpec,
 )
 from protocol.search_term import clean
 
@@ -72,7 +74,7 @@ _WHOLE_FIELD_STRUCTURES = frozenset({1, 3, 101, 108})
 
 
 def query_of(query: WireQuery, charsets: Sequence[str] = UTF_8) -> Query | Diagnostic:
-    """The meaning of the query of a Search, of whatever type.
+    """The meaning of the query of a Search, of whatever type; `order_of` tells its order.
 
     Types that we do not read are Bib-1 107 with their number.
     """
@@ -87,6 +89,23 @@ def query_of(query: WireQuery, charsets: Sequence[str] = UTF_8) -> Query | Diagn
     if isinstance(query, OtherQuery):
         return Diagnostic(Bib1.QUERY_TYPE_UNSUPPORTED, str(query.query_type))
     return _too_complex(query)
+
+
+def order_of(
+    query: WireQuery, charsets: Sequence[str] = UTF_8
+) -> tuple[SortSpec, ...] | Diagnostic:
+    """The order that the query of a Search asks for itself: `sortBy` of CQL; else none.
+
+    An access point that does not sort, or a modifier that is not served, is Bib-1 207.
+    """
+    if not isinstance(query, CqlQuery):
+        return ()
+    text = _decoded(query.text, charsets)
+    if isinstance(text, Diagnostic):
+        return text
+    parsed = cql_parser.parse(text)
+    found = parsed if isinstance(parsed, SruFault) else sort_specs(parsed)
+    return to_bib1(found) if isinstance(found, SruFault) else found
 
 
 def to_query(query: RpnQuery, charsets: Sequence[str] = UTF_8) -> Query | Diagnostic:

@@ -232,7 +232,13 @@ class Z3950Session:
         query = rpn.query_of(request.query, self._negotiated.charsets.terms)
         if isinstance(query, Diagnostic):
             return query
-        return await self._service.catalogue.search(databases, query, self._sets)
+        order = rpn.order_of(request.query, self._negotiated.charsets.terms)
+        if isinstance(order, Diagnostic):
+            return order
+        found = await self._service.catalogue.search(databases, query, self._sets)
+        if order and not isinstance(found, Diagnostic):
+            return await self._service.catalogue.sort((found,), order)
+        return found
 
     def _refused(self, request: apdu.SearchRequest) -> Diagnostic | None:
         """Why a Search may not make the set that it names."""

@@ -21,7 +21,7 @@ from protocol.apdu_query import (
 from protocol.asn1 import Null
 from protocol.bib1_attributes import BY_USE
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.query import Clause, ScanStart, Structure, clauses
+from protocol.query import Clause, ScanStart, SortSpec, Structure, clauses
 from protocol.rpn_from_query import from_query
 from tests.unit.query_notation import notation
 
@@ -308,6 +308,21 @@ def test_other_operands_and_query_types_are_refused_with_their_number() -> None:
     assert notation(rpn.query_of(QueryTooComplex(1, QueryBound.DEPTH))).startswith("! 6 ")
     null = RpnQuery(oid.BIB_1, AttributesPlusTerm((), Null.NULL))
     assert notation(rpn.query_of(null)) == "! 229 Null"
+
+
+def test_the_order_of_a_type_104_query_is_told_apart_from_its_meaning() -> None:
+    found = rpn.order_of(CqlQuery("dc.title = a sortBy dc.date/sort.descending dc.title"))
+    assert found == (SortSpec("date", descending=True), SortSpec("title"))
+    assert rpn.order_of(CqlQuery("dc.title = a")) == ()
+    assert rpn.order_of(OtherQuery(0)) == ()
+    for text, told in (("a sortBy isbn", "! 207 isbn"), ("a sortBy foo.x", "! 121 foo"),
+                       ("a sortBy", "! 108 a sort index is missing")):  # fmt: skip
+        refused = rpn.order_of(CqlQuery(text))
+        assert isinstance(refused, Diagnostic)
+        assert notation(refused) == told
+    broken = rpn.order_of(CqlQuery("a sortBy title\udcff"))
+    assert isinstance(broken, Diagnostic)
+    assert broken.condition == 125
 
 
 def test_a_type_104_query_is_read_as_cql() -> None:
