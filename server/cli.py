@@ -26,6 +26,7 @@ COMMANDS = {
     "reindex": ("server.commands.reindex", "reindex"),
     "doctor": ("server.commands.reindex", "doctor"),
     "usage": ("server.commands.usage", "usage"),
+    "query": ("server.commands.query", "query"),
 }
 EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError)
 

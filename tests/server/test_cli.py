@@ -25,6 +25,7 @@ COMMANDS = [
     ["member", "key", "revoke"],
     ["operator", "add"],
     ["usage"],
+    ["query"],
     ["reindex"],
     ["doctor"],
 ]
