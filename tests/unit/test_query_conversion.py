@@ -26,7 +26,7 @@ from protocol.query import (
 )
 from protocol.query_drawing import draw
 from protocol.rpn_from_query import from_query as rpn_from_query
-from tests.unit.test_cql import CORPUS, Case
+from tests.unit.cql_corpus import CORPUS, Case
 
 PHRASE, ALL_WORDS, ANY_WORD, KEY = Structure
 A = Clause("title", "a", structure=PHRASE)
@@ -91,7 +91,7 @@ def test_every_access_point_has_a_name_in_cql() -> None:
 MEANINGFUL = [case for case in CORPUS if not case.outcome.startswith("!")]
 
 
-@pytest.mark.parametrize("case", MEANINGFUL, ids=lambda case: case.query)
+@pytest.mark.parametrize("case", MEANINGFUL, ids=str)
 def test_a_query_of_the_corpus_is_one_tree_in_cql_and_in_pqf(case: Case) -> None:
     tree = cql.parse_query(case.query)
     assert isinstance(tree, Query)
