@@ -18,8 +18,8 @@ from protocol.frozen import frozen
 MASK_ANY = "\uf8f0"  # any run of characters, also none
 MASK_ONE = "\uf8f1"  # exactly one character
 
-# Operators below one another. Parsers refuse more, so that whoever hashes,
-# compares or prints a tree stays within Python's recursion limit.
+# Operators below one another; parsers refuse more. A tree may be too deep by far
+# to be hashed, compared or printed as a whole, which recurses: walk it.
 QUERY_DEPTH_MAX = 512
 # Search terms of one query, and characters of one of them.
 QUERY_TERMS_MAX = 4096
