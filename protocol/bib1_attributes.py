@@ -12,7 +12,8 @@ Attributes that a client leaves out mean:
   identifiers, dates, codes and classification the whole term as one value.
 
 A term of LC call number (16) that begins with a digit is looked for as a Dewey
-number, as which Koha means it: no LC call number does.
+number, as which Koha means it: no LC call number does. By its name the access
+point is itself.
 
 Several Use attributes on one operand are alternatives. First in subfield (3=2)
 is answered as first in field, complete subfield (6=2) as complete field; 3=4,
@@ -23,7 +24,7 @@ that is not understood is refused with its value, never ignored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import ACCESS_POINTS, BY_NAME
@@ -69,6 +70,7 @@ _BY_CROSS_DOMAIN_USE = {
                         (6, "material_type"), (8, "identifier"), (10, "language"))
     if name in BY_NAME
 }  # fmt: skip
+_KOHA_USE = "16"
 _LCC, _DEWEY = BY_NAME["classification_lcc"], BY_NAME["classification_dewey"]
 # Zebra's name for the access point that every record has.
 _ALL_RECORDS = frozenset({"_allrecords", "cql.allrecords"})
@@ -129,6 +131,7 @@ class Target:
     point: AccessPoint
     structure: Structure
     anchor: Anchor
+    dewey_if_digit: bool = False  # asked for as Use 16, and so perhaps by Koha
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class Reading:
 
     def _for(self, target: Target, term: str) -> Query | Diagnostic:
         name = target.point.name
-        if target.point is _LCC and term[:1].isdigit():
+        if target.dewey_if_digit and term[:1].isdigit():
             name = _DEWEY.name
         anchor = target.anchor
         if self.truncation in (_RIGHT, _LEFT, _BOTH):
@@ -264,7 +267,10 @@ def _reading(points: dict[str, AccessPoint], given: dict[int, int]) -> Reading |
         if refused is not None:
             told = [f"{kind}={value}" for kind, value in sorted(given.items())]
             return Diagnostic(refused, " ".join([f"1={use}"] * bool(use) + told))
-        targets.append(_target(point, given))
+        target = _target(point, given)
+        if use == _KOHA_USE and point is _LCC:
+            target = replace(target, dewey_if_digit=True)
+        targets.append(target)
     return Reading(
         tuple(targets),
         relation,

@@ -44,6 +44,7 @@ from protocol.query import (
 )
 from protocol.rpn import use_value
 
+_LCC = BY_NAME["classification_lcc"]
 _RELATIONS = {
     Relation.LESS: 1,
     Relation.LESS_OR_EQUAL: 2,
@@ -96,6 +97,8 @@ def from_query(query: Query) -> RpnQuery:
 def _operand(clause: Clause) -> AttributesPlusTerm:
     point = BY_NAME[clause.access_point]
     use = use_value(point)
+    if point is _LCC and clause.term.strip(MASK_ANY)[:1].isdigit():
+        use = None  # under its number that would be read as a Dewey number
     by_name = ComplexAttribute((point.cql[0] if point.cql else point.name,))
     attributes = [
         AttributeElement(type=USE, value=by_name)

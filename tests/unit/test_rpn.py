@@ -310,6 +310,16 @@ def test_other_operands_and_query_types_are_refused_with_their_number() -> None:
     assert notation(rpn.query_of(null)) == "! 229 Null"
 
 
+def test_a_call_number_that_begins_with_a_digit_is_dewey_under_its_number_alone() -> None:
+    assert meaning("@attr 1=16 813.52") == '(classification_dewey key "813.52")'
+    assert meaning("@attr 1=classification_lcc 813.52") == '(classification_lcc key "813.52")'
+    assert meaning("@or @attr 1=16 QA76 @attr 1=13 813") == (
+        '(or (classification_lcc key "QA76") (classification_dewey key "813"))'
+    )
+    clause = Clause("classification_lcc", "813", structure=Structure.KEY)
+    assert pqf.to_text(from_query(clause)) == "@attr 1=classification_lcc 813"
+
+
 def test_the_order_of_a_type_104_query_is_told_apart_from_its_meaning() -> None:
     found = rpn.order_of(CqlQuery("dc.title = a sortBy dc.date/sort.descending dc.title"))
     assert found == (SortSpec("date", descending=True), SortSpec("title"))
