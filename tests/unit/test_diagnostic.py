@@ -40,7 +40,7 @@ def test_a_condition_is_found_by_its_number_and_compares_as_one() -> None:
     ("bib1", "sru"),
     [(1, 1), (2, 2), (13, 61), (18, 50), (30, 51), (108, 10), (109, 235), (114, 16), (117, 19),
      (118, 22), (120, 28), (121, 15), (125, 36), (238, 67), (239, 66), (1011, 3), (1066, 66),
-     (1070, 69)],
+     (1070, 69), (237, 93)],
 )  # fmt: skip
 def test_a_bib1_condition_becomes_the_sru_condition_that_says_the_same(bib1: int, sru: int) -> None:
     assert to_sru(Diagnostic(Bib1(bib1), "x")) == SruFault(SruDiagnostic(sru), "x")
