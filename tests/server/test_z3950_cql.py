@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from protocol import apdu, cql, pqf
 from protocol.diagnostic import Bib1
-from protocol.iso2709 import control_number
+from protocol.iso2709 import Field, build, control_number
 from protocol.query import Query
 from protocol.rpn_from_query import from_query
 from tests.harness import RunningServer
@@ -22,7 +24,19 @@ CHINESE = (
     ("c3", "史记", "司马迁"),
     ("c4", "红楼梦研究", "俞平伯"),
 )
+# Publication: one year, the years of a serial, a year and the month of its reprint.
+DATED = (("d1", "s1994    "), ("d2", "d19901999"), ("d3", "r20011980"))
 WESTERN = (("w1", "Zebra crossing the road", "Adams, A."), ("w2", "Ant hill road", "Zola, E."))
+
+
+def dated(number: str, coded: str) -> bytes:
+    """A CNMARC record whose 100$a/8-16 is `coded`."""
+    fields = [
+        Field("001", number),
+        Field.of("100", "  ", [("a", f"20260101{coded}em y0chiy50      ea")]),
+        Field.of("200", "1 ", [("a", "年鉴")]),
+    ]
+    return build("00000nam0 2200000   450 ", fields)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +44,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     catalogue = {
         "cn_cat": [cnmarc(number, title, author=author) for number, title, author in CHINESE],
         "we_cat": [marc21(number, title, author=author) for number, title, author in WESTERN],
+        "jp_cat": [dated(number, coded) for number, coded in DATED],
     }
     with own_server(tmp_path_factory.mktemp("cql"), catalogue) as server:
         yield server
@@ -50,7 +65,7 @@ def numbers(client: Client, found: apdu.SearchResponse) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "order"),
     [
-        ("cql.allRecords = 1 and dc.creator = * sortBy dc.title/sort.descending",
+        ("cql.allRecords = 1 not rec.id any \"d1 d2 d3\" sortBy dc.title/sort.descending",
          ["w1", "c3", "c4", "c2", "w2", "c1"]),
         ("dc.title = road sortBy dc.creator", ["w1", "w2"]),
         ("dc.title = road sortBy dc.title", ["w2", "w1"]),
@@ -62,6 +77,49 @@ def test_sort_by_orders_the_set_of_a_search(
 ) -> None:
     with connected(shelf.z3950, "demo1/demo1") as client:
         assert numbers(client, ask(client, text)) == order
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("dc.date encloses 1994", {"d1", "d2", "d3"}),
+        ("dc.date encloses 1995", {"d2", "d3"}),
+        ("dc.date encloses 1999", {"d2", "d3"}),
+        ("dc.date encloses 2000", {"d3"}),
+        ("dc.date encloses 2002", set()),
+        ('dc.date encloses "1991 1998"', {"d2", "d3"}),
+        ('dc.date encloses "1989 1998"', {"d3"}),
+        ('dc.date within "1990 1999"', {"d1", "d2"}),
+        ('dc.date within "1999 2001"', {"d2", "d3"}),
+        ("dc.date = 1994", {"d1"}),
+    ],
+)
+def test_the_span_of_the_dates_of_a_record_encloses_a_date(
+    shelf: RunningServer, text: str, found: set[str]
+) -> None:
+    with connected(shelf.z3950, "demo1/demo1") as client:
+        assert set(numbers(client, ask(client, f'rec.id any "d1 d2 d3" and {text}'))) == found
+
+
+@pytest.mark.real_client
+def test_yaz_client_sends_cql_with_an_order(
+    shelf: RunningServer, tmp_path: Path, client_program: Callable[[str], str]
+) -> None:
+    script = tmp_path / "commands"
+    script.write_text(
+        f"auth demo1/demo1\nopen {shelf.z3950}/all\nformat usmarc\nquerytype cql\n"
+        "find dc.title = road sortby dc.title\nshow 1+2\n"
+        "find dc.title = road sortby bath.isbn\nquit\n",
+        encoding="utf-8",
+    )
+    printed = subprocess.run(
+        [client_program("yaz-client"), "-f", str(script)],
+        capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path,
+    ).stdout  # fmt: skip
+    assert "Number of hits: 2" in printed
+    assert printed.index("Ant hill road") < printed.index("Zebra crossing the road")
+    assert "[207]" in printed
+    assert "'bath.isbn'" in printed
 
 
 @pytest.mark.parametrize(
