@@ -112,7 +112,8 @@ def to_query(query: CqlQuery) -> Query | SruFault:
 def to_scan(query: CqlQuery) -> ScanStart | SruFault:
     """The meaning of a scanClause: one clause, whose term may be empty.
 
-    Relations `==` and `exact` ask for the list of whole fields, others for words.
+    Relations `==` and `exact`, and the modifier `string`, ask for the list of
+    whole fields, others for words.
     """
     node, scope = query.root, _NO_PREFIXES
     try:
@@ -121,15 +122,15 @@ def to_scan(query: CqlQuery) -> ScanStart | SruFault:
             node = node.query
         if not isinstance(node, SearchClause) or query.sort_keys:
             return SruFault(SruDiagnostic.QUERY_FEATURE_UNSUPPORTED, "scan takes one clause")
-        point = _access_point(node, scope)
-        if not isinstance(point, AccessPoint) or not point.scannable:
+        _, relation, modified = _read_clause(node, scope)
+        point = modified.point
+        if point is None or not point.scannable:
             index = node.index or "cql.serverChoice"
             raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, index, node.position)
-        name = _relation_name(node.relation, scope)
         term = read_term(node.term, node.text_position, masked=False)
         if isinstance(term, SruFault):
             return term
-        return ScanStart(point.name, term.text, name in _WHOLE)
+        return ScanStart(point.name, term.text, relation in _WHOLE or modified.format == "string")
     except _Refused as refused:
         return refused.fault
 
@@ -247,10 +248,27 @@ def _modifier_name(modifier: Modifier, scope: Scope, unsupported: SruDiagnostic)
 
 
 def _clause_query(clause: SearchClause, scope: Scope) -> Query:
+    index, relation, modified = _read_clause(clause, scope)
+    if modified.point is None:
+        if relation not in ("=", "scr", *_WHOLE):
+            raise _unsupported_pair(clause)
+        if index == ALL_RECORDS:
+            return Clause("any", "", Relation.ALWAYS)
+        name = read_name(clause.term, clause.text_position)
+        if isinstance(name, SruFault):
+            raise _refused(name)
+        return ResultSetRef(name)
+    if modified.point.kind in KEY_KINDS:
+        return _key_query(clause, modified.point, relation, modified)
+    return _text_query(clause, modified.point, relation, modified)
+
+
+def _read_clause(clause: SearchClause, scope: Scope) -> tuple[AccessPoint | str, str, Modified]:
+    """Index, relation and modifiers; the latter have no point for a special index."""
     substring = _substring(clause, scope)
-    point = _access_point(clause, scope, substring)
+    index = _access_point(clause, scope, substring)
     relation = _relation_name(clause.relation, scope)
-    modified = Modified(point if isinstance(point, AccessPoint) else None)
+    modified = Modified(index if isinstance(index, AccessPoint) else None)
     if clause.relation is not None and clause.relation.modifiers:
         fault = read_modifiers(
             modified,
@@ -260,18 +278,7 @@ def _clause_query(clause: SearchClause, scope: Scope) -> Query:
         )
         if fault is not None:
             raise _refused(fault)
-    if not isinstance(point, AccessPoint) or modified.point is None:
-        if relation not in ("=", "scr", *_WHOLE):
-            raise _unsupported_pair(clause)
-        if point == ALL_RECORDS:
-            return Clause("any", "", Relation.ALWAYS)
-        name = read_name(clause.term, clause.text_position)
-        if isinstance(name, SruFault):
-            raise _refused(name)
-        return ResultSetRef(name)
-    if modified.point.kind in KEY_KINDS:
-        return _key_query(clause, modified.point, relation, modified)
-    return _text_query(clause, modified.point, relation, modified)
+    return index, relation, modified
 
 
 def _substring(clause: SearchClause, scope: Scope) -> str:

@@ -267,6 +267,10 @@ def test_sort_keys_of_sru_1_1_are_refused_precisely(text: str, fault: str) -> No
         ('dc.title = ""', ScanStart("title", "")),
         ("dc.creator = 曹", ScanStart("author", "曹")),
         ('> x="http://purl.org/dc/elements/1.1/" x.title = a', ScanStart("title", "a")),
+        ('dc.title =/string "the hobbit"', ScanStart("title", "the hobbit", phrases=True)),
+        ("dc.identifier =/bib.identifierAuthority=isbn 978", ScanStart("isbn", "978")),
+        ('marc.008 =/marc.substring="35:3" eng', ScanStart("language", "eng")),
+        ("marc.245$a = fish", ScanStart("title", "fish")),
     ],
 )
 def test_a_scan_clause_says_where_to_begin(text: str, start: ScanStart) -> None:
@@ -276,7 +280,8 @@ def test_a_scan_clause_says_where_to_begin(text: str, start: ScanStart) -> None:
 @pytest.mark.parametrize(
     ("text", "condition"),
     [("a and b", 48), ("foo.x = a", 15), ("dc.x = a", 16), ("cql.allRecords = 1", 16), ("fish", 16),
-     ("dc.title foo a", 19), ("a sortBy title", 48)],
+     ("dc.title foo a", 19), ("a sortBy title", 48), ("dc.title =/stem a", 20),
+     ('dc.title = "a\\b"', 26)],
 )  # fmt: skip
 def test_a_scan_clause_is_one_clause_on_a_list_of_ours(text: str, condition: int) -> None:
     found = cql.to_scan(parsed(text))
