@@ -41,7 +41,7 @@ from protocol.cql_context import (
 )
 from protocol.cql_features import BOOLEAN_MODIFIERS, RELATIONS, keys
 from protocol.cql_marc import marc_point
-from protocol.cql_modifiers import Modified, read_modifiers
+from protocol.cql_modifiers import Modified, has_format, read_modifiers
 from protocol.cql_term import Term, read_name, read_term, read_words
 from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.query import (
@@ -297,6 +297,8 @@ def _key_query(
     if relation == "encloses":
         return _enclosing(clause, point, modified)
     term = _term(clause, masked=modified.masked)
+    if not has_format(term.text, modified.format):
+        raise _Refused(SruDiagnostic.TERM_FORMAT_INVALID, clause.term, clause.term_position)
     if relation in _ORDERINGS:
         allowed = KEY_KINDS if relation == "<>" else ORDERED_KINDS
         if point.kind not in allowed:
@@ -325,7 +327,8 @@ def _enclosing(clause: SearchClause, point: AccessPoint, modified: Modified) -> 
         raise _unsupported_pair(clause)
     text = _term(clause, masked=modified.masked).text
     bounds = text.split()
-    if len(bounds) > 2 or MASK_ANY in text or MASK_ONE in text:
+    masked = MASK_ANY in text or MASK_ONE in text
+    if len(bounds) > 2 or masked or not has_format(text, modified.format):
         raise _Refused(SruDiagnostic.TERM_FORMAT_INVALID, clause.term, clause.term_position)
     return Boolean(
         Operator.AND,

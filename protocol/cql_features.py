@@ -61,10 +61,10 @@ RELATION_MODIFIERS: tuple[Feature, ...] = (
     Feature("cql.unmasked", "* ? and ^ stand for themselves"),
     Feature("cql.word", "with =: all the words, anywhere"),
     Feature("cql.string", "with =: the whole field"),
-    Feature("cql.isoDate", "the term is a date: not on texts (22)"),
-    Feature("cql.number", "the term is a number: not on texts (22)"),
+    Feature("cql.isoDate", "the term is a date, else 36; not on texts (22)"),
+    Feature("cql.number", "the term is a number, else 36; not on texts (22)"),
     Feature("cql.uri", "the term is a URI"),
-    Feature("cql.oid", "the term is an object identifier"),
+    Feature("cql.oid", "the term is an object identifier, else 36"),
     Feature("bib.identifierAuthority", "narrows dc.identifier to one kind of number", value=
             "isbn, issn, lccn, local, doi, hdl, isrc, ismn, sici, upc, stock number, "
             "music publisher, music plate, issue number, matrix number, oclc, coden"),

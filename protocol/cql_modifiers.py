@@ -7,6 +7,7 @@ index or value is refused like one that nobody knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from protocol.access_point import AccessPoint
 from protocol.access_points import BY_NAME
 from protocol.cql_ast import CqlRelation, Modifier
 from protocol.diagnostic import SruDiagnostic, SruFault
+from protocol.query import MASK_ANY, MASK_ONE
 
 _FORMATS = frozenset({"word", "string", "isodate", "number", "uri", "oid"})
 # What the analysis of terms does anyway.
@@ -72,6 +74,15 @@ _NARROWER: dict[str, dict[tuple[str, str], str]] = {
 }  # fmt: skip
 
 
+# What a term must be, word by word, under a format; masks may stand anywhere.
+_DIGIT = f"[0-9{MASK_ANY}{MASK_ONE}]"
+_FORMS = {
+    "isodate": re.compile(rf"{_DIGIT}{{1,4}}(-?{_DIGIT}{{1,2}}){{0,2}}(T\S*)?"),
+    "number": re.compile(rf"[-+]?{_DIGIT}+([.]{_DIGIT}+)?"),
+    "oid": re.compile(rf"{_DIGIT}+([.]{_DIGIT}+)*"),
+}
+
+
 @dataclass(slots=True)
 class Modified:
     """What a relation's modifiers say; `point` is the access point then meant."""
@@ -114,6 +125,12 @@ def read_modifiers(
             relation.position,
         )
     return None
+
+
+def has_format(text: str, name: str) -> bool:
+    """Whether every word of a term is what the modifier `name` says; others say nothing."""
+    form = _FORMS.get(name)
+    return form is None or all(form.fullmatch(word) for word in text.split())
 
 
 def _apply(

@@ -199,19 +199,32 @@ class _Parser:
                 level.modifiers = self._modifiers()
                 continue
             if len(levels) > 1:
+                if token.kind != "end":
+                    raise self._unexpected(token)
                 raise _Refused(
-                    SruDiagnostic.UNSUPPORTED_PARENTHESES if token.kind == "end"
-                    else SruDiagnostic.QUERY_SYNTAX_ERROR,
-                    "parenthesis never closed" if token.kind == "end" else token.text,
-                    levels[-1].open_position if token.kind == "end" else token.position,
-                )  # fmt: skip
+                    SruDiagnostic.UNSUPPORTED_PARENTHESES,
+                    "parenthesis never closed",
+                    levels[-1].open_position,
+                )
             break
         root, _ = _finished(levels[0])
         sort_keys = self._sort_keys() if self._peek().keyword == "sortby" else ()
         token = self._peek()
         if token.kind != "end":
-            raise _Refused(SruDiagnostic.QUERY_SYNTAX_ERROR, token.text, token.position)
+            raise self._unexpected(token)
         return CqlQuery(root, sort_keys)
+
+    def _unexpected(self, token: _Token) -> _Refused:
+        """The fault of a token, the next one, with which a query cannot go on.
+
+        A sign that stands close to a word (`http://…`) is meant as a part of it.
+        """
+        before = self._tokens[self._at - 1]
+        is_close = before.kind == "word" and before.position + len(before.text) == token.position
+        condition = SruDiagnostic.QUERY_SYNTAX_ERROR
+        if is_close and not token.is_text:
+            condition = SruDiagnostic.SPECIAL_CHARACTER_NOT_QUOTED
+        return _Refused(condition, token.text, token.position)
 
     def _close(self, levels: list[_Level]) -> None:
         token = self._next()
