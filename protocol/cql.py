@@ -240,13 +240,6 @@ def _relation_name(relation: CqlRelation | None, scope: Scope) -> str:
     return name
 
 
-def _modifier_name(modifier: Modifier, scope: Scope, unsupported: SruDiagnostic) -> str:
-    name = resolve_modifier(modifier, scope)
-    if not name:
-        raise _Refused(unsupported, modifier.name, modifier.position)
-    return name
-
-
 def _clause_query(clause: SearchClause, scope: Scope) -> Query:
     index, relation, modified = _read_clause(clause, scope)
     if modified.point is None:

@@ -114,7 +114,7 @@ PROXIMITY_UNITS: tuple[Feature, ...] = (
     _missing("paragraph", "not known to MARC"),
 )
 
-# Others are diagnostic 82; an index that does not sort 88.
+# Others, and contradictions, are diagnostic 82; an index that does not sort 88.
 SORT_MODIFIERS: tuple[Feature, ...] = (
     Feature("sort.ascending", "so without sort.descending"),
     Feature("sort.descending", "the greatest first"),

@@ -96,8 +96,7 @@ def _feeds(point: AccessPoint) -> _Feeds:
     feeds = _Feeds()
     for text in point.marc21.split():
         match = _FEED.fullmatch(text)
-        if match is None:
-            continue
+        assert match is not None, text  # noqa: S101 - the form is AccessPoint's own
         tag, indicators, codes, first, last, condition = match.groups()
         tag = _LEADER if tag == "LDR" else tag
         feeds.tags.add(tag)

@@ -8,6 +8,7 @@ one that nobody else uses, and so are the names that it stands before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 
 from protocol.cql_ast import (
@@ -75,7 +76,7 @@ def _clause(clause: SearchClause, renames: _Renames) -> SearchClause:
     index = _renamed(clause.index, renames)
     if "." not in index and "" in renames:
         index = f"{renames['']}.{index}"
-    return SearchClause(clause.term, index, renamed, clause.position, clause.term_position)
+    return replace(clause, index=index, relation=renamed)
 
 
 def _modifiers(modifiers: tuple[Modifier, ...], renames: _Renames) -> tuple[Modifier, ...]:

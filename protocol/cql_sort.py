@@ -45,14 +45,20 @@ def sort_specs(query: CqlQuery) -> tuple[SortSpec, ...] | SruFault:
             known = SET_BY_URI.get(prefix.uri)
             prefixes[prefix.name.lower()] = known.name if known else f"?{prefix.uri}"
         node = node.query
+    if len(query.sort_keys) > SORT_KEYS_MAX:
+        return _too_many(query.sort_keys[SORT_KEYS_MAX].position)
     found: list[SortSpec] = []
     for key in query.sort_keys:
         point = resolve_index(key.index, prefixes, key.position)
         spec = _spec(point, key.index, key.position)
+        given: dict[str, str] = {}
         for modifier in key.modifiers:
             if isinstance(spec, SruFault):
                 return spec
             name = resolve_modifier(modifier, prefixes).removeprefix("sort.")
+            what = "missing" if name.startswith("missing") else "order"
+            if name not in _ALWAYS_SO and given.setdefault(what, name) != name:
+                return _unsupported(modifier)
             spec = _modified(spec, modifier, name)
         fault = _add(found, spec, key)
         if fault is not None:
@@ -70,6 +76,8 @@ def sort_specs_1_1(text: str) -> tuple[SortSpec, ...] | SruFault:
     if len(text) > SORT_KEYS_CHARS_MAX:
         return SruFault(SruDiagnostic.TOO_MANY_SORT_KEYS, f"at most {SORT_KEYS_CHARS_MAX} octets")
     found: list[SortSpec] = []
+    if len(text.split()) > SORT_KEYS_MAX:
+        return _too_many(None)
     for key in text.split():
         path, _, rest = key.partition(",")
         _schema, ascending, case_sensitive, missing = (*rest.split(",", 3), "", "", "", "")[:4]
@@ -109,16 +117,22 @@ def _modified(spec: SortSpec, modifier: Modifier, name: str) -> SortSpec | SruFa
     if not modifier.comparison and name in _ALWAYS_SO:
         return spec
     if modifier.comparison or name not in _MODIFIERS:
-        return SruFault(SruDiagnostic.UNSUPPORTED_SORT_SEQUENCE, modifier.name, modifier.position)
+        return _unsupported(modifier)
     attribute, value = _MODIFIERS[name]
     return replace(spec, **{attribute: value})  # type: ignore[arg-type]
+
+
+def _unsupported(modifier: Modifier) -> SruFault:
+    return SruFault(SruDiagnostic.UNSUPPORTED_SORT_SEQUENCE, modifier.name, modifier.position)
+
+
+def _too_many(position: int | None) -> SruFault:
+    return SruFault(SruDiagnostic.TOO_MANY_SORT_KEYS, f"at most {SORT_KEYS_MAX}", position)
 
 
 def _add(found: list[SortSpec], spec: SortSpec | SruFault, key: SortKey) -> SruFault | None:
     if isinstance(spec, SruFault):
         return spec
-    if len(found) == SORT_KEYS_MAX:
-        return SruFault(SruDiagnostic.TOO_MANY_SORT_KEYS, f"at most {SORT_KEYS_MAX}", key.position)
     if any(each.access_point == spec.access_point for each in found):
         return SruFault(SruDiagnostic.DUPLICATE_SORT_KEYS, key.index, key.position)
     found.append(spec)

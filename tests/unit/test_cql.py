@@ -172,6 +172,11 @@ def test_bounds_are_told() -> None:
     assert notation(cql.parse_query("x" * 70_000)) == "! 12 at most 65536 characters"
     assert notation(cql.parse_query("x" * 5_000)) == "! 23 @0 at most 4096 characters"
     assert notation(cql.parse_query("x =" + "/relevant" * 20 + " y")).startswith("! 10 ")
+    codes = " ".join(f"c{number}" for number in range(300))
+    assert notation(cql.parse_query(f'dc.language any "{codes}"')) == "! 23 @16 at most 256 values"
+    assert notation(cql.parse_query(f'dc.title any "^{codes}"')) == (
+        "! 23 @13 at most 256 words with anchors"
+    )
 
 
 def test_half_a_surrogate_pair_is_refused_where_it_stands() -> None:
@@ -251,6 +256,8 @@ def test_sort_keys_of_sru_1_1_are_read(text: str, specs: tuple[SortSpec, ...]) -
         ("title,,1,1", "! 91 1"),
         ("title,,1,0,perhaps", "! 92 perhaps"),
         ("title title", "! 85 title"),
+        ("title author date " * 3, "! 84 at most 8"),
+        ("t" * 2000, "! 84 at most 1024 octets"),
     ],
 )
 def test_sort_keys_of_sru_1_1_are_refused_precisely(text: str, fault: str) -> None:
