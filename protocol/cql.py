@@ -40,6 +40,7 @@ from protocol.cql_context import (
     find_index,
 )
 from protocol.cql_features import BOOLEAN_MODIFIERS, RELATIONS, keys
+from protocol.cql_marc import SETS as MARC_SETS
 from protocol.cql_marc import marc_point
 from protocol.cql_modifiers import Modified, has_format, read_modifiers
 from protocol.cql_term import Term, read_name, read_term, read_words
@@ -220,7 +221,7 @@ def _access_point(clause: SearchClause, scope: Scope, substring: str = "") -> Ac
         return ALL_RECORDS
     if set_name in ("cql", "") and index in RESULT_SET_ID:
         return "resultsetid"
-    point = marc_point(index, substring) if substring else find_index(set_name, index)
+    point = marc_point(set_name, index, substring) if substring else find_index(set_name, index)
     if point is None:
         index = f"{clause.index} {substring}".rstrip()
         raise _Refused(SruDiagnostic.UNSUPPORTED_INDEX, index, clause.position)
@@ -279,7 +280,7 @@ def _substring(clause: SearchClause, scope: Scope) -> str:
     for modifier in clause.relation.modifiers if clause.relation is not None else ():
         if modifier.comparison and resolve_modifier(modifier, scope) == "marc.substring":
             set_name, _ = _qualified(clause.index, scope, clause.position)
-            return modifier.value if set_name == "marc" else ""
+            return modifier.value if set_name in MARC_SETS else ""
     return ""
 
 

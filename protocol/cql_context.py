@@ -1,7 +1,7 @@
 """CQL context sets, and which access point each of their indexes means.
 
 Indexes come from the access-point table: its CQL names, every access point by
-its own name in set `local`, and in set `marc` the fields (`cql_marc`).
+its own name in set `local`, and the fields in `marc` and `unimarc` (`cql_marc`).
 Names of sets, indexes, relations and modifiers compare without case.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from protocol.access_point import AccessPoint
 from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.cql_marc import SETS as MARC_SETS
 from protocol.cql_marc import marc_point
 
 
@@ -44,6 +45,7 @@ CONTEXT_SETS: tuple[ContextSet, ...] = (
                ("info:srw/cql-context-set/2/rec-1.0",)),
     ContextSet("marc", "MARC fields", "info:srw/cql-context-set/1/marc-v1.0",
                ("info:srw/cql-context-set/1/marc-v1.1",)),
+    ContextSet("unimarc", "UNIMARC and CNMARC fields", "urn:lianmu:cql-context-set:unimarc"),
     ContextSet("sort", "Sorting", "info:srw/cql-context-set/1/sort-v1.0"),
     ContextSet("pica", "PICA", "http://zing.z3950.org/cql/pica/1.0/"),
     ContextSet("local", "Access points by their own name", "urn:lianmu:cql-context-set:local"),
@@ -54,6 +56,7 @@ SET_BY_URI: dict[str, ContextSet] = {
 }
 SET_BY_NAME: dict[str, ContextSet] = {each.name: each for each in CONTEXT_SETS}
 SET_BY_NAME["srw"] = SET_BY_NAME["cql"]  # the name of CQL 1.0
+SET_BY_NAME["cnmarc"] = SET_BY_NAME["unimarc"]
 
 ALL_RECORDS = "allrecords"
 RESULT_SET_ID = frozenset({"resultsetid", "resultsetname"})
@@ -79,8 +82,8 @@ _DEFAULT_SETS = ("cql", "dc", "bath", "bib", "rec", "local")
 def find_index(set_name: str, index: str) -> AccessPoint | None:
     """The access point of `set_name`.`index`; an empty set name means the defaults."""
     index = index.lower()
-    if set_name == "marc":
-        return marc_point(index)
+    if set_name in MARC_SETS:
+        return marc_point(set_name, index)
     if set_name:
         return _INDEXES.get((set_name, index))
     for each in _DEFAULT_SETS:

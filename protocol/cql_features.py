@@ -77,7 +77,7 @@ RELATION_MODIFIERS: tuple[Feature, ...] = (
             value="aut, author, cre, creator, edt, editor"),
     Feature("bib.roleAuthority", "beside bib.role", value="marcrelator"),
     Feature("bib.portion", "of bib.originPlace", value="city"),
-    Feature("marc.substring", "positions of a control field: marc.008 =/marc.substring=\"35:3\"",
+    Feature("marc.substring", "positions: marc.008 =/marc.substring=\"35:3\", unimarc.100$a too",
             value="start:length, as an access point has them"),
     _missing("cql.stem", "other forms of the word"),
     _missing("cql.fuzzy", "misspelt forms"),

@@ -18,7 +18,7 @@ from protocol.cql_features import (
     Feature,
     keys,
 )
-from protocol.cql_marc import marc_indexes, marc_point
+from protocol.cql_marc import SETS, marc_indexes, marc_point
 from protocol.cql_sort import sort_specs
 from protocol.diagnostic import SruFault
 
@@ -116,6 +116,13 @@ def test_keys_are_the_supported_names_without_the_set_cql() -> None:
 @pytest.mark.parametrize(
     ("index", "point", "also"),
     [
+        ("unimarc.010$a", "isbn", ()),
+        ("unimarc.200$a", "title", ("225", "512")),
+        ("unimarc.200$f", "author", ("701",)),
+        ("unimarc.690", "classification_clc", ("686",)),
+        ("unimarc.210$c", "publisher", ("214",)),
+        ("unimarc.701", "author_personal", ("700", "702")),
+        ("unimarc.091", "bookseller_number", ("092",)),
         ("020", "isbn", ()),
         ("020$a", "isbn", ()),
         ("245", "title", ("130", "246", "830")),
@@ -131,7 +138,10 @@ def test_keys_are_the_supported_names_without_the_set_cql() -> None:
 def test_a_field_is_the_narrowest_access_point_that_it_feeds(
     index: str, point: str, also: tuple[str, ...]
 ) -> None:
-    found = next(each for each in marc_indexes() if (each.name, each.substring) == (index, ""))
+    set_name, _, index = f"marc.{index}".rpartition(".")
+    set_name = set_name.removeprefix("marc.")
+    indexes = marc_indexes(set_name)
+    found = next(each for each in indexes if (each.name, each.substring) == (index, ""))
     assert found.point is BY_NAME[point]
     assert set(also) <= set(found.also)
     assert also or not found.also
@@ -140,7 +150,12 @@ def test_a_field_is_the_narrowest_access_point_that_it_feeds(
 
 @pytest.mark.parametrize("index", ["260", "999", "245$9", "008", "24", "245:1", ""])
 def test_a_field_of_no_access_point_or_of_several_is_no_index(index: str) -> None:
-    assert marc_point(index) is None
+    assert marc_point("marc", index) is None
+
+
+@pytest.mark.parametrize("index", ["245", "210", "101$a"])
+def test_the_fields_of_the_families_are_not_mixed_up(index: str) -> None:
+    assert marc_point("marc", index) is not marc_point("unimarc", index)
 
 
 @pytest.mark.parametrize(
@@ -153,22 +168,25 @@ def test_a_field_of_no_access_point_or_of_several_is_no_index(index: str) -> Non
     ],
 )
 def test_positions_of_a_control_field_are_an_index(index: str, substring: str, point: str) -> None:
-    assert marc_point(index, substring) is BY_NAME[point]
+    assert marc_point("marc", index, substring) is BY_NAME[point]
+    assert marc_point("unimarc", "100$a", "8:9") is BY_NAME["date"]
 
 
 @pytest.mark.parametrize("substring", ["35:2", "x", "35", ":", "-1:3", "35:3:1"])
 def test_other_positions_are_none(substring: str) -> None:
-    assert marc_point("008", substring) is None
+    assert marc_point("marc", "008", substring) is None
 
 
-def test_every_marc_index_is_found_by_its_name_and_fed_by_its_field() -> None:
-    for each in marc_indexes():
-        assert marc_point(each.name.upper(), each.substring) is each.point
+@pytest.mark.parametrize("set_name", SETS)
+def test_every_marc_index_is_found_by_its_name_and_fed_by_its_field(set_name: str) -> None:
+    for each in marc_indexes(set_name):
+        assert marc_point(set_name, each.name.upper(), each.substring) is each.point
         if not each.substring:
-            assert find_index("marc", each.name) is each.point
+            assert find_index(set_name, each.name) is each.point
         tag = "LDR" if each.name == "000" else each.name[:3]
-        assert tag in each.point.marc21
-    assert {each.point.name for each in marc_indexes()} < {each.name for each in ACCESS_POINTS}
+        assert tag in (each.point.marc21 if set_name == "marc" else each.point.unimarc)
+    points = {each.point.name for each in marc_indexes(set_name)}
+    assert points < {each.name for each in ACCESS_POINTS}
 
 
 def test_a_marc_index_is_a_use_attribute_by_name_too() -> None:
