@@ -287,13 +287,29 @@ def test_a_scan_clause_says_where_to_begin(text: str, start: ScanStart) -> None:
 @pytest.mark.parametrize(
     ("text", "condition"),
     [("a and b", 48), ("foo.x = a", 15), ("dc.x = a", 16), ("cql.allRecords = 1", 16), ("fish", 16),
-     ("dc.title foo a", 19), ("a sortBy title", 48), ("dc.title =/stem a", 20),
-     ('dc.title = "a\\b"', 26)],
+     ("dc.title foo a", 19), ("a sortBy title", 48)],
 )  # fmt: skip
 def test_a_scan_clause_is_one_clause_on_a_list_of_ours(text: str, condition: int) -> None:
     found = cql.to_scan(parsed(text))
     assert isinstance(found, SruFault)
     assert found.condition == condition
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("dc.title =/stem a", "! 20 @11 stem"),
+        ("dc.title =/word/string a", "! 21 @9 string word"),
+        ('dc.title = "a\\b"', "! 26 @13 \\b"),
+        ('marc.008 =/marc.substring="1:1" a', "! 16 @0 marc.008 1:1"),
+    ],
+)
+def test_modifiers_and_escapes_of_a_scan_clause_are_those_of_a_search(
+    text: str, fault: str
+) -> None:
+    found = cql.to_scan(parsed(text))
+    assert isinstance(found, SruFault)
+    assert notation(found) == fault
 
 
 def test_every_published_index_resolves_to_its_access_point() -> None:
