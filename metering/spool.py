@@ -120,6 +120,7 @@ class SpoolMeter:
         self._gathering = False
         self._slow_until_s = 0.0
         self._slow_commits = 0
+        self._gathered = 0  # calls that waited one turn of the loop ago
         self._mark_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -214,7 +215,13 @@ class SpoolMeter:
         loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        """Commit what waits, here or in the thread."""
+        """Commit what waits, here or in the thread, unless the last turn brought more."""
+        waiting = len(self._calls)
+        if waiting > self._gathered and self._loop is not None:
+            self._gathered = waiting
+            self._loop.call_soon(self._begin)
+            return
+        self._gathered = 0
         self._gathering = False
         if not (self._calls or self._voided) or self._closing:
             return
