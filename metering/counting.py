@@ -138,6 +138,7 @@ class Counter:
         self.newly_billed: list[tuple[Key, int, str]] = []
         self.newly_voided: dict[str, int] = {}  # when, by id of the delivery
         self._counted: dict[str, Counted] = {}
+        self._deliveries: dict[str, tuple[Draft, str]] = {}  # with what each repeats
         # (at_us, id) in ledger order
         self._billed: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
         # When deliveries were voided, as far as this batch has to know.
@@ -153,27 +154,32 @@ class Counter:
             MeteringError: a correction refers to an entry that does not exist, or a
                 time is outside the years 1970 to 9999.
         """
-        self._look_up_billed([draft for draft in drafts if draft.kind is Kind.DELIVERY])
+        self.look_up_billed(drafts)
         for draft in drafts:
-            if not 0 <= draft.at_us < AT_US_MAX:
-                raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
-            counted: Counted | None
-            if draft.kind is Kind.DELIVERY:
-                counted = self._delivery(draft)
-            elif draft.kind is Kind.VOID:
-                counted = self._void(draft)
-            elif draft.kind is Kind.CORRECTION:
-                counted = self._correction(draft)
-            elif draft.kind is Kind.AUDIT:
-                counted = _of_itself(draft, Meter.NONE, 0)
-            else:
-                counted = self._holding(draft)
-            if counted is not None:
-                self._counted[draft.id] = counted
-            yield counted
+            yield self.count(draft)
 
-    def _look_up_billed(self, deliveries: Sequence[Draft]) -> None:
-        """Fetch the billed deliveries in the ledger that these may repeat."""
+    def count(self, draft: Draft) -> Counted | None:
+        """As `count_all`, for one draft after another, once `look_up_billed` knows them all."""
+        if not 0 <= draft.at_us < AT_US_MAX:
+            raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
+        counted: Counted | None
+        if draft.kind is Kind.DELIVERY:
+            return _of_delivery(draft, self.repeated(draft))
+        if draft.kind is Kind.VOID:
+            counted = self._void(draft)
+        elif draft.kind is Kind.CORRECTION:
+            counted = self._correction(draft)
+        elif draft.kind is Kind.AUDIT:
+            counted = _of_itself(draft, Meter.NONE, 0)
+        else:
+            counted = self._holding(draft)
+        if counted is not None:
+            self._counted[draft.id] = counted
+        return counted
+
+    def look_up_billed(self, drafts: Sequence[Draft]) -> None:
+        """Fetch the billed deliveries in the ledger that those among `drafts` may repeat."""
+        deliveries = [draft for draft in drafts if draft.kind is Kind.DELIVERY]
         times_us = [draft.at_us for draft in deliveries if 0 <= draft.at_us < AT_US_MAX]
         if not times_us:
             return
@@ -199,20 +205,29 @@ class Counter:
                 if voided_us is not None:
                     self._voided_us[entry_id] = voided_us
 
-    def _delivery(self, draft: Draft) -> Counted:
+    def repeated(self, draft: Draft) -> str:
+        """The id of the billed delivery that this one repeats; "": it is billed itself.
+
+        What `count` asks of a delivery, whose other figures are its own.
+        """
         key = (draft.institution, draft.record_id)
         billed = self._billed[key]
-        span = self._rule.span_us(draft.at_us) if billed else None
-        if span is not None:
-            for billed_us, entry_id in reversed(billed):
-                if not span[0] <= billed_us <= span[1]:
-                    continue
-                # By the time of the void and not by when it is folded.
-                if self._voided_us.get(entry_id, AT_US_MAX) >= draft.at_us:
-                    return _of_itself(draft, Meter.REPEAT, 1, entry_id)
+        if billed:
+            span = self._rule.span_us(draft.at_us)
+            if span is not None:
+                first_us, last_us = span
+                for billed_us, entry_id in reversed(billed):
+                    # By the time of the void and not by when it is folded.
+                    if (
+                        first_us <= billed_us <= last_us
+                        and self._voided_us.get(entry_id, AT_US_MAX) >= draft.at_us
+                    ):
+                        self._deliveries[draft.id] = (draft, entry_id)
+                        return entry_id
         billed.append((draft.at_us, draft.id))
         self.newly_billed.append((key, draft.at_us, draft.id))
-        return _of_itself(draft, Meter.DOWNLOAD, 1)
+        self._deliveries[draft.id] = (draft, "")
+        return ""
 
     def _void(self, draft: Draft) -> Counted | None:
         target = self._target(draft)
@@ -247,6 +262,9 @@ class Counter:
         target = self._counted.get(draft.refers_to)
         if target is not None:
             return target
+        delivery = self._deliveries.get(draft.refers_to)
+        if delivery is not None:
+            return _of_delivery(*delivery)
         row = self._connection.execute(_TARGET, (draft.refers_to,)).fetchone()
         if row is None:
             return None
@@ -256,6 +274,10 @@ class Counter:
             of_target, institution, record_id, database, control_number,
             Meter(meter), quantity, year, day, "",
         )  # fmt: skip
+
+
+def _of_delivery(draft: Draft, repeated: str) -> Counted:
+    return _of_itself(draft, Meter.REPEAT if repeated else Meter.DOWNLOAD, 1, repeated)
 
 
 def _of_itself(draft: Draft, meter: Meter, quantity: int, refers_to: str = "") -> Counted:

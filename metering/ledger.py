@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from metering.counting import Counted, Counter, RepeatRule, RepeatWindow
-from metering.entry import FIELDS, GENESIS_HASH, Draft, Entry, Kind, Meter, entry_hash
+from metering.entry import (
+    AT_US_MAX,
+    FIELDS,
+    GENESIS_HASH,
+    Draft,
+    Entry,
+    Kind,
+    Meter,
+    accounting_day,
+    entry_hash,
+)
 from metering.interface import MeteringError
 from metering.recent import RECENT_MAX, Key, RecentDeliveries
 
@@ -27,6 +37,7 @@ _COLUMNS = ", ".join(FIELDS)
 _INSERT = f"INSERT INTO entry ({_COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))})"
 _KIND_TEXT = {kind: str(kind.value) for kind in Kind}
 _METER_TEXT = {meter: str(meter.value) for meter in Meter}
+_DELIVERY, _DOWNLOAD, _REPEAT = "delivery", "download", "repeat"
 _ROLLUP_COLUMNS = "institution, year, day, kind, meter, entries, quantity"
 _ADD_TO_ROLLUP = f"""
 INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -194,26 +205,43 @@ class Transaction(Snapshot):
         # A second batch of a transaction follows what `recent` does not know of yet.
         recent = self._recent if not self._counters else None
         counter = Counter(self._connection, self._rule, recent)
-        for place, draft, counted in zip(fresh, batch, counter.count_all(batch), strict=True):
-            if counted is None:
-                outcomes[place] = Outcome.MOOT
-                continue
-            seq += 1
-            kind = _KIND_TEXT[draft.kind]
-            meter = _METER_TEXT[counted.meter]
-            contents = (
-                seq, draft.id, kind, meter, counted.quantity, counted.institution,
-                draft.account, counted.database, counted.record_id, counted.control_number,
-                draft.at_us, counted.year, counted.day, draft.protocol, draft.session,
-                counted.refers_to, draft.note,
-            )  # fmt: skip
+        counter.look_up_billed(batch)
+        for place, draft in zip(fresh, batch, strict=True):
+            if draft.kind is Kind.DELIVERY and 0 <= draft.at_us < AT_US_MAX:
+                # As `counter.count`: nearly every entry, so without what a value costs.
+                refers_to = counter.repeated(draft)
+                year, day = accounting_day(draft.at_us)
+                institution, kind, quantity = draft.institution, _DELIVERY, 1
+                meter = _REPEAT if refers_to else _DOWNLOAD
+                seq += 1
+                contents = (
+                    seq, draft.id, kind, meter, 1, institution, draft.account, draft.database,
+                    draft.record_id, draft.control_number, draft.at_us, year, day,
+                    draft.protocol, draft.session, refers_to, draft.note,
+                )  # fmt: skip
+            else:
+                counted = counter.count(draft)
+                if counted is None:
+                    outcomes[place] = Outcome.MOOT
+                    continue
+                institution, year, day = counted.institution, counted.year, counted.day
+                kind, meter = _KIND_TEXT[draft.kind], _METER_TEXT[counted.meter]
+                quantity = counted.quantity
+                seq += 1
+                contents = (
+                    seq, draft.id, kind, meter, quantity, institution, draft.account,
+                    counted.database, counted.record_id, counted.control_number, draft.at_us,
+                    year, day, draft.protocol, draft.session, counted.refers_to, draft.note,
+                )  # fmt: skip
             own_hash = entry_hash(previous, contents)
             rows.append((*contents, previous, own_hash))
             previous = own_hash
-            key = (counted.institution, counted.year, counted.day, kind, meter)
-            in_rollup = sums.setdefault(key, [0, 0])
+            key = (institution, year, day, kind, meter)
+            in_rollup = sums.get(key)
+            if in_rollup is None:
+                in_rollup = sums[key] = [0, 0]
             in_rollup[0] += 1
-            in_rollup[1] += counted.quantity
+            in_rollup[1] += quantity
         self._connection.executemany(_INSERT, rows)
         self._connection.executemany(
             _ADD_TO_ROLLUP, [(*key, *amounts) for key, amounts in sums.items()]
@@ -390,9 +418,9 @@ def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) 
             old += 1
             if old >= _OLD_ENTRIES:
                 break
-        elif kind == "void":
+        elif kind == Kind.VOID:
             voided_us[refers_to] = at_us
-        elif kind == "delivery" and meter == "download":
+        elif kind == _DELIVERY and meter == _DOWNLOAD:
             billed.append(((institution, record_id), at_us, entry_id))
         if len(billed) > RECENT_MAX:  # more than is kept: look each up for a while
             recent.reset(seq, newest_us + 1)

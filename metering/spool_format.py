@@ -35,6 +35,7 @@ from metering.interface import Delivery, MeteringError
 
 FORMAT_VERSION = 1
 FRAME_SIZE_BYTES_MAX = 64 << 20
+_READ_SIZE_BYTES = 1 << 16
 _PREFIX = struct.Struct("<II")
 _SEGMENT_NAME = re.compile(r"(\d{6})\.spool")
 
@@ -154,7 +155,7 @@ class Segment:
         """Raises FileNotFoundError when the folder has removed it."""
         self._path = segment_path(spool, number)
         with self._path.open("rb", buffering=0) as file:
-            payload = _payload(file.fileno(), 0)
+            payload = _Window(file.fileno()).payload(0)
         if payload is None:
             raise SpoolDamaged(f"{spool.name}: segment {number} has no header")
         try:
@@ -173,7 +174,8 @@ class Segment:
         offset = max(offset_bytes, self.first_offset_bytes)
         number = 0
         with self._path.open("rb", buffering=0) as file:
-            while (payload := _payload(file.fileno(), offset)) is not None:
+            read = _Window(file.fileno())
+            while (payload := read.payload(offset)) is not None:
                 frame = _frame(payload)
                 if frame is None or (number and frame.number != number + 1):
                     return
@@ -196,15 +198,31 @@ class Segment:
         return False
 
 
-def _payload(descriptor: int, offset: int) -> bytes | None:
-    prefix = os.pread(descriptor, _PREFIX.size, offset)
-    if len(prefix) < _PREFIX.size:
-        return None
-    size, checksum = _PREFIX.unpack(prefix)
-    if not 0 < size <= FRAME_SIZE_BYTES_MAX:
-        return None
-    payload = os.pread(descriptor, size, offset + _PREFIX.size)
-    return payload if len(payload) == size and zlib.crc32(payload) == checksum else None
+class _Window:
+    """A file read forwards in large pieces, since frames are many and small."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = b""
+        self._begin = 0
+
+    def payload(self, offset: int) -> bytes | None:
+        """The payload of the frame at an offset; None: none is whole there."""
+        prefix = self._octets(offset, _PREFIX.size)
+        if len(prefix) < _PREFIX.size:
+            return None
+        size, checksum = _PREFIX.unpack(prefix)
+        if not 0 < size <= FRAME_SIZE_BYTES_MAX:
+            return None
+        payload = self._octets(offset + _PREFIX.size, size)
+        return payload if len(payload) == size and zlib.crc32(payload) == checksum else None
+
+    def _octets(self, offset: int, size: int) -> bytes:
+        at = offset - self._begin
+        if at < 0 or at + size > len(self._data):
+            self._data = os.pread(self._descriptor, max(size, _READ_SIZE_BYTES), offset)
+            self._begin, at = offset, 0
+        return self._data[at : at + size]
 
 
 def _frame(payload: bytes) -> Frame | None:
