@@ -46,10 +46,13 @@ class Framer:
     `steps` counts headers read. Nothing is kept between elements.
 
     `failure` is set when no element can begin or go on as the octets do, or
-    one is longer than `size_bytes_max`; the framer is of no use from then on.
+    one is longer than `size_bytes_max` or of more than ELEMENTS_MAX headers;
+    the framer is of no use from then on.
     """
 
-    __slots__ = ("_open", "_pending", "_scan", "failure", "size_bytes_max", "steps")
+    __slots__ = (
+        "_open", "_pending", "_scan", "_steps_max", "failure", "size_bytes_max", "steps",
+    )  # fmt: skip
 
     def __init__(self, size_bytes_max: int) -> None:
         self.size_bytes_max = size_bytes_max
@@ -58,6 +61,7 @@ class Framer:
         self._pending: bytearray | None = None
         self._scan = 0  # offset in `_pending` of the next header to read
         self._open = 0  # indefinite lengths not yet ended
+        self._steps_max = ELEMENTS_MAX  # what `steps` may be at the end of this element
 
     @property
     def pending_bytes(self) -> int:
@@ -103,11 +107,17 @@ class Framer:
                 whole = scan - start == size
                 elements.append(bytes(data if whole else data[start:scan]))
                 start = scan
+                self._steps_max = self.steps + ELEMENTS_MAX
                 continue
+            if self.steps > self._steps_max:
+                self.failure = ProtocolError(f"an APDU of more than {ELEMENTS_MAX} elements")
+                break
             while opened and scan + 1 < size:
                 # Most children have a short tag and a short length.
                 octet, length = data[scan], data[scan + 1]
                 if not octet or octet & 31 == 31 or length > 127:
+                    break
+                if self.steps > self._steps_max:
                     break
                 self.steps += 1
                 scan += 2 + length

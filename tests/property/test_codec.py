@@ -219,6 +219,12 @@ def many_unknown_indefinite(count: int) -> bytes:
     return b"\xb8\x80" + inside + bytes.fromhex("9f1f01319e01019d01010000")
 
 
+def many_tiny_indefinite(count: int) -> bytes:
+    """Elements without content in an APDU whose end is not told."""
+    inside = b"\x9f\x8b\x0a\x00" * count
+    return b"\xb8\x80" + inside + bytes.fromhex("9f1f01319e01019d01010000")
+
+
 def deep_definite(count: int) -> bytes:
     return nested(count, indefinite=False)
 
@@ -235,6 +241,7 @@ FAMILIES = [
     (deep_definite, 200),
     (deep_indefinite, 200),
     (deep_indefinite, 2_000),  # beyond the bound: skipped, still in one pass
+    (many_tiny_indefinite, 400),
 ]
 
 

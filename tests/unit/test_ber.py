@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol import ber
-from protocol.ber import INDEFINITE, ApduTooLargeError, Framer, ProtocolError
+from protocol.ber import ELEMENTS_MAX, INDEFINITE, ApduTooLargeError, Framer, ProtocolError
 from protocol.oid import Oid
 
 INTEGERS = [
@@ -238,6 +238,24 @@ def test_an_indefinite_element_over_the_bound_is_refused() -> None:
             break
     assert isinstance(framer.failure, ApduTooLargeError)
     assert framer.pending_bytes <= 1_002
+
+
+@pytest.mark.parametrize("child", [b"\x81\x00", b"\xa1\x80", b"\x9f\x8b\x0a\x00"])
+def test_an_element_of_too_many_parts_is_refused_before_they_are_all_read(child: bytes) -> None:
+    framer = Framer(16 << 20)
+    data = b"\xb6\x80" + child * (11 * (1 << 20) // len(child))
+    for at in range(0, len(data), 1 << 16):
+        framer.feed(data[at : at + (1 << 16)])
+    assert framer.failure is not None
+    assert "elements" in str(framer.failure)
+    assert framer.steps <= ELEMENTS_MAX + 2
+
+
+def test_the_bound_on_parts_is_for_each_element_anew() -> None:
+    data = b"\xb6\x80" + b"\x81\x00" * 100_000 + b"\0\0"
+    framer = Framer(16 << 20)
+    assert framer.feed(data * 5) == [data] * 5
+    assert framer.failure is None
 
 
 def test_what_came_before_a_failure_still_counts() -> None:
