@@ -62,6 +62,7 @@ class Z3950(_Section, frozen=True):
     apdu_size_bytes_max: Annotated[int, msgspec.Meta(ge=65536, le=16 * 1024 * 1024)] = 4194304
     associations_max: Positive = 5000
     result_sets_max: Positive = 256
+    result_sets_bytes_max: Positive = 67108864
     present_records_max: Positive = 10_000
     term_charsets: tuple[Literal["utf-8", "gb18030"], ...] = ("utf-8", "gb18030")
     tls: Tls = Tls()

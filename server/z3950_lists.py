@@ -13,6 +13,7 @@ from protocol.oid import BIB_1
 from protocol.query import SortSpec
 from server.service import Service
 from server.z3950_init import Negotiated
+from server.z3950_sets import too_large
 from store.interface import ResultSet, ScanResult, TermEntry
 
 SCAN_TERMS_MAX = 1000
@@ -164,7 +165,11 @@ async def _ordered(
         if isinstance(key, Diagnostic):
             return key
         keys.append(key)
-    return await service.catalogue.sort(inputs, keys)
+    made = await service.catalogue.sort(inputs, keys)
+    if isinstance(made, Diagnostic):
+        return made
+    bytes_max = service.config.z3950.result_sets_bytes_max
+    return too_large(sets, request.sorted_result_set_name, made, bytes_max) or made
 
 
 def _sort_key(wire: apdu.SortKeySpec, charsets: Sequence[str]) -> SortSpec | Diagnostic:

@@ -20,6 +20,7 @@ from server.z3950_forms import name_plus_records, octet_aligned_syntax
 from server.z3950_init import Negotiated, negotiate
 from server.z3950_lists import scan, sort
 from server.z3950_present import Presented, Presenter, failed, next_position
+from server.z3950_sets import too_large
 from store.interface import ResultSet
 
 RESULT_SET_NAME_CHARS_MAX = 256
@@ -54,7 +55,9 @@ class AnswerAtOnce:
 class Z3950Session:
     """One Z-association as the server sees it: who it is, its result sets."""
 
-    __slots__ = ("_info", "_negotiated", "_presenter", "_principal", "_service", "_sets")
+    __slots__ = (
+        "_bytes_max", "_info", "_negotiated", "_presenter", "_principal", "_service", "_sets",
+    )  # fmt: skip
 
     def __init__(self, service: Service, info: SessionInfo) -> None:
         self._service = service
@@ -63,6 +66,7 @@ class Z3950Session:
         self._negotiated = Negotiated()
         self._presenter = Presenter(service, self._principal, self._negotiated, info.id)
         self._sets: dict[str, ResultSet] = {}
+        self._bytes_max = service.config.z3950.result_sets_bytes_max
 
     async def respond(self, request: apdu.Apdu) -> Answer | None:
         """The answer to `request`; None where the standard has none."""
@@ -195,6 +199,8 @@ class Z3950Session:
     async def _search(self, request: apdu.SearchRequest) -> Answer:
         self._info.searches += 1
         found = await self._find(request)
+        if not isinstance(found, Diagnostic):
+            found = too_large(self._sets, request.result_set_name, found, self._bytes_max) or found
         if isinstance(found, Diagnostic):
             if request.replace_indicator:
                 self._sets.pop(request.result_set_name, None)

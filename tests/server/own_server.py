@@ -20,6 +20,7 @@ workers = 1
 [z3950]
 port = 0
 present_records_max = {present_records_max}
+{z3950}
 
 [http]
 port = 0
@@ -64,14 +65,15 @@ def own_server(
     present_records_max: int = 1000,
     pinned: Mapping[str, str] | None = None,
     http: str = "",
+    z3950: str = "",
 ) -> Iterator[RunningServer]:
     """Serve `records` by database; account `demo1/demo1`, and one for each pinned charset.
 
-    `pinned` gives the charset by account, whose password is its name; `http` are
-    further lines of the configuration's `[http]`.
+    `pinned` gives the charset by account, whose password is its name; `http` and
+    `z3950` are further lines of these sections of the configuration.
     """
     path = folder / "config.toml"
-    text = CONFIG.format(present_records_max=present_records_max, http=http)
+    text = CONFIG.format(present_records_max=present_records_max, http=http, z3950=z3950)
     path.write_text(text, encoding="utf-8")
     config = load_config(path)
     writer = CatalogueWriter(

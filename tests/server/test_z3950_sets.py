@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +93,36 @@ def test_the_number_of_sets_is_bounded_and_a_deleted_one_makes_room(shelf: Runni
         )
         assert deleted.delete_operation_status == apdu.DeleteSetStatus.SUCCESS
         assert client.search(ALL, "cn_cat", result_set_name="more").search_status
+
+
+def test_the_octets_of_sets_are_bounded_and_a_deleted_one_makes_room(tmp_path: Path) -> None:
+    # Every other record, so that no set is a mere range of numbers.
+    words = ("odd", "even") * 1_200
+    many = [marc21(f"m{number}", f"{word} {number}") for number, word in enumerate(words)]
+    odd = "@attr 1=4 odd"
+    bound = "result_sets_bytes_max = 8000"  # three sets of 2,400 octets
+    with (
+        own_server(tmp_path, {"we_cat": many}, z3950=bound) as server,
+        connected(server.z3950, "demo1/demo1") as client,
+    ):
+        for name in "abc":
+            assert client.search(odd, "we_cat", result_set_name=name).search_status
+        refused = client.search(odd, "we_cat", result_set_name="d")
+        assert refused.result_set_status == apdu.ResultSetStatus.NONE
+        condition, addinfo = diagnostic(refused)
+        assert condition == Bib1.RESOURCES_EXHAUSTED_NO_RESULTS
+        assert "at most 8000 octets" in addinfo
+        # One that takes the place of another counts once; small ones always fit.
+        assert client.search(odd, "we_cat", result_set_name="c").search_status
+        assert client.search("@attr 1=4 7", "we_cat", result_set_name="e").result_count == 1
+        response = client.ask(sort_request(("a",), "s", "title"), apdu.SortResponse)
+        assert sort_diagnostic(response)[0] == Bib1.RESOURCES_EXHAUSTED_NO_RESULTS
+        assert response.result_set_status == apdu.SortResultSetStatus.NONE
+        client.ask(
+            apdu.DeleteResultSetRequest(delete_function=apdu.DeleteFunction.ALL),
+            apdu.DeleteResultSetResponse,
+        )
+        assert client.search(odd, "we_cat", result_set_name="d").result_count == 1_200
 
 
 def test_a_name_without_end_is_illegal(shelf: RunningServer) -> None:
