@@ -73,7 +73,7 @@ class Bib1(_Condition):
         ("Challenge required, could not be issued: record not included"),
     )
     CHALLENGE_FAILED = 104, "Challenge failed: record not included"
-    TERMINATED_AT_CLIENT_REQUEST = 105, "Terminated at client's request"
+    TERMINATED_AT_CLIENT_REQUEST = 105, "Terminated by negative continue response"
     NO_ABSTRACT_SYNTAXES_AGREED = 106, "No abstract syntaxes agreed to for this record"
     QUERY_TYPE_UNSUPPORTED = 107, "Query type not supported"
     MALFORMED_QUERY = 108, "Malformed query"

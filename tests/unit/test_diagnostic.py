@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
+import re
+
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
@@ -17,6 +21,22 @@ def numbers(ranges: tuple[tuple[int, int], ...]) -> set[int]:
 
 def test_bib1_holds_every_published_number() -> None:
     assert {condition.value for condition in Bib1} == numbers(BIB1_RANGES)
+
+
+def test_bib1_says_what_the_list_in_libyaz_says() -> None:
+    """The same numbers, and most words of the same texts, from a reading that is not ours."""
+    library = ctypes.CDLL(ctypes.util.find_library("yaz"))
+    library.diagbib1_str.restype = ctypes.c_char_p
+    theirs = {number: library.diagbib1_str(number).decode() for number in range(1, 3_000)}
+    known = {number: text for number, text in theirs.items() if text != "Unknown error"}
+    assert set(known) == {condition.value for condition in Bib1}
+    for condition in Bib1:
+        ours, published = stems(condition.message), stems(known[condition.value])
+        assert len(ours & published) >= 0.6 * min(len(ours), len(published)), condition
+
+
+def stems(text: str) -> set[str]:
+    return {word[:5] for word in re.findall("[a-z]{3,}", text.lower())}
 
 
 def test_the_sru_list_holds_every_published_number() -> None:
