@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyroaring import BitMap
@@ -14,8 +14,9 @@ from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
-from store import analysis, extract
+from store import analysis, extract, pinyin
 from store.analysis import END, START
+from store.feeds import READINGS
 from store.gather import KEY_CHARS_MAX
 from store.index import VALUE_CHARS_MAX, cut_value
 from store.postings import POSITION_STEP, SHARD_BITS, SHARD_MASK
@@ -105,6 +106,23 @@ def _present(point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
 
 
 def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    if point.name not in READINGS:
+        return _as_written(clause, point, registers)
+    words = clause.term.split()
+    apart = clause.structure in {Structure.ALL_WORDS, Structure.ANY_WORD}
+    if apart and clause.anchor is Anchor.ANYWHERE and len(words) > 1:
+        each = [_equal(replace(clause, term=word), point, registers) for word in words]
+        return _all_of(each) if clause.structure is Structure.ALL_WORDS else _any_of(each)
+    # Syllables written as one word are the whole reading, or stand together in it.
+    spelled = pinyin.respelled(clause.term)
+    if spelled == clause.term:
+        return _as_written(clause, point, registers)
+    structure = Structure.KEY if clause.structure is Structure.KEY else Structure.PHRASE
+    parted = replace(clause, term=spelled, structure=structure)
+    return _any_of([_as_written(clause, point, registers), _as_written(parted, point, registers)])
+
+
+def _as_written(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
     if point.kind is not Kind.TEXT:
         return _value(clause.term, point, registers)
     anchor = Anchor.COMPLETE if clause.structure is Structure.KEY else clause.anchor
