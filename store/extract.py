@@ -12,11 +12,11 @@ from store import pinyin
 from store.analysis import KEY_CHARS_MAX, key
 from store.coded import years
 from store.cyrillic import romanised
-from store.dates import years_in
+from store.dates import date_query, years_in
 from store.feeds import NONFILING, feeds_of, nonfiling
 from store.identifiers import query_keys
 
-__all__ = ["Entries", "entries", "query_keys", "sort_values"]
+__all__ = ["Entries", "entries", "query_keys", "sort_value", "sort_values"]
 
 FIELD_CHARS_MAX = 20_000  # of one text that is indexed
 
@@ -74,6 +74,19 @@ def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
     if modified is not None and modified.text[:8].isdecimal():
         values["date_modified"] = modified.text[:14].rstrip(".")
     return {name: value for name, value in values.items() if value}
+
+
+def sort_value(access_point: str, text: str) -> str:
+    """Where a record with `text` as its `access_point` would stand among the sort values.
+
+    Chinese text is read as of a record that brings no reading.
+    """
+    if access_point in ("date", "date_modified"):
+        return next(iter(date_query(text)), "")
+    value = key(text)
+    if pinyin.is_chinese(text):
+        value = f"{' '.join(pinyin.read(text, is_name=access_point == 'author'))}\x01{value}"
+    return value[:KEY_CHARS_MAX]
 
 
 class _Extraction:

@@ -18,7 +18,7 @@ from pyroaring import BitMap
 from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import SortSpec
-from store import analysis, postings
+from store import extract, postings
 from store.index import cut_value
 from store.interface import ResultSet
 from store.reader import BoundExceeded, IndexReader
@@ -155,10 +155,11 @@ def _ranks_of(
     known = record_ids < main.size
     ranks[known] = main[record_ids[known]]
     values = _changed_values(reader, register_id, record_ids)
-    substitute = analysis.key(key.missing[1:]) if key.missing[:1] == "=" else None
+    substitute: str | None = None
     wanted = {value for value in values.values() if value is not None}
-    if substitute is not None:
-        wanted.add(cut_value(substitute))
+    if key.missing[:1] == "=":
+        substitute = cut_value(extract.sort_value(key.access_point, key.missing[1:]))
+        wanted.add(substitute)
     rank_of: dict[str | None, int] = {None: int(_ABSENT)}
     # Values that the main index lacks come after the greatest it has before them.
     for step, value in enumerate(sorted(wanted), 1):
@@ -167,7 +168,7 @@ def _ranks_of(
     for index, changed_value in values.items():
         ranks[index] = rank_of[changed_value]
     if substitute is not None:
-        return ranks, np.int64(rank_of[cut_value(substitute)])
+        return ranks, np.int64(rank_of[substitute])
     return ranks, _LOWEST if key.missing == "low" else _HIGHEST
 
 

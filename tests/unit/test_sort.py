@@ -11,7 +11,7 @@ import pytest
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Clause, SortSpec
 from store.result_set import RecordSet
-from tests.catalogue_records import DATABASES, Library, book, put
+from tests.catalogue_records import DATABASES, Library, book, chinese_book, put
 
 BOOKS = (
     ("b", "Botany", "Zed, A.", "2001"),
@@ -79,6 +79,25 @@ def test_records_without_the_value_go_where_the_client_says(
     library: Library, missing: str, order: str
 ) -> None:
     assert ordered(library, SortSpec("date", missing=missing)) == order
+
+
+@pytest.mark.parametrize("merged", [True, False])
+@pytest.mark.parametrize(
+    ("missing", "order"),
+    # By Pinyin: cao, lu, mao, and what is given for the one without an author.
+    [("=巴金", "ncml"), ("=李白", "cnml"), ("=鲁班", "cnml"), ("=曾国藩", "cmln"), ("=Zz", "cmln")],
+)
+def test_a_chinese_value_for_a_missing_one_stands_where_pinyin_puts_it(
+    tmp_path: Path, missing: str, order: str, merged: bool
+) -> None:
+    library = Library(tmp_path)
+    for number, author in (("l", "茅盾"), ("n", ""), ("m", "鲁迅"), ("c", "曹雪芹")):
+        put(library.writer, chinese_book(number, "文学", author), "cn_cat")
+    if merged:
+        library.merge()
+    found = find(library, "文学")
+    assert ordered(library, SortSpec("author", missing=missing), sets=[found]) == order
+    library.close()
 
 
 def test_a_changed_record_moves(library: Library) -> None:
