@@ -59,7 +59,6 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         bib1=(1016, 1017, 1035, 1036),
         cql=("cql.serverChoice", "cql.anywhere", "cql.allIndexes", "cql.anyIndexes",
              "cql.keywords"),
-        scannable=False,
     ),
     # Titles
     AccessPoint(

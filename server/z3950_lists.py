@@ -96,8 +96,10 @@ async def _scanned(
     if isinstance(start, Diagnostic):
         return start
     count = request.number_of_terms_requested
-    if not 0 < count <= SCAN_TERMS_MAX:
-        return Diagnostic(Bib1.SCAN_TOO_MANY_TERMS, str(count))
+    if count < 1:
+        return Diagnostic(Bib1.MALFORMED_SCAN, f"{count} terms requested")
+    if count > SCAN_TERMS_MAX:  # the list of diagnostics wants the maximum told
+        return Diagnostic(Bib1.SCAN_TOO_MANY_TERMS, str(SCAN_TERMS_MAX))
     position = request.preferred_position_in_response
     step_size = request.step_size or 0
     if not 0 <= step_size <= SCAN_STEP_SIZE_MAX:
@@ -157,8 +159,10 @@ async def _ordered(
         inputs.append(sets[name])
     if not inputs:
         return Diagnostic(Bib1.RESULT_SET_UNKNOWN)
-    if not 0 < len(request.sort_sequence) <= SORT_KEYS_MAX:
-        return Diagnostic(Bib1.TOO_MANY_SORT_KEYS, str(len(request.sort_sequence)))
+    if not request.sort_sequence:
+        return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, "no sort key")
+    if len(request.sort_sequence) > SORT_KEYS_MAX:
+        return Diagnostic(Bib1.TOO_MANY_SORT_KEYS, f"at most {SORT_KEYS_MAX}")
     keys = []
     for wire in request.sort_sequence:
         key = _sort_key(wire, negotiated.charsets.terms)

@@ -20,7 +20,7 @@ from store import analysis, extract, postings
 from store.index import cut_value
 from store.interface import ScanResult, TermEntry
 from store.reader import BoundExceeded, IndexReader
-from store.registers import DATABASE, has_keys, key_register
+from store.registers import ANY, ANY_LONG_TEXTS, ANY_VALUES, DATABASE, has_keys, key_register
 
 # One answer never has more, whatever a client asks for.
 COUNT_MAX = 1000
@@ -46,7 +46,8 @@ def scan(
     start term, `count + 1` that it ends before it (§3.2.8.1.5). `step_size`
     terms are passed over between two entries (§3.2.8.1.3). Terms that no
     record of `databases` has are not listed. Fewer entries come back where the
-    list of terms ends.
+    list of terms ends. The terms of `any` are all that a search of it finds:
+    words, also of long texts, and normalised values.
 
     An access point that cannot be scanned is Bib-1 232, a position outside the
     answer 233, a list of mostly foreign terms 240.
@@ -62,8 +63,10 @@ def scan(
     if count < 1 or step_size < 0:
         return Diagnostic(Bib1.MALFORMED_SCAN, str(count if count < 1 else step_size))
     whole_fields = phrases and has_keys(point)
-    register_id = reader.register_ids[key_register(point.name) if whole_fields else point.name]
-    terms = _Terms(reader, databases, register_id)
+    names = [key_register(point.name) if whole_fields else point.name]
+    if point.name == ANY:  # whose search looks into these as well
+        names += [*ANY_LONG_TEXTS, *[each.name for each in ANY_VALUES]]
+    terms = _Terms(reader, databases, [reader.register_ids[name] for name in names])
     start = _start_term(point.kind, term, whole_fields=whole_fields)
     # Entry i is the term (i - position) steps from the start term.
     step = step_size + 1
@@ -102,15 +105,16 @@ _BEFORE = _SELECT + "term < ? ORDER BY term DESC LIMIT ?"
 
 
 class _Terms:
-    """The terms of one register that records of some databases have."""
+    """The terms of some registers, taken together, that records of some databases have."""
 
     def __init__(
-        self, reader: IndexReader, databases: Sequence[str] | None, register_id: int
+        self, reader: IndexReader, databases: Sequence[str] | None, register_ids: Sequence[int]
     ) -> None:
         self._reader = reader
-        self._register_id = register_id
+        self._register_ids = register_ids
         self._touched = reader.delta.touched
-        self._changed = reader.delta.terms_in_order(register_id)
+        changed = [reader.delta.terms_in_order(each) for each in register_ids]
+        self._changed = changed[0] if len(changed) == 1 else sorted(set().union(*changed))
         self._members: BitMap | None = None
         if databases is not None:
             database_register = reader.register_ids[DATABASE]
@@ -118,32 +122,31 @@ class _Terms:
                 BitMap(), *[reader.records(database_register, name) for name in databases]
             )
         # Where every record counts, the frequency of a row says it all.
-        column = "records" if self._members is not None or self._touched else "NULL"
+        needed = self._members is not None or self._touched or len(register_ids) > 1
+        column = "records" if needed else "NULL"
         self._since = _SINCE.format(records=column)
         self._before = _BEFORE.format(records=column)
         self._rows_left = _ROWS_INLINE_MAX if reader.main.bounds.inline else _ROWS_MAX
 
     def since(self, start: str) -> Iterator[TermEntry]:
         """The terms from `start` on, ascending."""
-        rows = self._rows(self._since, start, after="\0")
+        rows = [self._rows(each, self._since, start, after="\0") for each in self._register_ids]
         return self._entries(rows, self._changed[bisect_left(self._changed, start) :])
 
     def before(self, start: str) -> Iterator[TermEntry]:
         """The terms before `start`, descending."""
-        rows = self._rows(self._before, start)
+        rows = [self._rows(each, self._before, start) for each in self._register_ids]
         changed = self._changed[: bisect_left(self._changed, start)]
         return self._entries(rows, changed[::-1], descending=True)
 
-    def _rows(self, sql: str, start: str, after: str = "") -> Iterator[_Row]:
+    def _rows(self, register_id: int, sql: str, start: str, after: str = "") -> Iterator[_Row]:
         """Rows of the main index, a page at a time; `start + after` is where one ends."""
         limit = _FIRST_ROWS
         while True:
             self._rows_left -= limit
             if self._rows_left < 0:
                 raise BoundExceeded if self._reader.main.bounds.inline else _TooManyRows
-            rows = self._reader.connection.execute(
-                sql, (self._register_id, start, limit)
-            ).fetchall()
+            rows = self._reader.connection.execute(sql, (register_id, start, limit)).fetchall()
             yield from rows
             if len(rows) < limit:
                 return
@@ -151,25 +154,43 @@ class _Terms:
             limit = _MORE_ROWS
 
     def _entries(
-        self, rows: Iterator[_Row], changed: Sequence[str], *, descending: bool = False
+        self,
+        registers: Sequence[Iterator[_Row]],
+        changed: Sequence[str],
+        *,
+        descending: bool = False,
     ) -> Iterator[TermEntry]:
-        if not changed:
-            for term, frequency, display, records in rows:
+        if len(registers) == 1 and not changed:
+            for term, frequency, display, records in registers[0]:
                 occurrences = self._main_count(frequency, records)
                 if occurrences:
                     yield TermEntry(term, display or term, occurrences)
             return
-        delta_rows = ((term, 0, None, b"") for term in changed)
-        both = merge(rows, delta_rows, key=itemgetter(0), reverse=descending)
-        for term, same_term in groupby(both, key=itemgetter(0)):
-            occurrences, display = self._delta_count(term), None
-            for _, frequency, main_display, records in same_term:
-                display = display or main_display
-                if frequency:
-                    occurrences += self._main_count(frequency, records)
+        delta_rows: Iterator[_Row] = ((term, 0, None, b"") for term in changed)
+        every = merge(*registers, delta_rows, key=itemgetter(0), reverse=descending)
+        for term, same_term in groupby(every, key=itemgetter(0)):
+            rows = [row for row in same_term if row[1]]
+            occurrences = self._count(term, rows)
             if occurrences:
-                display = display or self._reader.delta.display(self._register_id, term) or term
-                yield TermEntry(term, display, occurrences)
+                display = next((row[2] for row in rows if row[2]), None)
+                yield TermEntry(term, display or self._delta_display(term) or term, occurrences)
+
+    def _count(self, term: str, rows: Sequence[_Row]) -> int:
+        """Records that have a term, each once, in whichever of the registers."""
+        if len(self._register_ids) == 1:
+            main = sum(self._main_count(row[1], row[3]) for row in rows)
+            return main + self._delta_count(self._register_ids[0], term)
+        records = BitMap.union(BitMap(), *[postings.decode(row[3]) for row in rows])
+        records -= self._touched
+        for register_id in self._register_ids if self._changed else ():
+            records |= self._reader.delta.records(register_id, term)
+        if self._members is None:
+            return len(records)
+        return records.intersection_cardinality(self._members)
+
+    def _delta_display(self, term: str) -> str | None:
+        shown = (self._reader.delta.display(each, term) for each in self._register_ids)
+        return next((each for each in shown if each), None)
 
     def _main_count(self, frequency: int, blob: bytes | None) -> int:
         """Records of the databases that have a term of the main index."""
@@ -182,8 +203,8 @@ class _Terms:
             return len(records)
         return records.intersection_cardinality(self._members)
 
-    def _delta_count(self, term: str) -> int:
-        records = self._reader.delta.records(self._register_id, term)
+    def _delta_count(self, register_id: int, term: str) -> int:
+        records = self._reader.delta.records(register_id, term)
         if self._members is None:
             return len(records)
         return records.intersection_cardinality(self._members)

@@ -340,6 +340,23 @@ def test_chinese_titles_sort_by_pinyin(
         assert numbers(client) == ["c1", "c2", "c3", "c4"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "condition", "addinfo"),
+    [
+        ((), Bib1.SORT_SEQUENCE_UNSUPPORTED, "no sort key"),
+        (("title",) * 9, Bib1.TOO_MANY_SORT_KEYS, "at most 8"),
+        (("title", "author", "title"), Bib1.DUPLICATE_SORT_KEYS, "title"),
+    ],
+)
+def test_no_sort_keys_and_too_many_are_told_apart(
+    shelf: RunningServer, keys: tuple[str, ...], condition: Bib1, addinfo: str
+) -> None:
+    with connected(shelf.z3950, "demo1/demo1") as client:
+        client.search(ALL, "cn_cat")
+        response = client.ask(sort_request(("default",), "s", *keys), apdu.SortResponse)
+        assert sort_diagnostic(response) == (condition, addinfo)
+
+
 def test_several_sets_sort_into_one_with_each_record_once(shelf: RunningServer) -> None:
     with connected(shelf.z3950, "demo1/demo1") as client:
         client.search("@or @attr 1=4 史记 @attr 1=4 红楼梦", "cn_cat", result_set_name="a")
@@ -471,6 +488,15 @@ def test_the_start_term_is_where_it_is_wished(
         assert listed == titles[begin : begin + 5], first
 
 
+def test_any_is_scanned_like_any_list_over_several_databases(shelf: RunningServer) -> None:
+    with connected(shelf.z3950, "demo1/demo1") as client:
+        one = dict(terms(scan(client, 1016, "史记", "cn_cat", count=3)))
+        assert one["史记"] == 1
+        both = scan(client, 1016, "史记", count=3, database_names=("cn_cat", "ANCIENT"))
+        assert dict(terms(both))["史记"] == client.search("史记", "cn_cat", "ancient").result_count
+        assert terms(scan(client, 1016, "zebra", "we_cat", count=1)) == [("zebra", 1)]
+
+
 def test_steps_pass_terms_over(shelf: RunningServer) -> None:
     with connected(shelf.z3950, "demo1/demo1") as client:
         titles = [term for term, _ in terms(scan(client, 4, "", "ru_cat", count=50))]
@@ -483,9 +509,8 @@ def test_steps_pass_terms_over(shelf: RunningServer) -> None:
     ("use", "fields", "condition", "addinfo"),
     [
         (9999, {}, Bib1.USE_ATTRIBUTE_UNSUPPORTED, "9999"),
-        (1016, {}, Bib1.SCAN_TERM_LIST_UNSUPPORTED, "any"),
-        (4, {"count": 0}, Bib1.SCAN_TOO_MANY_TERMS, "0"),
-        (4, {"count": 1001}, Bib1.SCAN_TOO_MANY_TERMS, "1001"),
+        (4, {"count": 0}, Bib1.MALFORMED_SCAN, "0 terms requested"),
+        (4, {"count": 1001}, Bib1.SCAN_TOO_MANY_TERMS, "1000"),
         (4, {"step_size": -1}, Bib1.STEP_SIZE_UNSUPPORTED, "-1"),
         (4, {"step_size": 1 << 40}, Bib1.STEP_SIZE_UNSUPPORTED, str(1 << 40)),
         (4, {"preferred_position_in_response": 9}, Bib1.SCAN_POSITION_UNSUPPORTED, "9"),

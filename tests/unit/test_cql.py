@@ -270,6 +270,7 @@ def test_sort_keys_of_sru_1_1_are_refused_precisely(text: str, fault: str) -> No
     ("text", "start"),
     [
         ("dc.title = fish", ScanStart("title", "fish")),
+        ("fish", ScanStart("any", "fish")),
         ('dc.title == "the hobbit"', ScanStart("title", "the hobbit", phrases=True)),
         ('dc.title = ""', ScanStart("title", "")),
         ("dc.creator = 曹", ScanStart("author", "曹")),
@@ -286,7 +287,7 @@ def test_a_scan_clause_says_where_to_begin(text: str, start: ScanStart) -> None:
 
 @pytest.mark.parametrize(
     ("text", "condition"),
-    [("a and b", 48), ("foo.x = a", 15), ("dc.x = a", 16), ("cql.allRecords = 1", 16), ("fish", 16),
+    [("a and b", 48), ("foo.x = a", 15), ("dc.x = a", 16), ("cql.allRecords = 1", 16),
      ("dc.title foo a", 19), ("a sortBy title", 48)],
 )  # fmt: skip
 def test_a_scan_clause_is_one_clause_on_a_list_of_ours(text: str, condition: int) -> None:

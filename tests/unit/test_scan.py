@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.query import Clause
 from store.interface import ScanResult
+from store.result_set import RecordSet
 from tests.catalogue_records import DATABASES, Library, book, chinese_book, put
 
 TITLES = ("Alpha beta", "Beta gamma", "Delta", "Gamma delta", "Omega")
@@ -113,6 +115,25 @@ def test_identifiers_are_listed_as_they_are_normalised(library: Library) -> None
     assert entries == [("9780306406157", 1)]
 
 
+def test_any_lists_what_a_search_of_it_finds(library: Library) -> None:
+    put(library.writer, book("w9", "Beta nine", note="A long note on betamax and beta"))
+    put(library.writer, book("w8", "Eight", isbn="0-306-40615-2", subjects=("Beta",)))
+    entries, position = scan(library, "beta", access_point="any", count=2)
+    assert (entries, position) == ([("beta", 4), ("betamax", 1)], 1)
+    for databases in (1, 2):
+        terms, _ = scan(library, "", access_point="any", count=100, databases=databases)
+        assert [term for term, _ in terms] == sorted(term for term, _ in terms)
+        assert {"w9", "gamma"} < {term for term, _ in terms}
+        for term, occurrences in terms:
+            found = asyncio.run(
+                library.catalogue.search(DATABASES[:databases], Clause("any", term), {})
+            )
+            assert isinstance(found, RecordSet)
+            assert len(found) == occurrences, term
+    backwards, position = scan(library, "beta", access_point="any", count=3, position=3)
+    assert (backwards[-1], position) == (("beta", 4), 3)
+
+
 def test_what_cannot_be_scanned_is_a_diagnostic(library: Library) -> None:
     def ask(access_point: str, count: int, position: int) -> object:
         return asyncio.run(
@@ -120,6 +141,5 @@ def test_what_cannot_be_scanned_is_a_diagnostic(library: Library) -> None:
         )
 
     assert ask("smell", 5, 1) == Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, "smell")
-    assert ask("any", 5, 1) == Diagnostic(Bib1.SCAN_TERM_LIST_UNSUPPORTED, "any")
     assert ask("title", 5, 7) == Diagnostic(Bib1.SCAN_POSITION_UNSUPPORTED, "7")
     assert ask("title", 0, 1) == Diagnostic(Bib1.MALFORMED_SCAN, "0")
