@@ -1,6 +1,7 @@
 """Years and dates as they stand in records and as clients ask for them.
 
-A value is four digits (`1998`), or eight (`20180625`); values compare as text.
+A value is four digits (`1998`), six (`199807`) or eight (`20180625`); values
+compare as text.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ YEARS_MAX = 120  # of a span that a client asks for
 _YEAR = re.compile(r"(?<![0-9])(?:1[0-9]{3}|20[0-9]{2})(?![0-9])")
 # 199-, 19--, 199?, 19uu; a full year is read before these.
 _UNSURE_YEAR = re.compile(r"(?<![0-9])(1[0-9]|20)([0-9][-?u]|[-?u]{2})")
+# 2002.7, 2002年7月, 2002-07-15; not the span 1998-99.
+_DAY = "0?[1-9]|[12][0-9]|3[01]"
+_MONTH = re.compile(
+    "(?<![0-9])(1[0-9]{3}|20[0-9]{2})[-/.年](0?[1-9]|1[0-2])(?![0-9])"
+    f"(?:[-/.月]({_DAY})(?![0-9]))?"
+)
 _DATE = re.compile(r"\D*([0-9]{4})[-/.年]([0-9]{1,2})(?:[-/.月]([0-9]{1,2}))?\D*$")
 _RUN_TOGETHER = re.compile(r"\D*([0-9]{4})(0[1-9]|1[0-2])([0-9]{2})?(?:[0-9]{6}.*)?\D*$")
 _SPAN = re.compile(r"\D*([0-9]{4})\D*[-/~–—至]\D*([0-9]{4})\D*$")
@@ -44,6 +51,17 @@ def years_in(text: str) -> list[str]:
             return []
         found = [str(_ERAS[era] + number_of(count)) for era, count in _ERA_YEAR.findall(folded)]
         found = found or [str(number_of(year)) for year in _HAN_YEAR.findall(folded)]
+    return list(dict.fromkeys(found))
+
+
+def dates_in(text: str) -> list[str]:
+    """What `years_in` reads, and then the months and days that stand with the years."""
+    found = years_in(text)
+    if len(text) > len("1998") + 1 and found:
+        for year, month, day in _MONTH.findall(fold(text)):
+            found.append(year + month.zfill(2))
+            if day:
+                found.append(found[-1] + day.zfill(2))
     return list(dict.fromkeys(found))
 
 

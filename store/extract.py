@@ -98,7 +98,7 @@ class _Extraction:
         self._feeds = feeds_of(family)
         self._fields: dict[tuple[str, str], None] = {}
         self._keys: dict[tuple[str, str], None] = {}
-        self._stated_years: list[str] = []
+        self._stated_dates: list[str] = []
         self._known_language: str | None = None
 
     def run(self) -> Entries:
@@ -116,9 +116,12 @@ class _Extraction:
                 for inner_tag, inner in _embedded(each):
                     if inner_tag in known:
                         self._add(inner_tag, inner)
-        if self._stated_years and not any(name == "date" for name, _ in self._keys):
-            for year in self._stated_years:
-                self._keys["date", year] = None
+        if self._stated_dates:
+            coded = {value for name, value in self._keys if name == "date"}
+            for date in self._stated_dates:
+                # A coded year goes before a stated one, and has no month to tell.
+                if not coded or (len(date) > 4 and date[:4] in coded):
+                    self._keys["date", date] = None
         return Entries(list(self._fields), list(self._keys))
 
     def _add(self, tag: str, source: Field) -> None:
@@ -154,7 +157,7 @@ class _Extraction:
                     for name in names:
                         keys[name, normalised] = None
                     if not names:
-                        self._stated_years.append(normalised)
+                        self._stated_dates.append(normalised)
 
     def _add_texts(self, names: Sequence[str], texts: Sequence[str], skipped: int) -> None:
         """Add texts that may have another form for filing, or one in Latin letters."""

@@ -18,7 +18,7 @@ from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import ACCESS_POINTS
 from protocol.record import MarcFamily
 from store import coded, identifiers
-from store.dates import years_in
+from store.dates import dates_in
 
 READINGS = frozenset(("title_pinyin", "author_pinyin"))  # fed by Pinyin, not by the text
 
@@ -164,10 +164,10 @@ class Feeds:
         )
 
     def _rule(self, feed: Feed) -> tuple[Rule, bool]:
-        """How values of a feed are normalised, and whether they are years of the statement."""
+        """How values of a feed are normalised, and whether they are dates of the statement."""
         kind = feed.point.kind
         if feed.point.name == "date":
-            return (coded.years, False) if feed.first >= 0 else (years_in, True)
+            return (coded.years, False) if feed.first >= 0 else (dates_in, True)
         if kind is Kind.IDENTIFIER:
             if feed.tag == ("020" if self.is_marc21 else "010"):
                 return identifiers.isbn_both_keys, False

@@ -209,6 +209,9 @@ def test_coded_years_come_before_those_of_the_statement() -> None:
     cnmarc = record("100 ## $a19950109d1984    ekmy0chiy0120    ea", "210 ## $d1985.8")
     assert values(entries(cnmarc, UNIMARC), "date") == ["1984"]
     assert values(entries(cnmarc, UNIMARC), "date_entered") == ["19950109"]
+    month = record("100 ## $a19950109d1985    ekmy0chiy0120    ea", "210 ## $d1985.8")
+    assert values(entries(month, UNIMARC), "date") == ["1985", "198508"]
+    assert sort_values(month, UNIMARC) == {"date": "1985"}
     uncoded = record("100 ## $a19950109d        ekmy0chiy0120    ea", "210 ## $d民国二十三年")
     assert values(entries(uncoded, UNIMARC), "date") == ["1934"]
     assert sort_values(uncoded, UNIMARC) == {"date": "1934"}

@@ -8,7 +8,7 @@ from protocol.access_point import Kind
 from protocol.query import MASK_ANY, MASK_ONE
 from store import identifiers
 from store.coded import code, day, flag, languages, materials, years
-from store.dates import coded_years, years_in
+from store.dates import coded_years, dates_in, years_in
 from store.identifiers import query_keys
 from store.numerals import number_of, numeral_of
 
@@ -139,6 +139,20 @@ def test_a_prefixed_number_can_be_kept_to_its_prefix() -> None:
 )  # fmt: skip
 def test_years_are_read_from_a_statement(statement: str, expected: list[str]) -> None:
     assert years_in(statement) == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("2002.7", ["2002", "200207"]), ("1999年10月第2版", ["1999", "199910"]),
+        ("2002-07-15", ["2002", "200207", "20020715"]), ("1985.12印", ["1985", "198512"]),
+        ("1998-99", ["1998"]), ("1998-2003", ["1998", "2003"]), ("1998.13", ["1998"]),
+        ("2002.7-2003.1", ["2002", "2003", "200207", "200301"]), ("c1998", ["1998"]),
+        ("2002.7.45", ["2002", "200207"]), ("12002.7", []), ("", []),
+    ],
+)  # fmt: skip
+def test_months_are_read_after_the_years(statement: str, expected: list[str]) -> None:
+    assert dates_in(statement) == expected
 
 
 @pytest.mark.parametrize(
