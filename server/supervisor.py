@@ -25,7 +25,7 @@ RESTART_DELAY_S = 0.1
 RESTART_DELAY_S_MAX = 5.0
 STABLE_AFTER_S = 10.0
 LISTEN_BACKLOG = 1024
-SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 log = Log("lianmu.supervisor")
 
@@ -55,9 +55,14 @@ class Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs the server described by `config` until SIGTERM or SIGINT."""
+    """Runs the server described by `config` until SIGTERM or SIGINT.
+
+    SIGHUP has the certificates of TLS read again; with `ends_with_terminal` it
+    ends the server, as the hang-up that it is.
+    """
 
     config: Config
+    ends_with_terminal: bool = False
     children: list[Child] = field(default_factory=list)
     _lifeline_read: int = -1
     _lifeline_write: int = -1
@@ -127,7 +132,8 @@ class Supervisor:
             try:
                 os.close(self._lifeline_write)
                 os.close(ready_read)
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                for each in (signal.SIGINT, signal.SIGHUP):
+                    signal.signal(each, signal.SIG_IGN)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
                 child.body(ready_write)
                 status = 0
@@ -155,8 +161,11 @@ class Supervisor:
     def _watch(self) -> None:
         while True:
             received = signal.sigtimedwait(SIGNALS, self._seconds_to_next_restart())
-            if received is not None and received.si_signo != signal.SIGCHLD:
-                log.info("stopping", signal=signal.Signals(received.si_signo).name)
+            number = received.si_signo if received is not None else signal.SIGCHLD
+            if number == signal.SIGHUP and not self.ends_with_terminal:
+                self._renew_certificates()
+            elif number != signal.SIGCHLD:
+                log.info("stopping", signal=signal.Signals(number).name)
                 return
             self._reap()
             now = time.monotonic()
@@ -164,6 +173,19 @@ class Supervisor:
                 if child.restart_at is not None and child.restart_at <= now:
                     child.ready = self._start(child)
                     log.info("process replaced", process=child.name, pid=child.pid)
+
+    def _renew_certificates(self) -> None:
+        try:
+            if server_context(self.config.z3950.tls) is None:
+                log.info("no certificates to renew: TLS is not configured")
+                return
+        except StartError as error:
+            log.error("certificates not renewed", reason=str(error))
+            return
+        for child in self.children:
+            if child.pid:  # the writer pays no attention to it
+                os.kill(child.pid, signal.SIGHUP)
+        log.info("certificates renewed")
 
     def _seconds_to_next_restart(self) -> float:
         waits = [c.restart_at - time.monotonic() for c in self.children if c.restart_at is not None]

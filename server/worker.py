@@ -6,9 +6,11 @@ import asyncio
 import os
 import signal
 import socket
+from functools import partial
 
 from server import eventloop
 from server.config import Config
+from server.errors import StartError
 from server.http import HttpServer
 from server.log import Log
 from server.service import Service
@@ -30,7 +32,8 @@ def run(
     """Serve until SIGTERM, or until the supervisor is gone.
 
     `ready` is written one octet once all listeners accept; `lifeline` becomes
-    readable when the supervisor has ended.
+    readable when the supervisor has ended. SIGHUP reads the certificates of
+    TLS again.
     """
     eventloop.run(
         _serve(config, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
@@ -54,8 +57,17 @@ async def _serve(
         z3950 = Z3950Server(config, service)
         http = HttpServer(config, service, z3950)
         await z3950.start(z3950_listener)
+        renewals: set[asyncio.Task[None]] = set()
         if tls_listener is not None:
             await z3950.start(tls_listener, server_context(config.z3950.tls))
+            renew = partial(_renew_tls, config, z3950, tls_listener)
+
+            def begin_renewal() -> None:
+                task = loop.create_task(renew())
+                renewals.add(task)
+                task.add_done_callback(renewals.discard)
+
+            loop.add_signal_handler(signal.SIGHUP, begin_renewal)
         await http.start(http_listener)
         log.debug("worker ready", worker=index, pid=os.getpid())
         os.write(ready, b"1")
@@ -63,3 +75,14 @@ async def _serve(
         await stop.wait()
         loop.remove_reader(lifeline)
         await asyncio.gather(z3950.stop(config.server.shutdown_grace_s), http.stop())
+
+
+async def _renew_tls(config: Config, z3950: Z3950Server, listener: socket.socket) -> None:
+    """Read the certificates again; ones that cannot be used change nothing."""
+    try:
+        tls = server_context(config.z3950.tls)
+    except StartError as error:
+        log.error("certificates not renewed", reason=str(error))
+        return
+    await z3950.start(listener, tls)
+    log.debug("certificates renewed", pid=os.getpid())

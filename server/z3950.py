@@ -42,20 +42,31 @@ class Z3950Server:
         self.connections: set[Connection] = set()
         self.outbox = Outbox(service.meter)
         self._servers: list[asyncio.Server] = []
+        self._over_tls: asyncio.Server | None = None
         self.client_accounts = config.z3950.tls.client_accounts
         self._drained: asyncio.Event | None = None
 
     async def start(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Accept on `listener`, over TLS when a context is given."""
+        """Accept on `listener`, over TLS when a context is given.
+
+        Another context takes the place of the one before it: handshakes from
+        then on are by its certificates, and associations that are there go on.
+        """
         loop = asyncio.get_running_loop()
-        self._servers.append(
-            await loop.create_server(
-                lambda: Connection(self),
-                sock=listener,
-                ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls is not None else None,
-            )
+        server = await loop.create_server(
+            lambda: Connection(self),
+            # A server closes what it listens on, and another may follow over TLS.
+            sock=listener if tls is None else listener.dup(),
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls is not None else None,
         )
+        self._servers.append(server)
+        if tls is None:
+            return
+        before, self._over_tls = self._over_tls, server
+        if before is not None:
+            self._servers.remove(before)
+            before.close()
 
     def ended(self, connection: Connection) -> None:
         self.connections.discard(connection)

@@ -81,7 +81,7 @@ def demo(folder: Path, z3950_port: int | None, http_port: int | None) -> None:
         click.echo(_what_to_type(folder, z3950, http))
         announce(z3950, http, z3950s)
 
-    Supervisor(config).run(tell)
+    Supervisor(config, ends_with_terminal=True).run(tell)
 
 
 def _with_ports(config: Config, z3950_port: int | None, http_port: int | None) -> Config:

@@ -22,7 +22,8 @@ def serve(config: Config) -> None:
     """Serve Z39.50 and HTTP until SIGTERM or Ctrl-C.
 
     Prints `READY z3950=HOST:PORT http=HOST:PORT` on stdout once both accept,
-    followed by ` z3950s=HOST:PORT` where TLS is configured.
+    followed by ` z3950s=HOST:PORT` where TLS is configured. SIGHUP reads the
+    certificates of TLS again; associations that are there go on.
     """
     log.set_up(config.server.log_format, config.server.log_level)
     Supervisor(config).run(announce)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +20,7 @@ from protocol import apdu
 from server.config import ConfigError, Tls, load_config
 from server.errors import StartError
 from server.tls import server_context
-from tests.harness import RunningServer, running_demo
+from tests.harness import RunningServer, running_demo, serving
 from tests.z3950_client import Client, connected, init_request, records
 
 CONFIG = """\
@@ -194,6 +198,81 @@ def test_yaz_client_speaks_tls(
     )  # fmt: skip
     assert "Search was a success" in done.stdout, done.stdout
     assert "Knuth" in done.stdout
+
+
+# Renewal
+
+RENEWED_WITHIN_S = 20.0
+
+
+def fingerprint(peer: str) -> str:
+    """Of the certificate that the next connection is shown."""
+    host, port = peer.rsplit(":", 1)
+    return hashlib.sha256(ssl.get_server_certificate((host, int(port))).encode()).hexdigest()
+
+
+def shown(server: RunningServer) -> set[str]:
+    """The certificates of several connections, which the kernel spreads over the workers."""
+    return {fingerprint(server.z3950s) for _ in range(12)}
+
+
+def wait_for(server: RunningServer, text: str) -> None:
+    deadline = time.monotonic() + RENEWED_WITHIN_S
+    while text not in server.log:
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.02)
+
+
+def test_certificates_are_renewed_without_a_restart(certificates: Path, tmp_path: Path) -> None:
+    folder = tmp_path
+    for name in ("ca.pem", "ca.key", "server.pem", "server.key"):
+        shutil.copy(certificates / name, folder / name)
+    text = CONFIG.format(fingerprint="00").replace("workers = 1", "workers = 2")
+    (folder / "config.toml").write_text(text, "utf-8")
+    with (
+        serving(folder / "config.toml") as server,
+        over_tls(server.z3950s, context(folder)) as lasting,
+    ):
+        assert lasting.init().result
+        [before] = shown(server)
+
+        (folder / "server.pem").write_text("no certificate")
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(server, "certificates not renewed")
+        assert shown(server) == {before}
+
+        issue(folder, "server", "127.0.0.1")
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + RENEWED_WITHIN_S
+        while before in (now := shown(server)):
+            assert time.monotonic() < deadline, server.log
+        assert len(now) == 1
+        with over_tls(server.z3950s, context(folder)) as client:
+            assert client.init().result
+
+        # Who was there before is served on, and so are those on the plain port.
+        assert lasting.search("x", "we_cat").search_status
+        with connected(server.z3950) as plain:
+            assert plain.search("x", "we_cat").search_status
+        assert server.stop() == 0
+    assert "process ended" not in server.log
+
+
+def test_without_tls_a_hang_up_changes_nothing(tmp_path: Path) -> None:
+    text = CONFIG.partition("[z3950.tls]")[0] + "[http]\nport = 0\n[access]\nanonymous = true\n"
+    (tmp_path / "config.toml").write_text(text, "utf-8")
+    with serving(tmp_path / "config.toml") as server:
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(server, "TLS is not configured")
+        with connected(server.z3950) as plain:
+            assert plain.search("x", "we_cat").search_status
+        assert server.stop() == 0
+
+
+def test_the_demo_ends_with_its_terminal(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as server:
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(RENEWED_WITHIN_S) == 0
 
 
 # Configuration
