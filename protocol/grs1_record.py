@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from protocol.description import Description, describe
 from protocol.grs1 import GRS_1, TaggedElement
+from protocol.grs1_select import Paths, select
 from protocol.iso2709 import Field, MarcRecord, parse
 from protocol.record import MarcFamily
 
@@ -25,9 +26,7 @@ def to_grs1(marc: bytes, family: MarcFamily) -> bytes:
     Raises:
         MalformedRecord: the octets are not in the stored form.
     """
-    record = parse(marc)
-    described = tuple(_described(describe(record, family)))
-    return GRS_1.encode((*described, *_fields(record)))
+    return GRS_1.encode(_whole(marc, family))
 
 
 def to_brief_grs1(marc: bytes, family: MarcFamily) -> bytes:
@@ -36,6 +35,29 @@ def to_brief_grs1(marc: bytes, family: MarcFamily) -> bytes:
     Raises:
         MalformedRecord: the octets are not in the stored form.
     """
+    return GRS_1.encode(_brief(marc, family))
+
+
+def to_selected_grs1(
+    marc: bytes, family: MarcFamily, paths: Paths, *, with_brief: bool = False
+) -> bytes:
+    """The elements of a stored record that `paths` lead to, as GRS-1.
+
+    `with_brief` adds those of the brief form.
+
+    Raises:
+        MalformedRecord: the octets are not in the stored form.
+    """
+    also = _brief(marc, family) if with_brief else ()
+    return GRS_1.encode(select(_whole(marc, family), paths, also))
+
+
+def _whole(marc: bytes, family: MarcFamily) -> tuple[TaggedElement, ...]:
+    record = parse(marc)
+    return (*_described(describe(record, family)), *_fields(record))
+
+
+def _brief(marc: bytes, family: MarcFamily) -> tuple[TaggedElement, ...]:
     work = describe(parse(marc), family)
     brief = Description(
         control_number=work.control_number,
@@ -44,7 +66,7 @@ def to_brief_grs1(marc: bytes, family: MarcFamily) -> bytes:
         dates=work.dates[:1],
         isbns=work.isbns,
     )
-    return GRS_1.encode(tuple(_described(brief)))
+    return tuple(_described(brief))
 
 
 def _described(work: Description) -> Iterator[TaggedElement]:

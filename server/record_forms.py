@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from protocol import brief, dublin_core, grs1_record, marcxml, oid
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.grs1_select import Paths
 from protocol.opac_record import to_opac
 from protocol.record import Holding, MarcFamily, StoredRecord
 from server.retrieval import RecordForm
@@ -84,6 +85,16 @@ GRS_1_BRIEF = RecordForm(
     lambda record: grs1_record.to_brief_grs1(record.marc, record.database.family),
     full=False, billable=False,
 )  # fmt: skip
+
+
+def grs1_of(paths: Paths, *, with_brief: bool) -> RecordForm:
+    """Some elements of a record, which count as the record: many make it whole."""
+    return RecordForm(
+        GRS_1.name,
+        lambda record: grs1_record.to_selected_grs1(
+            record.marc, record.database.family, paths, with_brief=with_brief
+        ),
+    )
 
 
 def _opac(record: StoredRecord, holdings: Sequence[Holding]) -> bytes | Diagnostic:

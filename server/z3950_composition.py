@@ -14,12 +14,13 @@ from protocol import apdu, oid
 from protocol.ber import ProtocolError
 from protocol.charset import Unencodable, encode_text
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.grs1 import ESPEC_1, SUTRS
+from protocol.grs1 import ESPEC_1, SUTRS, Espec
+from protocol.grs1_select import Paths, paths_of
 from protocol.iso2709 import EncodingFailure, encode_record
 from protocol.oid import Oid
 from protocol.opac import OPAC_RECORD, OpacRecord
 from protocol.record import Database, Holding, StoredRecord
-from server import z3950_forms
+from server import record_forms, z3950_forms
 from server.retrieval import FormsOf, Item, RecordForm
 from store.interface import Catalogue
 
@@ -36,6 +37,7 @@ class _Wish:
 
     element_set: str | None = None
     schema: Oid | str | None = None
+    paths: Paths = ()  # elements one by one, in GRS-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def composition(
         refusal = None
         for each in syntaxes:
             form = forms.choose(each, wish.element_set, wish.schema)
+            if wish.paths and isinstance(form, RecordForm):
+                form = _selected(form, each, wish)
             if isinstance(form, Diagnostic):
                 refusal = refusal or form
             else:
@@ -164,25 +168,35 @@ def _wish_of(specification: apdu.Specification | None) -> _Wish | Diagnostic:
         return _Wish()
     schema = specification.schema
     element_set = specification.element_spec
+    paths: Paths = ()
     if isinstance(element_set, apdu.External):
-        named = _espec_name(element_set)
-        if isinstance(named, Diagnostic):
-            return named
-        element_set = named
-    return _Wish(element_set, schema.uri if isinstance(schema, apdu.SchemaUri) else schema)
+        espec = _espec(element_set)
+        if isinstance(espec, Diagnostic):
+            return espec
+        found = paths_of(espec)
+        if isinstance(found, Diagnostic):
+            return found
+        paths = found
+        element_set = espec.element_set_names[0] if espec.element_set_names else None
+    return _Wish(element_set, schema.uri if isinstance(schema, apdu.SchemaUri) else schema, paths)
 
 
-def _espec_name(external: apdu.External) -> str | Diagnostic | None:
-    """The element set that an eSpec-1 names; elements one by one are Bib-1 244."""
+def _espec(external: apdu.External) -> Espec | Diagnostic:
     if external.direct_reference != oid.ESPEC_1:
         return Diagnostic(Bib1.COMP_SPEC_UNSUPPORTED, str(external.direct_reference))
     try:
-        espec = external.decode(ESPEC_1)
+        return external.decode(ESPEC_1)
     except ProtocolError:
         return Diagnostic(Bib1.COMP_SPEC_UNSUPPORTED, "an eSpec-1 that cannot be read")
-    if espec.elements:
-        return Diagnostic(Bib1.COMP_SPEC_UNSUPPORTED, "eSpec-1 elements")
-    return espec.element_set_names[0] if espec.element_set_names else None
+
+
+def _selected(form: RecordForm, syntax: Oid | None, wish: _Wish) -> RecordForm | Diagnostic:
+    """`form` with the elements alone that were asked for, beside those of a named set."""
+    if syntax != oid.GRS_1:
+        return Diagnostic(Bib1.COMP_SPEC_UNSUPPORTED, "eSpec-1 elements of another than GRS-1")
+    if wish.element_set is not None and form.full:
+        return form  # which has them all
+    return record_forms.grs1_of(wish.paths, with_brief=wish.element_set is not None)
 
 
 # Character sets of records (Z39.50-2003 §3.10)

@@ -9,7 +9,7 @@ import pytest
 from protocol import apdu, oid
 from protocol.diagnostic import Bib1
 from protocol.external import Form
-from protocol.grs1 import ESPEC_1, Espec, SimpleElement, SpecificTag
+from protocol.grs1 import ESPEC_1, CompositeElement, Espec, SimpleElement, SpecificTag
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.z3950_client import (
@@ -357,6 +357,9 @@ def test_an_alternative_syntax_is_chosen_only_when_allowed(shelf: RunningServer)
         assert syntaxes_of(given) == [oid.UNIMARC]
 
 
+TITLE = (SpecificTag(tag_type=2, tag_value=1),)
+
+
 def espec(**fields: object) -> apdu.External:
     return apdu.External.of(oid.ESPEC_1, ESPEC_1, Espec(**fields))  # type: ignore[arg-type]
 
@@ -390,7 +393,23 @@ def test_an_element_set_is_named_plainly_or_by_espec(shelf: RunningServer) -> No
             apdu.Specification(
                 element_spec=espec(elements=(SimpleElement(path=(SpecificTag(tag_value=1),)),))
             ),
-            Bib1.COMP_SPEC_UNSUPPORTED, "eSpec-1 elements",
+            Bib1.COMP_SPEC_UNSUPPORTED, "eSpec-1 elements of another than GRS-1",
+        ),
+        (
+            apdu.Specification(
+                element_spec=espec(
+                    elements=(CompositeElement(element_list=("B",), delivery_tag=TITLE),)
+                )
+            ),
+            Bib1.COMP_SPEC_UNSUPPORTED, "composite elements in an eSpec-1",
+        ),
+        (
+            apdu.Specification(element_spec=espec(elements=(SimpleElement(path=TITLE),) * 257)),
+            Bib1.COMP_SPEC_UNSUPPORTED, "more than 256 elements in an eSpec-1",
+        ),
+        (
+            apdu.Specification(element_spec=espec(elements=(SimpleElement(path=TITLE * 17),))),
+            Bib1.COMP_SPEC_UNSUPPORTED, "a path of 17 tags in an eSpec-1",
         ),
         (
             apdu.Specification(element_spec=apdu.External(oid.ESPEC_1, b"\x30\x05")),
