@@ -220,6 +220,7 @@ DP2_ROWS = [
         replace(DP2, syntax=oid.USMARC),
         "we_cat",
         ('@attr 1=8 "0036-8075"', (128,)),
+        ('@attr 1=9 "78000001"', (901,)),
         ('@attr 1=13 "006.31"', (31, 33)),
         ('@attr 1=16 "TK5105.5"', (25,)),
         ('@attr 1=27 "computer networks"', (25,)),
