@@ -12,10 +12,12 @@ import pymarc
 
 from benchmarks.servers import end, free_port, measured, start_process, wait_until_listening
 from benchmarks.zebra import MODULE_DIRS, TAB_DIR
+from protocol.record import MarcFamily
 from tests.differential.feeds_xslt import stylesheet
 from tests.harness import lianmu, serving
 
-DATABASE = "we_cat"
+DATABASES = {MarcFamily.MARC21: "we_cat", MarcFamily.UNIMARC: "cn_cat"}
+DATABASE = DATABASES[MarcFamily.MARC21]
 
 # Files, and which of their records are taken: every n-th that is UTF-8 or ASCII.
 SOURCES = (
@@ -39,6 +41,10 @@ anonymous = true
 name = "we_cat"
 title = "MARC 21"
 family = "marc21"
+[[database]]
+name = "cn_cat"
+title = "CNMARC"
+family = "unimarc"
 """
 
 ZEBRA_CFG = """\
@@ -146,17 +152,58 @@ def character_map(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-@contextmanager
-def zebra(folder: Path, records: list[bytes]) -> Iterator[str]:
-    """Zebra over `records` in `folder`; gives HOST:PORT."""
-    folder.mkdir()
+# Every ideograph is a word, so that a Chinese word is a phrase; the simplified form
+# stands for the traditional one.
+_IDEOGRAPHS = """\
+  <transform rule="NFKC"/>
+  <transform rule="Traditional-Simplified"/>
+  <transliterate rule="[[:Punctuation:][:Symbol:]] > ' ';"/>
+"""
+WORDS_CHAIN = f"""\
+<icu_chain locale="en">
+{_IDEOGRAPHS}
+  <tokenize rule="l"/>
+  <transform rule="[:WhiteSpace:] Remove"/>
+  <casemap rule="l"/>
+</icu_chain>
+"""
+WHOLE_CHAIN = f"""\
+<icu_chain locale="en">
+{_IDEOGRAPHS}
+  <transform rule="[:WhiteSpace:] Remove"/>
+  <casemap rule="l"/>
+</icu_chain>
+"""
+
+
+def _as_folded(records: list[bytes]) -> dict[str, str]:
     texts = b"".join(records).decode("utf-8", "replace")
+    return {"words.idx": WORDS_IDX, "folded.chr": character_map(texts)}
+
+
+def _as_ideographs() -> dict[str, str]:
+    index = WORDS_IDX.replace("charmap folded.chr", "icuchain words.xml", 1)
+    return {
+        "words.idx": index.replace("charmap folded.chr", "icuchain whole.xml"),
+        "words.xml": WORDS_CHAIN,
+        "whole.xml": WHOLE_CHAIN,
+    }
+
+
+@contextmanager
+def zebra(
+    folder: Path, records: list[bytes], family: MarcFamily = MarcFamily.MARC21
+) -> Iterator[str]:
+    """Zebra over `records` of a family in `folder`; gives HOST:PORT.
+
+    Those of UNIMARC are indexed as Chinese.
+    """
+    folder.mkdir()
     files = {
         "zebra.cfg": ZEBRA_CFG.format(tab=TAB_DIR, modules=":".join(map(str, MODULE_DIRS))),
         "filter.xml": FILTER,
-        "index.xsl": stylesheet(),
-        "words.idx": WORDS_IDX,
-        "folded.chr": character_map(texts),
+        "index.xsl": stylesheet(family),
+        **(_as_folded(records) if family is MarcFamily.MARC21 else _as_ideographs()),
     }
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
@@ -166,7 +213,7 @@ def zebra(folder: Path, records: list[bytes]) -> Iterator[str]:
     log = folder / "zebra.log"
     zebraidx = ["zebraidx", "-c", "zebra.cfg", "-l", "zebraidx.log"]
     measured([*zebraidx, "init"], folder, log)
-    measured([*zebraidx, "-d", DATABASE, "update", "records.mrc"], folder, log)
+    measured([*zebraidx, "-d", DATABASES[family], "update", "records.mrc"], folder, log)
     address = ("127.0.0.1", free_port())
     process = start_process(
         ["zebrasrv", "-c", "zebra.cfg", "-l", "zebrasrv.log", f"tcp:{address[0]}:{address[1]}"],
@@ -181,15 +228,18 @@ def zebra(folder: Path, records: list[bytes]) -> Iterator[str]:
 
 
 @contextmanager
-def our_server(folder: Path, records: list[bytes]) -> Iterator[str]:
-    """Lianmu over `records` in `folder`; gives HOST:PORT."""
+def our_server(
+    folder: Path, records: list[bytes], family: MarcFamily = MarcFamily.MARC21
+) -> Iterator[str]:
+    """Lianmu over `records` of a family in `folder`; gives HOST:PORT."""
     folder.mkdir()
     config = folder / "config.toml"
     config.write_text(LIANMU_CONFIG)
     (folder / "records.mrc").write_bytes(b"".join(records))
     done = lianmu(
-        "load", "--config", str(config), "--database", DATABASE, str(folder / "records.mrc")
-    )
+        "load", "--config", str(config), "--database", DATABASES[family],
+        str(folder / "records.mrc"),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with serving(config) as server:
         yield server.z3950

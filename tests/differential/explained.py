@@ -61,3 +61,9 @@ EXPLAINED: dict[str, Difference] = {
         "Zebra it is two words, of which the second begins so",
     ),
 }
+
+EXPLAINED_CHINESE: dict[str, Difference] = {
+    "@attr 1=7 702000220X": Difference(
+        2, 1, "the ISBN of ten digits finds the record that writes it with thirteen as well"
+    ),
+}

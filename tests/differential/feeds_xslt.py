@@ -11,8 +11,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from protocol.access_point import Kind
+from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import ACCESS_POINTS, BY_NAME
+from protocol.record import MarcFamily
 
 # Access points compared, and the names by which Zebra's bib1.att knows them.
 TEXTS = {
@@ -35,6 +36,17 @@ _ENTRY = re.compile(
 # Fields whose indicator 1 or 2 counts the characters that filing passes over.
 _NONFILING = {"130": 1, "730": 1, "740": 1, "240": 2, "242": 2, "245": 2, "440": 2, "830": 2}
 
+# Where the coded years stand: the field, and the places of their kind and of each.
+_CODED = {
+    MarcFamily.MARC21: {
+        "coded": "m:controlfield[@tag='008']", "kind": 7, "year_1": 8, "year_2": 12,
+    },
+    MarcFamily.UNIMARC: {
+        "coded": "m:datafield[@tag='100']/m:subfield[@code='a']",
+        "kind": 9, "year_1": 10, "year_2": 14,
+    },
+}  # fmt: skip
+
 _HEAD = """\
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"
   xmlns:m="http://www.loc.gov/MARC21/slim" xmlns:z="http://indexdata.com/zebra-2.0"
@@ -42,19 +54,19 @@ _HEAD = """\
 <xsl:output indent="no" method="xml" encoding="UTF-8"/>
 <xsl:template match="text()"/>
 <xsl:template match="m:record">
-<z:record z:id="{m:controlfield[@tag='001']}">
+<z:record z:id="{{m:controlfield[@tag='001']}}">
 <z:index name="Local-number:0 Local-number:w">
   <xsl:value-of select="m:controlfield[@tag='001']"/>
 </z:index>
-<xsl:variable name="c" select="m:controlfield[@tag='008']"/>
-<xsl:variable name="y1" select="translate(substring($c,8,4),'u','0')"/>
-<xsl:variable name="y2" select="translate(substring($c,12,4),'u','0')"/>
+<xsl:variable name="c" select="{coded}"/>
+<xsl:variable name="y1" select="translate(substring($c,{year_1},4),'u','0')"/>
+<xsl:variable name="y2" select="translate(substring($c,{year_2},4),'u','0')"/>
 <z:index name="Date-of-publication:w Date-of-publication:n Date-of-publication:y">
-  <xsl:if test="number($y1) &gt; 0 and substring($c,8,1)!='u'">
+  <xsl:if test="number($y1) &gt; 0 and substring($c,{year_1},1)!='u'">
     <xsl:value-of select="$y1"/></xsl:if>
 </z:index>
 <z:index name="Date-of-publication:w Date-of-publication:n Date-of-publication:y">
-  <xsl:if test="number($y2) &gt; 0 and number($y2) &lt; 2100 and substring($c,7,1)!='e'">
+  <xsl:if test="number($y2) &gt; 0 and number($y2) &lt; 2100 and substring($c,{kind},1)!='e'">
     <xsl:value-of select="$y2"/></xsl:if>
 </z:index>
 <xsl:for-each select="m:datafield">
@@ -71,26 +83,30 @@ _HEAD = """\
 _TAIL = "</xsl:choose></xsl:for-each>\n</z:record>\n</xsl:template>\n</xsl:stylesheet>\n"
 
 
-def stylesheet() -> str:
-    """The stylesheet from MARCXML to the filter's index elements."""
+def stylesheet(family: MarcFamily = MarcFamily.MARC21) -> str:
+    """The stylesheet from MARCXML of a family to the filter's index elements."""
     by_tag: dict[str, list[str]] = defaultdict(list)
     for name, index in TEXTS.items():
-        for entry in map(_parsed, BY_NAME[name].marc21.split()):
+        for entry in map(_parsed, _feeds(BY_NAME[name], family)):
             by_tag[entry["tag"]].append(_text(entry, f"{index}:w {index}:p"))
     for name, index in NUMBERS.items():
-        for entry in map(_parsed, BY_NAME[name].marc21.split()):
+        for entry in map(_parsed, _feeds(BY_NAME[name], family)):
             by_tag[entry["tag"]].append(_number(entry, f"{index}:w"))
-    for entry in map(_parsed, _any_entries()):
+    for entry in map(_parsed, _any_entries(family)):
         by_tag[entry["tag"]].append(_text(entry, "Any:w"))
-    parts = [_HEAD]
+    parts = [_HEAD.format(**_CODED[family])]
     for tag, steps in by_tag.items():
         parts += [f"<xsl:when test=\"$tag='{tag}'\">\n", *steps, "</xsl:when>\n"]
     return "".join([*parts, _TAIL])
 
 
-def _any_entries() -> Iterator[str]:
+def _feeds(point: AccessPoint, family: MarcFamily) -> list[str]:
+    return (point.marc21 if family is MarcFamily.MARC21 else point.unimarc).split()
+
+
+def _any_entries(family: MarcFamily) -> Iterator[str]:
     rows = [row for row in ACCESS_POINTS if row.in_any and row.kind is Kind.TEXT]
-    yield from dict.fromkeys(entry for row in rows for entry in row.marc21.split())
+    yield from dict.fromkeys(entry for row in rows for entry in _feeds(row, family))
 
 
 def _parsed(entry: str) -> re.Match[str]:
