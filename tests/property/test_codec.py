@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import random
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -158,6 +160,43 @@ def check_hostile(count: int, seed: int) -> int:
 def test_hostile_octets_raise_nothing_unnamed() -> None:
     survivors = check_hostile(4_000, seed=20240611)
     assert 200 < survivors < 2_000  # the changes are neither too harmless nor too wild
+
+
+def memory_kept(count: int, seed: int) -> int:
+    """Octets that are still held after so many hostile inputs and were not before."""
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    check_hostile(count, seed)
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0] - before
+
+
+@pytest.fixture
+def tracing() -> Iterator[None]:
+    was_tracing = tracemalloc.is_tracing()
+    if not was_tracing:
+        tracemalloc.start()
+    yield
+    if not was_tracing:
+        tracemalloc.stop()
+
+
+# A leak of one small object an input is more than this.
+KEPT_OCTETS_MAX_OF_INPUT = 40
+
+
+@pytest.mark.usefixtures("tracing")
+def test_hostile_octets_leave_nothing_behind() -> None:
+    memory_kept(2_000, seed=1)  # fills caches, which have bounds
+    assert memory_kept(3_000, seed=2) < 3_000 * KEPT_OCTETS_MAX_OF_INPUT
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+@pytest.mark.usefixtures("tracing")
+def test_many_hostile_octets_leave_no_more_behind() -> None:
+    memory_kept(50_000, seed=3)
+    assert memory_kept(50_000, seed=4) < 512 * 1024
 
 
 @pytest.mark.long
