@@ -37,10 +37,11 @@ SERVICES = (
     ("Search", "type-1, type-101 and type-104 (CQL) queries, several databases, named result "
                "sets, replaceIndicator, piggybacked records by small, medium and large set"),
     ("Present", "additional ranges, element set names (generic and by database), comp-spec with "
-                "schemas, segmentation levels 1 and 2, message and record sizes"),
+                "schemas and eSpec-1 (element sets; single elements in GRS-1), segmentation "
+                "levels 1 and 2, message and record sizes"),
     ("Scan", "words or whole fields, step size, preferred position, exact counts by database"),
     ("Sort", "several sets and keys, by Bib-1 use attribute or by name of the access point, "
-             "missing-value action; Chinese by pinyin"),
+             "missing-value action; Chinese by pinyin; upper and lower case are one"),
     ("Delete", "by list and all"),
     ("ResourceReport, TriggerResourceControl", "Resource-1: this year's downloads, quota and "
                                                "cost of the member, currency 156 (CNY)"),
@@ -50,6 +51,26 @@ SERVICES = (
                 "RecordSyntaxInfo, CategoryList"),
     ("Close", "both ways, with reasons; 7 after the idle time-out, 1 at shutdown"),
 )  # fmt: skip
+
+NOT_SUPPORTED = (
+    ("query types 0, 2, 100 and 102", Bib1.QUERY_TYPE_UNSUPPORTED),
+    ("phonetic (100) and stem (101) as Relation", Bib1.RELATION_UNSUPPORTED),
+    ("order (1, 2, 4, 5) and within (104) as Relation of texts",
+     Bib1.ATTRIBUTE_COMBINATION_UNSUPPORTED),
+    ("result sets restricted by attributes", Bib1.RESULT_ATTRIBUTES_UNSUPPORTED),
+    ("proximity of result sets", Bib1.PROXIMITY_OF_SETS_UNSUPPORTED),
+    ("proximity by another unit than word (2), element and subelement (8, 9)",
+     Bib1.PROXIMITY_UNIT_UNSUPPORTED),
+    ("variants and composite elements of eSpec-1; elements in another syntax than GRS-1",
+     Bib1.COMP_SPEC_UNSUPPORTED),
+    ("database-specific sort", Bib1.DATABASE_SPECIFIC_SORT_UNSUPPORTED),
+    ("Extended Services other than Update", Bib1.ES_TYPE_UNSUPPORTED),
+    ("Duplicate Detection", Bib1.DEDUP_CRITERION_UNSUPPORTED),
+)  # fmt: skip
+NEVER_DONE = (
+    "Concurrent operations and encapsulation are not negotiated; access control is not "
+    "asked for beyond Init; a resource report says nothing of single operations.\n"
+)
 
 ATTRIBUTE_TYPES = (
     (RELATION, "Relation", "equal (3); on dates and classification also 1, 2, 4, 5"),
@@ -73,7 +94,8 @@ def page() -> str:
             + ", ".join(f"`{option.name.lower()}` ({option})" for option in sorted(OPTIONS))
             + ".\n",
             "## Use attributes and CQL indexes\n",
-            "A term without a use attribute searches `any`.\n",
+            "A term without a use attribute searches `any`. Instead of a number the name of "
+            "the access point or of an index may be given: `@attr 1=title_pinyin hongloumeng`.\n",
             _table(("access point", "", "Bib-1 use", "CQL indexes", "scan", "sort"), _points()),
             "## Other Bib-1 attributes\n",
             _table(("type", "", "values", "when left out"), _types()),
@@ -82,6 +104,15 @@ def page() -> str:
             "Element sets: `B` (or `brief`) for brief records; any other name means the full "
             "record. In XML the name of a schema (`marcxml`, `marcxchange`, `dc`) chooses it. "
             "Encodings of MARC records: " + ", ".join(OUTPUT_ENCODINGS) + ".\n",
+            "## Not supported\n",
+            _table(
+                ("what", "diagnostic"),
+                (
+                    (what, f"{condition.value}: {condition.message}")
+                    for what, condition in NOT_SUPPORTED
+                ),
+            ),
+            NEVER_DONE,
             "## Diagnostics\n",
             "Of set bib-1 (1.2.840.10003.4.1), those that the server gives:\n",
             _table(("condition", "meaning"), _diagnostics()),

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from protocol import apdu, rpn
 from protocol.access_point import AccessPoint
 from protocol.access_points import ACCESS_POINTS
+from protocol.bib1_attributes import BY_USE
 from protocol.charset import decode_text, encode_text
+from protocol.cql_context import index_by_name
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.oid import BIB_1
 from protocol.query import SortSpec
@@ -29,6 +31,7 @@ _MISSING = {
 }
 
 
+_USE_DIGITS_MAX = 5
 _CASES = frozenset(apdu.CaseSensitivity)
 
 
@@ -210,7 +213,12 @@ def _read(octets: bytes, charsets: Sequence[str]) -> str | Diagnostic:
 
 
 def _sort_point(element: apdu.SortElement) -> AccessPoint | Diagnostic:
-    """What a generic sort element names; a field by our name or by that of its element set."""
+    """What a generic sort element names.
+
+    A field goes by our name, that of a CQL index or the number of a Use
+    attribute, which is what `sort 4` of yaz-client sends; so does an element
+    specification that is a name.
+    """
     match element:
         case apdu.SortAttributes():
             return rpn.sort_access_point(element.id, element.list)
@@ -222,4 +230,11 @@ def _sort_point(element: apdu.SortElement) -> AccessPoint | Diagnostic:
             return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, "element specification")
         case _:
             return Diagnostic(Bib1.DATABASE_SPECIFIC_SORT_UNSUPPORTED)
-    return _SORT_FIELDS.get(name.lower()) or Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, name)
+    point: AccessPoint | None
+    if name.isascii() and name.isdigit():
+        point = BY_USE.get(int(name[:_USE_DIGITS_MAX]))
+    else:
+        point = _SORT_FIELDS.get(name.lower()) or index_by_name(name)
+    if point is None or not point.sortable:
+        return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, name)
+    return point

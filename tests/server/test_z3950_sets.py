@@ -319,7 +319,9 @@ def sort_diagnostic(response: apdu.SortResponse) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "field", [4, "title", "TITLE", apdu.Specification(element_spec="title")], ids=str
+    "field",
+    [4, "title", "TITLE", "dc.title", "4", apdu.Specification(element_spec="title")],
+    ids=str,
 )
 def test_chinese_titles_sort_by_pinyin(
     shelf: RunningServer, field: str | int | apdu.Specification
@@ -377,6 +379,8 @@ def test_several_sets_sort_into_one_with_each_record_once(shelf: RunningServer) 
         (None, ["c2", "c1", "c3", "c4"]),
         (apdu.MissingValueAction.NULL, ["c4", "c2", "c1", "c3"]),
         (b"kong zi", ["c2", "c4", "c1", "c3"]),
+        ("孔子".encode(), ["c2", "c4", "c1", "c3"]),
+        ("孔子".encode("gb18030"), ["c2", "c4", "c1", "c3"]),
     ],
     ids=str,
 )
@@ -399,6 +403,8 @@ def test_records_without_the_value_stand_where_the_client_says(
         (("default",), sort_key("author", missing=b"\xff\xff"), 125, "not utf-8 or gb18030"),
         (("default", "nowhere"), sort_key("title"), 30, "nowhere"),
         (("default",), sort_key("colour"), 207, "colour"),
+        (("default",), sort_key("dc.publisher"), 207, "dc.publisher"),
+        (("default",), sort_key("7" * 999), 207, "7" * 999),
         (("default",), sort_key(1), 207, "1"),
         (("default",), sort_key("title", relation=3), 214, "3"),
         ((), sort_key("title"), 30, ""),
