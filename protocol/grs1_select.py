@@ -115,13 +115,12 @@ def _chosen(elements: Tree, step: PathStep) -> Tree:
     matching = tuple(
         each
         for each in elements
-        if _plain(each.tag_value) == _plain(step.tag_value)
-        and step.tag_type in (None, each.tag_type)
+        if plain(each.tag_value) == plain(step.tag_value) and step.tag_type in (None, each.tag_type)
     )
     return _occurring(matching, step.occurrence or OccurrenceValues(start=1))
 
 
-def _plain(value: str | int) -> str | int:
+def plain(value: str | int) -> str | int:
     """A tag value as a number where it is one: clients send "245" and 245."""
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() else value.lower()

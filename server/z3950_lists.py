@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from protocol import apdu, rpn
-from protocol.access_point import AccessPoint
-from protocol.access_points import ACCESS_POINTS
-from protocol.bib1_attributes import BY_USE
 from protocol.charset import decode_text, encode_text
-from protocol.cql_context import index_by_name
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.oid import BIB_1
 from protocol.query import SortSpec
 from server.service import Service
 from server.z3950_init import Negotiated
 from server.z3950_sets import too_large
+from server.z3950_sort_elements import sort_point
 from store.interface import ResultSet, ScanResult, TermEntry
 
 SCAN_TERMS_MAX = 1000
 SCAN_STEP_SIZE_MAX = 1000
 SORT_KEYS_MAX = 8
 
-# A sort field is named as its access point is.
-_SORT_FIELDS = {point.name: point for point in ACCESS_POINTS if point.sortable}
 _MISSING = {
     None: "high",
     apdu.MissingValueAction.ABORT: "fail",
@@ -31,7 +26,6 @@ _MISSING = {
 }
 
 
-_USE_DIGITS_MAX = 5
 _CASES = frozenset(apdu.CaseSensitivity)
 
 
@@ -180,7 +174,7 @@ async def _ordered(
 
 
 def _sort_key(wire: apdu.SortKeySpec, charsets: Sequence[str]) -> SortSpec | Diagnostic:
-    point = _sort_point(wire.sort_element)
+    point = sort_point(wire.sort_element)
     if isinstance(point, Diagnostic):
         return point
     if wire.sort_relation not in (apdu.SortRelation.ASCENDING, apdu.SortRelation.DESCENDING):
@@ -210,31 +204,3 @@ def _read(octets: bytes, charsets: Sequence[str]) -> str | Diagnostic:
         if isinstance(text, str):
             return text
     return Diagnostic(Bib1.MALFORMED_SEARCH_TERM, f"not {' or '.join(charsets)}")
-
-
-def _sort_point(element: apdu.SortElement) -> AccessPoint | Diagnostic:
-    """What a generic sort element names.
-
-    A field goes by our name, that of a CQL index or the number of a Use
-    attribute, which is what `sort 4` of yaz-client sends; so does an element
-    specification that is a name.
-    """
-    match element:
-        case apdu.SortAttributes():
-            return rpn.sort_access_point(element.id, element.list)
-        case str() as name:
-            pass
-        case apdu.Specification(schema=None, element_spec=str() as name):
-            pass
-        case apdu.Specification():
-            return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, "element specification")
-        case _:
-            return Diagnostic(Bib1.DATABASE_SPECIFIC_SORT_UNSUPPORTED)
-    point: AccessPoint | None
-    if name.isascii() and name.isdigit():
-        point = BY_USE.get(int(name[:_USE_DIGITS_MAX]))
-    else:
-        point = _SORT_FIELDS.get(name.lower()) or index_by_name(name)
-    if point is None or not point.sortable:
-        return Diagnostic(Bib1.SORT_SEQUENCE_UNSUPPORTED, name)
-    return point

@@ -11,6 +11,7 @@ import pytest
 from protocol import apdu, oid
 from protocol.apdu_common import AttributeElement, AttributesPlusTerm
 from protocol.diagnostic import Bib1
+from protocol.grs1 import ESPEC_1, Espec, SimpleElement, SpecificTag
 from protocol.iso2709 import control_number
 from protocol.record import StoredRecord
 from server.config import Z3950, load_config
@@ -278,7 +279,7 @@ def test_every_set_of_a_list_has_its_own_status(shelf: RunningServer) -> None:
 
 
 def sort_key(
-    field: str | int | apdu.Specification,
+    field: int | apdu.SortElement,
     *,
     descending: bool = False,
     missing: apdu.MissingValueAction | bytes | None = None,
@@ -311,6 +312,16 @@ def sort_request(
     )
 
 
+def by_espec(**fields: object) -> apdu.Specification:
+    espec = Espec(**fields)  # type: ignore[arg-type]
+    return apdu.Specification(element_spec=apdu.External.of(oid.ESPEC_1, ESPEC_1, espec))
+
+
+def element(*tags: tuple[int | None, int | str]) -> SimpleElement:
+    path = tuple(SpecificTag(tag_type=type_, tag_value=value) for type_, value in tags)
+    return SimpleElement(path=path)
+
+
 def sort_diagnostic(response: apdu.SortResponse) -> tuple[int, str]:
     assert response.sort_status == apdu.SortStatus.FAILURE
     [diagnostic] = response.diagnostics
@@ -320,12 +331,20 @@ def sort_diagnostic(response: apdu.SortResponse) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     "field",
-    [4, "title", "TITLE", "dc.title", "4", apdu.Specification(element_spec="title")],
+    [
+        4,
+        "title",
+        "TITLE",
+        "dc.title",
+        "4",
+        apdu.Specification(element_spec="title"),
+        by_espec(element_set_names=("title",)),
+        by_espec(elements=(element((2, 1)),)),
+        by_espec(elements=(element((None, "200"), (None, "1 "), (None, "a")),), default_tag_type=3),
+    ],
     ids=str,
 )
-def test_chinese_titles_sort_by_pinyin(
-    shelf: RunningServer, field: str | int | apdu.Specification
-) -> None:
+def test_chinese_titles_sort_by_pinyin(shelf: RunningServer, field: int | apdu.SortElement) -> None:
     with connected(shelf.z3950, "demo1/demo1") as client:
         client.search(ALL, "cn_cat")
         assert numbers(client) != ["c1", "c2", "c3", "c4"]
@@ -403,6 +422,21 @@ def test_records_without_the_value_stand_where_the_client_says(
         (("default",), sort_key("author", missing=b"\xff\xff"), 125, "not utf-8 or gb18030"),
         (("default", "nowhere"), sort_key("title"), 30, "nowhere"),
         (("default",), sort_key("colour"), 207, "colour"),
+        (("default",), sort_key(by_espec(elements=(element((2, 17)),))), 207, "element (2,17)"),
+        (("default",), sort_key(by_espec()), 207, "an eSpec-1 of other than one element"),
+        (
+            ("default",),
+            sort_key(apdu.Specification(element_spec=apdu.External(oid.ESPEC_1, b"\x30\x05"))),
+            207,
+            "an eSpec-1 that cannot be read",
+        ),
+        (
+            ("default",),
+            sort_key(apdu.Specification(element_spec=apdu.External(oid.VARIANT_1, b""))),
+            207,
+            str(oid.VARIANT_1),
+        ),
+        (("default",), sort_key(()), 210, ""),
         (("default",), sort_key("dc.publisher"), 207, "dc.publisher"),
         (("default",), sort_key("7" * 999), 207, "7" * 999),
         (("default",), sort_key(1), 207, "1"),
