@@ -87,7 +87,7 @@ def test_zoomsh_searches_scans_and_shows_in_chinese(
     assert lines[0] == f"{consortium.z3950}/ancient: 1 hits"
     assert lines[1].startswith("0 database=ancient syntax=XML")
     assert '<subfield code="a">夢溪筆談</subfield>' in lines[2]
-    # Terms are folded to simplified characters and in the order of their pinyin.
+    # Terms are folded to simplified characters and in the order of those.
     assert lines[3:6] == ["梦 1", "梦溪 1", "永 1"]
     assert lines[6] == (
         f"{consortium.z3950}/ancient error: Unsupported Relation attribute (Bib-1:117) 100"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.iso2709 import Field, build
 from protocol.query import (
     MASK_ANY,
     MASK_ONE,
@@ -323,3 +325,24 @@ def test_a_ranked_query_puts_the_best_answer_first(library: Library) -> None:
     title_first = asyncio.run(order(Clause("any", "chamber", ranked=True)))
     assert set(title_first) == {"red", "chamber", "short"}
     assert title_first[-1] == "short"  # only its note has the word
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("2002.7", {"july"}), ("2002年7月", {"july"}), ("2002-07", {"july"}), ("2002.8", set()),
+     ("2002", {"july", "year"}), ("200207", {"july"})],
+)  # fmt: skip
+def test_a_month_is_found_where_the_statement_names_it(
+    tmp_path: Path, asked: str, found: set[str]
+) -> None:
+    library = Library(tmp_path)
+    for number, stated in (("july", "2002.7"), ("year", "2002")):
+        coded = Field.of("100", "  ", [("a", "20020819d2002    em y0chiy50      ea")])
+        statement = Field.of("210", "  ", [("d", stated)])
+        title = Field.of("200", "1 ", [("a", "材料力学")])
+        fields = [Field("001", number), coded, title, statement]
+        put(library.writer, build("00000nam0 2200000   450 ", fields), "cn_cat")
+    assert numbers(library, Clause("date", asked)) == found
+    assert numbers(library, Clause("date", "2002", Relation.LESS_OR_EQUAL)) == {"july", "year"}
+    assert numbers(library, Clause("date", "2002", Relation.GREATER)) == set()
+    library.close()
