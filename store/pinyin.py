@@ -182,7 +182,8 @@ def _read_next(piece: str, start: int, tables: _Tables, found: list[str]) -> int
     end = start + 1
     while end < len(piece) and ord(piece[end]) not in tables.characters:
         end += 1
-    found.append(fold(piece[start:end]))
+    if folded := fold(piece[start:end]):  # the tatweel of Arabic folds to nothing
+        found.append(folded)
     return end
 
 

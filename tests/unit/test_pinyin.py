@@ -97,3 +97,8 @@ def test_scripts_are_told_apart() -> None:
     assert not pinyin.is_chinese("大陸建設の礎")
     assert pinyin.is_han("大陸建設の礎")
     assert not pinyin.is_han("Tolstoy")
+
+
+def test_what_folds_to_nothing_is_no_syllable() -> None:
+    assert pinyin.read("ـ中") == ("zhong",)
+    assert pinyin.index_forms(pinyin.read("ـ")) == []
