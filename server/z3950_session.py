@@ -151,6 +151,8 @@ class Z3950Session:
         found = service.catalogue.search_at_once(databases, query, self._sets)
         if found is None or isinstance(found, Diagnostic):
             return None
+        if too_large(self._sets, request.result_set_name, found, self._bytes_max) is not None:
+            return None
         hits = len(found)
         count, names = _piggyback(request, hits)
         deliveries: Sequence[Delivery] = ()
