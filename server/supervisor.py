@@ -275,6 +275,9 @@ def _listen(host: str, port: int, count: int, section: str) -> list[socket.socke
             listener = socket.socket(family, kind)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            # Connections inherit it: a peer that vanished is noticed however long
+            # the idle time-out is, and address translation does not forget one.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             listener.bind(address)
             listener.listen(LISTEN_BACKLOG)
             listener.setblocking(False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from protocol import apdu
+from server.config import parse_config
+from server.supervisor import open_listeners
 from tests.harness import RunningServer, running_demo
 from tests.z3950_client import Client, connected, init_request, search_request
 
@@ -143,3 +146,17 @@ def test_at_shutdown_every_client_is_told(tmp_path: Path) -> None:
         for client in clients:
             expect_close(client, Reason.SHUTDOWN)
             client.close()
+
+
+def test_connections_are_kept_alive() -> None:
+    section = {"host": "127.0.0.1", "port": 0}
+    config = parse_config(
+        {"server": {"workers": 1}, "z3950": section, "http": section}, Path("config.toml")
+    )
+    [listeners] = open_listeners(config)
+    with listeners.z3950 as listener, listeners.http, socket.socket() as peer:
+        listener.settimeout(10)
+        peer.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
