@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ SOURCES = (
     ("marc21/uva-2000.mrc.xz", 3),
     ("cjk/yaz-marccol5.mrc", 1),
 )
+
+UNIMARC_SOURCE = "unimarc/periouni-3064.mrc.xz"
+
+LEADER_OCTETS = 24
 
 LIANMU_CONFIG = """\
 [server]
@@ -101,19 +106,43 @@ charmap folded.chr
 """
 
 
+_CODED_YEARS = re.compile("(1[0-9]{3}|20[0-9]{2})( {4}|9999|1[0-9]{3}|20[0-9]{2})")
+
+
+def unimarc_records(shared_data: Path) -> list[bytes]:
+    """Periodicals of a French union catalogue, the first of each control number.
+
+    Only those with coded years: without one, Lianmu takes that of the statement,
+    and what a year of unknown digits stands for is not compared.
+    """
+    data = lzma.decompress((shared_data / UNIMARC_SOURCE).read_bytes())
+    found: dict[str, bytes] = {}
+    for raw in _cut(data):
+        record = pymarc.Record(raw, to_unicode=True, force_utf8=True)
+        coded = record["100"].get("a", "") if "100" in record else ""
+        if "001" in record and _CODED_YEARS.fullmatch(coded[9:17]):
+            found.setdefault(record["001"].data or "", raw)
+    return list(found.values())
+
+
 def chosen_records(shared_data: Path) -> list[bytes]:
     """The records to compare, in ISO 2709; the first of each control number."""
     found: dict[str, bytes] = {}
     for name, step in SOURCES:
         path = shared_data / name
         data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-        whole = [chunk.lstrip(b"\r\n") + b"\x1d" for chunk in data.split(b"\x1d")]
-        for raw in [each for each in whole if len(each) > 24 and _is_utf_8(each)][::step]:
+        for raw in [each for each in _cut(data) if _is_utf_8(each)][::step]:
             record = pymarc.Record(raw, to_unicode=True, force_utf8=True)
             number = record["001"].data if "001" in record else None
             if number:
                 found.setdefault(number.strip(), raw)
     return list(found.values())
+
+
+def _cut(data: bytes) -> list[bytes]:
+    """The records of a file in ISO 2709."""
+    whole = [chunk.lstrip(b"\r\n") + b"\x1d" for chunk in data.split(b"\x1d")]
+    return [each for each in whole if len(each) > LEADER_OCTETS]
 
 
 def _is_utf_8(raw: bytes) -> bool:
@@ -176,12 +205,14 @@ WHOLE_CHAIN = f"""\
 """
 
 
-def _as_folded(records: list[bytes]) -> dict[str, str]:
+def as_folded(records: list[bytes]) -> dict[str, str]:
+    """Files of an index whose words are those of `records`, without case and diacritics."""
     texts = b"".join(records).decode("utf-8", "replace")
     return {"words.idx": WORDS_IDX, "folded.chr": character_map(texts)}
 
 
-def _as_ideographs() -> dict[str, str]:
+def as_ideographs() -> dict[str, str]:
+    """Files of an index whose words are single ideographs."""
     index = WORDS_IDX.replace("charmap folded.chr", "icuchain words.xml", 1)
     return {
         "words.idx": index.replace("charmap folded.chr", "icuchain whole.xml"),
@@ -192,18 +223,18 @@ def _as_ideographs() -> dict[str, str]:
 
 @contextmanager
 def zebra(
-    folder: Path, records: list[bytes], family: MarcFamily = MarcFamily.MARC21
+    folder: Path,
+    records: list[bytes],
+    index: dict[str, str],
+    family: MarcFamily = MarcFamily.MARC21,
 ) -> Iterator[str]:
-    """Zebra over `records` of a family in `folder`; gives HOST:PORT.
-
-    Those of UNIMARC are indexed as Chinese.
-    """
+    """Zebra over `records` of a family in `folder`, indexed as said; gives HOST:PORT."""
     folder.mkdir()
     files = {
         "zebra.cfg": ZEBRA_CFG.format(tab=TAB_DIR, modules=":".join(map(str, MODULE_DIRS))),
         "filter.xml": FILTER,
         "index.xsl": stylesheet(family),
-        **(_as_folded(records) if family is MarcFamily.MARC21 else _as_ideographs()),
+        **index,
     }
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")

@@ -67,3 +67,25 @@ EXPLAINED_CHINESE: dict[str, Difference] = {
         2, 1, "the ISBN of ten digits finds the record that writes it with thirteen as well"
     ),
 }
+
+_TOGETHER = (
+    "what stands together in a word list (l'histoire, N'a) is looked for side by side here; to "
+    "Zebra it is two words of the list"
+)
+
+EXPLAINED_UNIMARC: dict[str, Difference] = {
+    '@attr 1=4 @attr 4=2 @attr 5=3 "uro"': Difference(144, 143, _JOINED),  # Savigny-sur-Orge
+    '@attr 1=1003 @attr 4=2 "Historians"': Difference(3, 2, _JOINED),  # Historian's
+    '@attr 1=21 @attr 4=2 @attr 5=3 "lec"': Difference(80, 77, _JOINED),  # l'écologie
+    '@attr 1=1016 @attr 4=2 @attr 5=3 "sla"': Difference(71, 69, _JOINED),  # Paris-La Défense
+    '@attr 1=1018 @attr 4=2 @attr 5=3 "len"': Difference(12, 7, _JOINED),  # l'enseignement
+    '@attr 1=59 @attr 4=2 @attr 5=3 "ont"': Difference(51, 50, _JOINED),  # Henley-on-Thames
+    '@attr 1=1016 @attr 4=6 "l\'histoire Revue de"': Difference(6, 15, _TOGETHER),
+    '@attr 1=63 @attr 4=6 "paru N\'a pas"': Difference(20, 26, _TOGETHER),
+    '@attr 1=59 @attr 4=1 "N Y"': Difference(0, 32, _INITIALS),
+    '@attr 1=59 @attr 4=1 "Plains N Y"': Difference(0, 2, _INITIALS),
+    '@attr 1=59 @attr 4=1 "T H"': Difference(0, 1, _INITIALS),
+    '@attr 1=59 @attr 6=3 @attr 4=1 "Durham, N.C.\N{LEFT-TO-RIGHT MARK}"': Difference(
+        7, 6, _INITIALS
+    ),
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pymarc
@@ -26,6 +26,18 @@ SOURCES: dict[int, tuple[tuple[str, str], ...]] = {
     PERSONAL: (("100", "abcdq"), ("700", "abcdq")),
     CORPORATE: (("110", "abcdgn"), ("710", "abcdgn")),
 }
+# The same of UNIMARC.
+UNIMARC_SOURCES: dict[int, tuple[tuple[str, str], ...]] = {
+    TITLE: (("200", "ae"),),
+    AUTHOR: (("701", "ab"), ("702", "ab"), ("710", "ab"), ("711", "ab"), ("712", "ab")),
+    SUBJECT: (("606", "a"), ("607", "a")),
+    ANY: (("200", "a"), ("300", "a"), ("606", "a"), ("210", "c")),
+    PUBLISHER: (("210", "c"),),
+    PLACE: (("210", "a"),),
+    NOTE: (("300", "a"), ("326", "a")),
+    SERIES: (("225", "av"), ("410", "at")),
+    CORPORATE: (("710", "ab"), ("711", "ab"), ("712", "ab")),
+}
 PER_KIND = 6  # terms of one use attribute for one kind of query
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -47,15 +59,38 @@ class Asked:
 
 def queries(records: Sequence[bytes]) -> list[Asked]:
     """Every query, each once, always the same for the same records."""
-    read = [pymarc.Record(raw, to_unicode=True, force_utf8=True) for raw in records]
+    read = _read(records)
     texts = {use: _texts(read, sources) for use, sources in SOURCES.items()}
+    years = ((record["008"].data or "")[7:11] for record in read if "008" in record)
     found = [
         *(each for use in SOURCES for each in _of_texts(use, texts[use])),
-        *_of_numbers(read),
-        *_of_dates(read),
+        *_of_numbers(read, ((ISBN, "020"), (ISSN, "022"), (LCCN, "010"))),
+        *_of_dates(years),
         *_of_booleans(texts),
         *(Asked("hand", line) for line in BY_HAND.splitlines() if line),
     ]
+    return _each_once(found)
+
+
+def unimarc_queries(records: Sequence[bytes]) -> list[Asked]:
+    """The same of UNIMARC records in Latin letters; none by hand."""
+    read = _read(records)
+    texts = {use: _texts(read, sources) for use, sources in UNIMARC_SOURCES.items()}
+    years = ((record["100"].get("a") or "")[9:13] for record in read if "100" in record)
+    found = [
+        *(each for use in texts for each in _of_texts(use, texts[use])),
+        *_of_numbers(read, ((ISBN, "010"), (ISSN, "011"))),
+        *_of_dates(years),
+        *_of_booleans(texts),
+    ]
+    return _each_once(found)
+
+
+def _read(records: Sequence[bytes]) -> list[pymarc.Record]:
+    return [pymarc.Record(raw, to_unicode=True, force_utf8=True) for raw in records]
+
+
+def _each_once(found: Sequence[Asked]) -> list[Asked]:
     return list({each.query: each for each in found if not each.query.endswith('""')}.values())
 
 
@@ -112,12 +147,14 @@ def _of_texts(use: int, texts: Sequence[str]) -> Iterator[Asked]:
         yield ask("incomplete field", "@attr 6=3 @attr 4=1", " ".join(_WORD.findall(text)[:-1]))
 
 
-def _of_numbers(records: Sequence[pymarc.Record]) -> Iterator[Asked]:
-    for use, tag, code in ((ISBN, "020", "a"), (ISSN, "022", "a"), (LCCN, "010", "a")):
+def _of_numbers(
+    records: Sequence[pymarc.Record], tags: Sequence[tuple[int, str]]
+) -> Iterator[Asked]:
+    for use, tag in tags:
         values: dict[str, None] = {}
         for record in records:
             for field in record.get_fields(tag):
-                for value in field.get_subfields(code):
+                for value in field.get_subfields("a"):
                     values[value.partition("(")[0].replace("-", "").strip()] = None
         for value in _spread([each for each in values if each], 10):
             yield Asked("number", f"@attr 1={use} {quoted(value)}")
@@ -129,9 +166,8 @@ def _of_numbers(records: Sequence[pymarc.Record]) -> Iterator[Asked]:
     yield Asked("number", f"@attr 1={CONTROL_NUMBER} nowhere")
 
 
-def _of_dates(records: Sequence[pymarc.Record]) -> Iterator[Asked]:
-    years = sorted({(record["008"].data or "")[7:11] for record in records if "008" in record})
-    for year in _spread([year for year in years if year.isdecimal()], 8):
+def _of_dates(years: Iterable[str]) -> Iterator[Asked]:
+    for year in _spread([year for year in sorted(set(years)) if year.isdecimal()], 8):
         yield Asked("date", f"@attr 1={DATE} @attr 4=4 {year}")
         for relation in (1, 2, 3, 4, 5):
             yield Asked("date relation", f"@attr 1={DATE} @attr 2={relation} @attr 4=109 {year}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.differential.catalogues import DATABASE, chosen_records, our_server, zebra
+from tests.differential.catalogues import DATABASE, as_folded, chosen_records, our_server, zebra
 from tests.differential.explained import EXPLAINED
 from tests.differential.queries import Asked, queries
 from tests.z3950_client import Client, connected, diagnostic
@@ -44,7 +44,7 @@ def compared(
     folder = tmp_path_factory.mktemp("differential")
     records = chosen_records(shared_data)
     with ExitStack() as stack:
-        of_zebra = stack.enter_context(zebra(folder / "zebra", records))
+        of_zebra = stack.enter_context(zebra(folder / "zebra", records, as_folded(records)))
         of_ours = stack.enter_context(our_server(folder / "lianmu", records))
         peer = stack.enter_context(connected(of_zebra))
         ours = stack.enter_context(connected(of_ours))

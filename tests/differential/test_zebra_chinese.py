@@ -13,7 +13,7 @@ import pytest
 
 import samples
 from protocol.record import MarcFamily
-from tests.differential.catalogues import DATABASES, our_server, zebra
+from tests.differential.catalogues import DATABASES, as_ideographs, our_server, zebra
 from tests.differential.chinese_queries import queries
 from tests.differential.explained import EXPLAINED_CHINESE
 from tests.z3950_client import connected, diagnostic
@@ -33,7 +33,8 @@ def test_both_servers_find_as_many_chinese_records(
     database = DATABASES[MarcFamily.UNIMARC]
     found: dict[str, tuple[int, int]] = {}
     with ExitStack() as stack:
-        of_zebra = stack.enter_context(zebra(folder / "zebra", records, MarcFamily.UNIMARC))
+        peer = zebra(folder / "zebra", records, as_ideographs(), MarcFamily.UNIMARC)
+        of_zebra = stack.enter_context(peer)
         of_ours = stack.enter_context(our_server(folder / "lianmu", records, MarcFamily.UNIMARC))
         clients = [stack.enter_context(connected(each)) for each in (of_ours, of_zebra)]
         for asked in queries(records):
