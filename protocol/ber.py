@@ -20,6 +20,9 @@ LENGTH_OCTETS_MAX = 8
 TAG_BOUND = 1 << 32  # identifiers of at most 5 octets
 OID_OCTETS_MAX = 64
 ELEMENTS_MAX = 250_000  # walked over in one go: a query of 40,000 levels
+# Elements of one APDU at every level: a query of 5,000 operands of 32 attributes.
+ELEMENTS_MAX_BELOW = 500_000
+SMALL_OCTETS_MAX = 1 << 16  # an APDU of so many cannot have many elements
 
 SEGMENTS_MAX = 100_000
 
@@ -46,8 +49,8 @@ class Framer:
     `steps` counts headers read. Nothing is kept between elements.
 
     `failure` is set when no element can begin or go on as the octets do, or
-    one is longer than `size_bytes_max` or of more than ELEMENTS_MAX headers;
-    the framer is of no use from then on.
+    one is longer than `size_bytes_max` or of too many elements; the framer is
+    of no use from then on.
     """
 
     __slots__ = (
@@ -104,6 +107,12 @@ class Framer:
                 # `scan` is where the element ends.
                 if scan > size:
                     break
+                if scan - start > SMALL_OCTETS_MAX and has_more_elements(
+                    data, start, scan, ELEMENTS_MAX_BELOW
+                ):
+                    text = f"an APDU of more than {ELEMENTS_MAX_BELOW} elements"
+                    self.failure = ProtocolError(text)
+                    break
                 whole = scan - start == size
                 elements.append(bytes(data if whole else data[start:scan]))
                 start = scan
@@ -146,6 +155,25 @@ class Framer:
                 break
         self._scan, self._open = scan, opened
         return elements, start
+
+
+def has_more_elements(data: bytes | bytearray, start: int, end: int, most: int) -> bool:
+    """Whether more than `most` headers stand between `start` and `end`, at every level.
+
+    Primitive content is stepped over. What is no element ends the count: the
+    decoder tells what is wrong.
+    """
+    offset = start
+    try:
+        for _ in range(most):
+            if offset >= end:
+                return False
+            constructed = data[offset] & CONSTRUCTED
+            _, content, stop = read_header(data, offset)
+            offset = content if constructed else stop
+    except (IndexError, ProtocolError):
+        return False
+    return offset < end
 
 
 def read_header(data: bytes | bytearray, offset: int) -> tuple[int, int, int]:

@@ -251,6 +251,31 @@ def test_an_element_of_too_many_parts_is_refused_before_they_are_all_read(child:
     assert framer.steps <= ELEMENTS_MAX + 2
 
 
+UNKNOWN = b"\xbf\x8b\x0a\x80" + b"\x81\x00" * 240_000 + b"\0\0"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [UNKNOWN * 3, ber.wrap(b"\xbf\x8b\x0a", b"\x81\x00" * 600_000), b"\xa1\x02\xa1\x00" * 260_000],
+)
+def test_a_large_element_of_too_many_parts_at_any_level_is_refused(content: bytes) -> None:
+    framer = Framer(16 << 20)
+    assert framer.feed(ber.wrap(b"\xb8", content)) == []
+    assert "more than 500000 elements" in str(framer.failure)
+
+
+def test_a_large_element_of_few_parts_is_as_good_as_any() -> None:
+    record = ber.wrap(b"\xa1", ber.wrap(b"\x81", b"\xa1\x00" * 2_000_000))
+    for data in (
+        ber.wrap(b"\xb8", record),
+        ber.wrap(b"\xb8", UNKNOWN * 2),
+        b"\xb8\x80" + record + b"\0\0",
+    ):
+        framer = Framer(16 << 20)
+        assert framer.feed(data) == [data]
+        assert framer.failure is None
+
+
 def test_the_bound_on_parts_is_for_each_element_anew() -> None:
     data = b"\xb6\x80" + b"\x81\x00" * 100_000 + b"\0\0"
     framer = Framer(16 << 20)
