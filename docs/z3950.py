@@ -69,7 +69,7 @@ NOT_SUPPORTED = (
 )  # fmt: skip
 NEVER_DONE = (
     "Concurrent operations and encapsulation are not negotiated; access control is not "
-    "asked for beyond Init; a resource report says nothing of single operations.\n"
+    "asked for beyond Init; a resource report about one operation is refused (failure-5).\n"
 )
 
 ATTRIBUTE_TYPES = (

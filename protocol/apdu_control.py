@@ -100,7 +100,8 @@ class TriggerResourceControlRequest:
 
 
 class ResourceReportStatus(IntEnum):
-    """Z39.50-2003 §3.2.6.4.5."""
+    """Z39.50-2003 §3.2.6.3.3: what failed is the server's affair (1), resources (2),
+    access control (3), unspecified (4), an unknown operation (5), or an active one (6)."""
 
     SUCCESS = 0
     PARTIAL = 1

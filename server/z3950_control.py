@@ -31,8 +31,9 @@ from store.sqlite import StoreError
 log = Log("lianmu.z3950")
 
 _Status = apdu.ResourceReportStatus
-# §3.2.6.4.5: no report can be supplied; access-control failure.
-NO_REPORT, NOT_ALLOWED = _Status.FAILURE_1, _Status.FAILURE_3
+# Z39.50-2003 §3.2.6.3.3: no report can be supplied; access-control failure; no
+# operation of that reference id is known.
+NO_REPORT, NOT_ALLOWED, NO_OPERATION = _Status.FAILURE_1, _Status.FAILURE_3, _Status.FAILURE_5
 
 
 async def resource_report(
@@ -40,15 +41,18 @@ async def resource_report(
 ) -> apdu.ResourceReportResponse:
     """Answer a ResourceReport, in format Resource-1 whatever was preferred.
 
-    An operation has no costs of its own to tell: asked about one, the answer
-    is the member's year all the same, as a partial report.
+    A report in another format than was preferred is called partial. Nothing is
+    kept of operations that are over, so none is known (Z39.50-2003 §3.2.6.3.2).
     """
-    report = await _report(service, principal)
+    report: External | _Status = NO_OPERATION
+    if request.op_id is None:
+        report = await _report(service, principal)
     if isinstance(report, _Status):
         return apdu.ResourceReportResponse(
             reference_id=request.reference_id, resource_report_status=report
         )
-    status = _Status.SUCCESS if request.op_id is None else _Status.PARTIAL
+    as_preferred = request.pref_resource_report_format in (None, oid.RESOURCE_1)
+    status = _Status.SUCCESS if as_preferred else _Status.PARTIAL
     return apdu.ResourceReportResponse(
         reference_id=request.reference_id, resource_report_status=status, resource_report=report
     )

@@ -69,11 +69,29 @@ def test_the_estimate_is_in_fen_of_currency_156() -> None:
     assert "8 downloads, quota 6, 2 over quota; estimated charge 2.00 CNY" in found.message
 
 
-def test_about_one_operation_the_report_is_partial(demo: RunningServer) -> None:
+@pytest.mark.parametrize(
+    ("preferred", "status"),
+    [
+        (None, Status.SUCCESS),
+        (oid.RESOURCE_1, Status.SUCCESS),
+        (oid.RESOURCE_2, Status.PARTIAL),  # a report, and not in that format
+    ],
+)
+def test_a_report_in_another_format_than_preferred_is_partial(
+    demo: RunningServer, preferred: oid.Oid | None, status: Status
+) -> None:
     with connected(demo.z3950, "demo1/demo1") as client:
-        response = report(client, op_id=b"1", pref_resource_report_format=oid.RESOURCE_2)
-        assert response.resource_report_status == Status.PARTIAL
+        response = report(client, pref_resource_report_format=preferred)
+        assert response.resource_report_status == status
         contents(response)
+
+
+def test_of_operations_that_are_over_nothing_is_known(demo: RunningServer) -> None:
+    with connected(demo.z3950, "demo1/demo1") as client:
+        client.search("@attr 1=4 art", "we_cat", reference_id=b"1")
+        response = report(client, op_id=b"1")
+        assert response.resource_report_status == Status.FAILURE_5
+        assert response.resource_report is None
 
 
 @pytest.mark.parametrize("login", [None, "admin/admin"])
