@@ -41,19 +41,45 @@ async def scan(
             number_of_entries_returned=0,
             entries=apdu.ListEntries(nonsurrogate_diagnostics=(apdu.DefaultDiagFormat.of(found),)),
         )
-    complete = len(found.entries) >= request.number_of_terms_requested
+    entries = [_entry(entry, negotiated.charsets.names) for entry in found.entries]
+    kept = _that_fit(entries, negotiated.preferred_message_size)
+    if len(kept) < len(entries):
+        status = apdu.ScanStatus.PARTIAL_2
+    elif len(entries) < request.number_of_terms_requested:
+        status = apdu.ScanStatus.PARTIAL_5  # the list of terms ends there
+    else:
+        status = apdu.ScanStatus.SUCCESS
     return apdu.ScanResponse(
         reference_id=request.reference_id,
         step_size=request.step_size or 0,
-        # Fewer than asked for means that the list ends there (partial-5).
-        scan_status=apdu.ScanStatus.SUCCESS if complete else apdu.ScanStatus.PARTIAL_5,
-        number_of_entries_returned=len(found.entries),
+        scan_status=status,
+        number_of_entries_returned=len(kept),
         position_of_term=found.position,
-        entries=apdu.ListEntries(
-            entries=tuple(_entry(entry, negotiated.charsets.names) for entry in found.entries)
-        ),
+        entries=apdu.ListEntries(entries=tuple(kept)),
         attribute_set=request.attribute_set,
     )
+
+
+# Octets of an entry beside its texts, and of a response beside its entries; a
+# reference id has at most so many as the client's request.
+_ENTRY_OCTETS = 32
+_DIAGNOSTIC_OCTETS = 256
+_RESPONSE_OCTETS = 256
+
+
+def _that_fit(entries: Sequence[apdu.Entry], size_bytes: int) -> Sequence[apdu.Entry]:
+    """The first of the entries that go into a message of `size_bytes`, at least one."""
+    left = size_bytes - _RESPONSE_OCTETS
+    for place, entry in enumerate(entries):
+        left -= _ENTRY_OCTETS
+        if isinstance(entry, apdu.TermInfo) and isinstance(entry.term, bytes):
+            display = (entry.display_term or "").encode("utf-8", "surrogateescape")
+            left -= len(entry.term) + len(display)
+        elif not isinstance(entry, apdu.TermInfo):
+            left -= _DIAGNOSTIC_OCTETS
+        if left < 0 and place:
+            return entries[:place]
+    return entries
 
 
 def _entry(entry: TermEntry, charset: str) -> apdu.Entry:

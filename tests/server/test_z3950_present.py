@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from protocol import apdu, oid
+from protocol.apdu_common import AttributeElement, AttributesPlusTerm
 from protocol.diagnostic import Bib1
 from protocol.external import Form
 from protocol.grs1 import ESPEC_1, CompositeElement, Espec, SimpleElement, SpecificTag
@@ -495,3 +496,30 @@ def test_what_went_out_in_segments_is_counted_once_a_record(
         client.close()
     told = lianmu("usage", "DEMO1", "--config", str(folder / "config.toml"), "--json")
     assert '"downloads":30' in told.stdout.replace(" ", ""), told.stdout
+
+
+# Scan, whose response is a message too
+
+
+@pytest.mark.parametrize(("preferred", "least"), [(1024, 5), (4096, 30), (1 << 20, 400)])
+def test_a_scan_gives_as_many_terms_as_go_into_a_message(
+    shelf: RunningServer, preferred: int, least: int
+) -> None:
+    client = negotiated(shelf, preferred=preferred, exceptional=preferred)
+    request = apdu.ScanRequest(
+        database_names=("we_cat",),
+        attribute_set=oid.BIB_1,
+        term_list_and_start_point=AttributesPlusTerm(
+            (AttributeElement(type=1, value=4), AttributeElement(type=4, value=1)), b"shelf"
+        ),
+        number_of_terms_requested=400,
+    )
+    response = client.ask(request, apdu.ScanResponse)
+    client.close()
+    assert len(apdu.encode(response)) <= preferred
+    assert response.entries is not None
+    assert response.number_of_entries_returned == len(response.entries.entries) >= least
+    complete = response.number_of_entries_returned == 400
+    assert response.scan_status == (
+        apdu.ScanStatus.SUCCESS if complete else apdu.ScanStatus.PARTIAL_2
+    )
