@@ -64,6 +64,7 @@ NOT_SUPPORTED = (
     ("variants and composite elements of eSpec-1; elements in another syntax than GRS-1",
      Bib1.COMP_SPEC_UNSUPPORTED),
     ("database-specific sort", Bib1.DATABASE_SPECIFIC_SORT_UNSUPPORTED),
+    ("sort by frequency (3, 4)", Bib1.ILLEGAL_SORT_RELATION),
     ("Extended Services other than Update", Bib1.ES_TYPE_UNSUPPORTED),
     ("Duplicate Detection", Bib1.DEDUP_CRITERION_UNSUPPORTED),
 )  # fmt: skip

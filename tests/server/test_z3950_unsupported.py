@@ -53,17 +53,20 @@ def composite(client: Client) -> int:
     return diagnostic(client.present(1, 1, oid.GRS_1, record_composition=wish))[0]
 
 
-def database_specific_sort(client: Client) -> int:
-    client.search("@attr 1=4 art", "we_cat")
-    key = apdu.SortKeySpec(
-        sort_element=(DatabaseSortKey(database_name="we_cat", db_sort="title"),),
-        sort_relation=apdu.SortRelation.ASCENDING,
-        case_sensitivity=apdu.CaseSensitivity.CASE_INSENSITIVE,
-    )
-    request = apdu.SortRequest(
-        input_result_set_names=("default",), sorted_result_set_name="s", sort_sequence=(key,)
-    )
-    return only(client.ask(request, apdu.SortResponse).diagnostics)
+def sorted_by(element: apdu.SortElement, relation: int) -> Ask:
+    def ask(client: Client) -> int:
+        client.search("@attr 1=4 art", "we_cat")
+        key = apdu.SortKeySpec(
+            sort_element=element,
+            sort_relation=relation,
+            case_sensitivity=apdu.CaseSensitivity.CASE_INSENSITIVE,
+        )
+        request = apdu.SortRequest(
+            input_result_set_names=("default",), sorted_result_set_name="s", sort_sequence=(key,)
+        )
+        return only(client.ask(request, apdu.SortResponse).diagnostics)
+
+    return ask
 
 
 def item_order(client: Client) -> int:
@@ -99,7 +102,10 @@ ASKED: dict[str, tuple[Ask, ...]] = {
         searched(f"@prox 0 1 1 2 k {unit} @attr 1=4 a @attr 1=4 b") for unit in (1, 3, 4, 5, 6, 7)
     ),
     "variants": (composite,),
-    "database-specific sort": (database_specific_sort,),
+    "database-specific sort": (
+        sorted_by((DatabaseSortKey(database_name="we_cat", db_sort="title"),), 0),
+    ),
+    "sort by frequency": (sorted_by("title", 3), sorted_by("title", 4)),
     "Extended Services": (item_order,),
     "Duplicate Detection": (duplicate_detection,),
 }
