@@ -20,7 +20,8 @@ from protocol.query import Clause, Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
 from store.clause import exact_keys
-from store.interface import ResultSet, ScanResult
+from store.facets import FacetCache, facets
+from store.interface import FacetList, ResultSet, ScanResult
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
 from store.records import read_databases, read_holding
@@ -68,6 +69,7 @@ class SqliteCatalogue:
         self._reader = IndexReader(self._path, cache_size_bytes_max=cache_size_bytes_max)
         self._execute = self._reader.connection.cursor().execute
         self._ranks = RankCache()
+        self._facets = FacetCache()
         self._threads = ThreadPoolExecutor(THREADS, "catalogue")
         self._readers: SimpleQueue[IndexReader | None] = SimpleQueue()
         for _ in range(THREADS):
@@ -201,6 +203,28 @@ class SqliteCatalogue:
     ) -> RecordSet | Diagnostic:
         """The union of `sets` in the order of `keys`; see `store.sort.sort`."""
         return await self._answer(lambda reader: sort(reader, self._ranks, sets, keys))
+
+    async def facets(
+        self,
+        records: ResultSet,
+        access_point: str,
+        *,
+        limit: int,
+        start: int = 0,
+        by_count: bool = True,
+    ) -> FacetList | Diagnostic:
+        """The values that `records` have, with their counts; see `store.facets.facets`."""
+        return await self._answer(
+            lambda reader: facets(
+                reader,
+                self._facets,
+                records,
+                access_point,
+                limit=limit,
+                start=start,
+                by_count=by_count,
+            )
+        )
 
     async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]:
         """What each record's holders have, by institution; records without are left out."""

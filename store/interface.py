@@ -38,6 +38,23 @@ class ScanResult:
     position: int  # of the start term in `entries`, from 1; 0: before, len+1: after
 
 
+@dataclass(frozen=True, slots=True)
+class FacetTerm:
+    """One value of a facet: `term` as indexed, `display` as a reader expects it."""
+
+    term: str
+    display: str
+    count: int  # records of the set that have it, exact
+
+
+@dataclass(frozen=True, slots=True)
+class FacetList:
+    """Some of the values that the records of a set have."""
+
+    terms: tuple[FacetTerm, ...]
+    total: int  # distinct values in all
+
+
 class Catalogue(Protocol):
     """Reading. Methods are coroutines that mostly finish without suspending."""
 
@@ -81,6 +98,16 @@ class Catalogue(Protocol):
     async def sort(
         self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
     ) -> ResultSet | Diagnostic: ...
+
+    async def facets(
+        self,
+        records: ResultSet,
+        access_point: str,
+        *,
+        limit: int,
+        start: int = 0,
+        by_count: bool = True,
+    ) -> FacetList | Diagnostic: ...
 
     async def holdings(self, record_ids: Iterable[int]) -> dict[int, list[Holding]]: ...
 

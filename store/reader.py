@@ -267,6 +267,15 @@ class DeltaSegment:
             for place in places
         }
 
+    def members(self, register_id: int, record_ids: BitMap) -> dict[str, BitMap]:
+        """Which of some records have each term of a register; terms that none has are left out."""
+        found = {}
+        for term, places in self._terms[register_id].items():
+            records = BitMap([place >> 12 for place in places]) & record_ids
+            if records:
+                found[term] = records
+        return found
+
     def display(self, register_id: int, term: str) -> str | None:
         return self._displays.get((register_id, term))
 
