@@ -1,0 +1,185 @@
+"""The catalogue for a person with a browser: the search form and its results.
+
+Pages are whole without JavaScript and load nothing from elsewhere. They share
+the addresses `/` and `/{database}` with SRU; a request is for a page when it
+prefers HTML and has no parameter of SRU.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from protocol.diagnostic import Diagnostic, SruFault
+from protocol.record import Database
+from server.config import Config
+from server.outbox import Outbox
+from server.search_query import (
+    FIELDS,
+    PAGE_RECORDS,
+    PICKS_MAX,
+    SORTS,
+    WORDS_CHARS_MAX,
+    Search,
+    is_sru,
+    page_numbers,
+    read_search,
+)
+from server.search_record import RecordPages
+from server.search_results import FacetGroup, facet_groups, pick_labels
+from server.search_shell import ALL_NAMES, Handler, Shell, Visit, redirect
+from server.search_sign_in import SignInPages
+from server.search_texts import Texts, prefers_html
+from server.search_view import line
+from server.service import Service
+
+
+class SearchPages:
+    """Every page of one worker."""
+
+    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
+        self._shell = Shell(config, service)
+        self._sign_in = SignInPages(self._shell)
+        self._records = RecordPages(self._shell, self._sign_in, outbox)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Everything but `/` and `/{database}`, which `first` stands before."""
+        app.router.add_get(self._shell.style_path, self._shell.stylesheet)
+        self._sign_in.add_routes(app)
+        self._records.add_routes(app)
+
+    def first(self, otherwise: Handler) -> Handler:
+        """A handler that answers a browser with the search page, others with `otherwise`."""
+        page = self._shell.page(self._search)
+
+        async def respond(request: web.Request) -> web.StreamResponse:
+            if prefers_html(request.headers.get(hdrs.ACCEPT, "")) and not is_sru(request.query):
+                return await page(request)
+            return await otherwise(request)
+
+        return respond
+
+    async def _search(self, request: web.Request, visit: Visit) -> web.StreamResponse:
+        name = request.match_info.get("database", "")
+        databases = self._shell.service.catalogue.resolve(
+            ("Default",) if name.lower() in ALL_NAMES else (name,)
+        )
+        if isinstance(databases, Diagnostic):
+            message = visit.texts("unknown_database", name=name)
+            return self._shell.problem(request, visit, 404, message)
+        if isinstance(visit.principal, Diagnostic):
+            return self._sign_in.ask(request, visit, visit.principal)
+        chosen = request.query.get("db")
+        search = read_search(
+            "" if name.lower() in ALL_NAMES else databases[0].name, list(request.query.items())
+        )
+        if chosen is not None:  # the form's choice becomes the address
+            known = self._shell.service.catalogue.databases.get(chosen.casefold())
+            return redirect(
+                Search(known.name if known else "", search.words, search.field, search.sort).url
+            )
+        if search.is_empty:
+            return self._shell.render(request, visit, "start.html", self._form(search))
+        return await self._results(request, visit, search, databases)
+
+    def _form(self, search: Search) -> dict[str, Any]:
+        """What the search form and the list of databases are made of."""
+        catalogue = self._shell.service.catalogue
+        totals = catalogue.totals()
+        databases = {each.name: each for each in catalogue.databases.values()}
+        return {
+            "search": search,
+            "fields": list(FIELDS),
+            "sorts": list(SORTS),
+            "databases": [
+                (each.name, each.title, totals.get(each.name, 0)) for each in databases.values()
+            ],
+            "words_chars_max": WORDS_CHARS_MAX,
+        }
+
+    async def _results(
+        self, request: web.Request, visit: Visit, search: Search, databases: tuple[Database, ...]
+    ) -> web.StreamResponse:
+        catalogue = self._shell.service.catalogue
+        values = self._form(search)
+        t = visit.texts
+        refusal = ""
+        if len(search.words) > WORDS_CHARS_MAX:
+            refusal = t("words_too_long", count=WORDS_CHARS_MAX)
+        elif len(search.picks) > PICKS_MAX:
+            refusal = t("too_many_picks", count=PICKS_MAX)
+        if refusal:
+            return self._refused(request, visit, values, refusal)
+        query = search.query()
+        if isinstance(query, SruFault):
+            return self._refused(request, visit, values, *_reason(query, search.words, t))
+        found = await catalogue.search(databases, query, {})
+        if not isinstance(found, Diagnostic) and SORTS[search.sort]:
+            found = await catalogue.sort((found,), SORTS[search.sort])
+        if isinstance(found, Diagnostic):
+            return self._refused(request, visit, values, _message(found))
+        self._shell.service.sessions.counters.searches += 1
+        pages = max(math.ceil(len(found) / PAGE_RECORDS), 1)
+        if search.page > pages:
+            return redirect(search.at(pages).url)
+        first = (search.page - 1) * PAGE_RECORDS
+        ids = found.ids(first + 1, min(PAGE_RECORDS, len(found) - first))
+        if isinstance(ids, Diagnostic):
+            return self._refused(request, visit, values, _message(ids))
+        records = await catalogue.fetch(ids)
+        holdings = await catalogue.holdings(ids)
+        groups: list[FacetGroup] = []
+        labels = pick_labels(search, t, self._shell.library_name)
+        if len(found):
+            groups, displays = await facet_groups(
+                catalogue, found, search, t, self._shell.library_name
+            )
+            labels |= displays
+        values |= {
+            "count": len(found),
+            "first": first + 1,
+            "lines": [
+                line(record, len(holdings.get(record.record_id, ())))
+                if record is not None and not record.deleted
+                else None
+                for record in records
+            ],
+            "picks": [(pick, labels[pick]) for pick in search.picks],
+            "groups": groups,
+            "pages": pages,
+            "page_numbers": page_numbers(search.page, pages),
+        }
+        return self._shell.render(request, visit, "results.html", values)
+
+    def _refused(
+        self,
+        request: web.Request,
+        visit: Visit,
+        values: dict[str, Any],
+        reason: str,
+        marked: tuple[str, str, str] | None = None,
+    ) -> web.Response:
+        """A search that cannot be carried out. `marked`: the words, cut about the fault."""
+        values |= {"reason": reason, "marked": marked}
+        return self._shell.render(request, visit, "refused.html", values, 400)
+
+
+def _message(diagnostic: Diagnostic) -> str:
+    message = diagnostic.condition.message
+    return f"{message}: {diagnostic.addinfo}" if diagnostic.addinfo else message
+
+
+def _reason(fault: SruFault, words: str, t: Texts) -> tuple[str, tuple[str, str, str] | None]:
+    """Why a CQL query is refused, with its text cut about the place of the fault."""
+    reason = fault.message or fault.condition.message
+    if fault.details:
+        reason = f"{reason}: {fault.details}"
+    if fault.position is None:
+        return reason, None
+    at = min(fault.position, len(words))
+    return (
+        f"{reason} ({t('refused_at', position=at + 1)})",
+        (words[:at], words[at : at + 1], words[at + 1 :]),
+    )
