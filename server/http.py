@@ -21,6 +21,7 @@ from server.http_guard import Guard
 from server.http_refusals import PAGE_HEADERS, refuse
 from server.http_responses import NO_STORE, WRITE_TIMEOUT_S
 from server.log import Log
+from server.search_pages import SearchPages
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
@@ -40,6 +41,7 @@ class HttpServer:
         self._config = config
         self._service = service
         self._sru = SruService(config, service, z3950.outbox)
+        self._pages = SearchPages(config, service, z3950.outbox)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -61,8 +63,9 @@ class HttpServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/status", self._status)
         app.router.add_get("/assets/{name}", self._asset)
-        app.router.add_get("/", self._sru.respond)
-        app.router.add_get("/{database}", self._sru.respond)
+        app.router.add_get("/", self._pages.first(self._sru.respond))
+        app.router.add_get("/{database}", self._pages.first(self._sru.respond))
+        self._pages.add_routes(app)
         self._runner = web.AppRunner(
             app, handle_signals=False, shutdown_timeout=self._config.server.shutdown_grace_s
         )
