@@ -99,8 +99,10 @@ class PlainBrowser:
         raise AssertionError(f"no form for {action} on {page.url}")
 
     def sign_in(self, account: str, password: str | None = None, path: str = "/") -> Page:
-        """Sign in by the form; returns the page that it leads to."""
+        """Sign in by the form, unless signed in; returns the page that it leads to."""
         page = self.get(f"/-/sign-in?{urlencode({'next': path})}")
+        if "/-/sign-in" not in page.url:
+            return page
         return self.submit(
             page, "/-/sign-in", account=account, password=account if password is None else password
         )
