@@ -4,7 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
-TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl
+TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl chromium chromium-driver npm
+# What the tests ask of a page's accessibility, from npm.
+AXE := .tools/node_modules/axe-core
+AXE_VERSION := 4.14.1
 PYTEST := $(BIN)/python -X dev -m pytest
 
 .PHONY: help docs install install-dev test-tools demo test test-long lint format lock bench clean
@@ -38,7 +41,7 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 test-tools:
-	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl; do \
+	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver npm; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	perl -MZOOM -e1 2>/dev/null || missing=yes; \
 	if [ -n "$$missing" ]; then \
@@ -46,6 +49,8 @@ test-tools:
 		$$sudo apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(TEST_TOOLS); \
 	fi
+	@grep -qs '"version": "$(AXE_VERSION)"' $(AXE)/package.json || \
+		npm install --prefix .tools --no-save --ignore-scripts --no-audit --no-fund --silent axe-core@$(AXE_VERSION)
 
 demo: install
 	$(BIN)/lianmu demo
