@@ -20,10 +20,11 @@ from protocol.query import Clause, Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
 from store.clause import exact_keys
-from store.facets import FacetCache, facets
+from store.facets import facets
 from store.interface import FacetList, ResultSet, ScanResult
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
+from store.record_values import RecordValuesCache
 from store.records import read_databases, read_holding
 from store.result_set import RecordSet
 from store.scan import scan
@@ -69,7 +70,7 @@ class SqliteCatalogue:
         self._reader = IndexReader(self._path, cache_size_bytes_max=cache_size_bytes_max)
         self._execute = self._reader.connection.cursor().execute
         self._ranks = RankCache()
-        self._facets = FacetCache()
+        self._record_values = RecordValuesCache()
         self._threads = ThreadPoolExecutor(THREADS, "catalogue")
         self._readers: SimpleQueue[IndexReader | None] = SimpleQueue()
         for _ in range(THREADS):
@@ -217,7 +218,7 @@ class SqliteCatalogue:
         return await self._answer(
             lambda reader: facets(
                 reader,
-                self._facets,
+                self._record_values,
                 records,
                 access_point,
                 limit=limit,

@@ -3,19 +3,17 @@
 Counts are exact. Two ways lead to them. Where an access point has few values
 (languages, years, libraries), each value's records are intersected with the
 set. Where it has about as many as there are records (authors, subjects), the
-values of every record stand in one array, made once for a state of the main
-index; counting is then a matter of the set's size, however large the catalogue.
-Changed records are counted by what the delta holds of them.
-Source: SRU 2.0 (OASIS searchRetrieve part 3) §2.9, facetedResults.
+values of the set's records are counted, at a cost of the set's size, however
+large the catalogue (`store.record_values`). Changed records are counted by what
+the delta holds of them.
+Source: SRU 2.0 (OASIS searchRetrieve part 3), facetedResults.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -25,37 +23,29 @@ from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Anchor, Clause, Operator, Query, Structure, joined
-from store import postings
 from store.gather import KEY_CHARS_MAX
 from store.interface import FacetList, FacetTerm, ResultSet
 from store.reader import BoundExceeded, IndexReader, TermRange
+from store.record_values import (
+    MANY_VALUED,
+    Counts,
+    Integers,
+    RecordValues,
+    RecordValuesCache,
+    registers_of,
+)
 from store.registers import key_register
 from store.result_set import RecordSet
 
 LIMIT_MAX = 1000  # one answer never has more, whatever a client asks for
+START_MAX = 2000  # values passed over
 
-# The access points with many values that are counted, and those whose whole
-# fields are counted for them: of authors, headings and no statement.
-MANY_VALUED: dict[str, tuple[str, ...]] = {
-    "author": ("author_personal", "author_corporate", "author_conference"),
-    "subject": ("subject",),
-    "publisher": ("publisher",),
-    "genre": ("genre",),
-}
 _FEW_VALUED = frozenset((Kind.CODE, Kind.DATE))
 
 # What may be counted on the event loop: some milliseconds at the worst.
 _INLINE_RECORDS_MAX = 5_000
-_INLINE_DELTA_TERMS_MAX = 256
-# Above that many values in a set, one count for each in the catalogue is quicker.
-_UNIQUE_VALUES_MAX = 50_000
-_STRIDE = 128  # every so many terms one is kept in memory, to find the rest by
-
-# Between two values of the main index lie that many places for those of changed records.
-_GAP_BITS = 20
-
-Integers = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.uint32]
+_INLINE_TERMS_MAX = 256  # of changed records, or to be named
+_NAMED_AT_ONCE = 32
 
 
 def can_count(point: AccessPoint) -> bool:
@@ -79,64 +69,9 @@ def narrowing(access_point: str, term: str) -> Query:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """The values of every record of the main index, by their place in the list of terms.
-
-    Record r has `ordinals[starts[r]:starts[r + 1]]`. `landmarks` are the terms
-    0, _STRIDE, 2 * _STRIDE ...
-    """
-
-    starts: Integers
-    ordinals: Numbers
-    landmarks: Sequence[str]
-    size: int  # terms
-
-    def counts(self, record_ids: Numbers) -> tuple[Integers, Integers]:
-        """The terms that records have, ascending, and how many of the records have each."""
-        known = record_ids[record_ids < self.starts.size - 1]
-        starts = self.starts[known]
-        lengths = self.starts[known + np.uint32(1)] - starts
-        total = int(lengths.sum())
-        # 0, 1, 2 ... within each record, and the record's start added to it.
-        ends = np.cumsum(lengths)
-        within = np.arange(total) - np.repeat(ends - lengths, lengths)
-        found = self.ordinals[np.repeat(starts, lengths) + within]
-        if total <= _UNIQUE_VALUES_MAX:
-            ordinals, counts = np.unique(found, return_counts=True)
-            return ordinals.astype(np.int64), counts
-        per_term = np.bincount(found, minlength=self.size)
-        ordinals = np.flatnonzero(per_term)
-        return ordinals, per_term[ordinals]
-
-
-class FacetCache:
-    """The values of records by access point, shared by every reader of a process.
-
-    One access point takes some 12 octets a record.
-    """
-
-    def __init__(self) -> None:
-        self._values: dict[str, tuple[int, _Values]] = {}
-
-    def get(self, reader: IndexReader, access_point: str) -> _Values:
-        """The values of a row of MANY_VALUED.
-
-        Raises:
-            BoundExceeded: they must be made first, and that takes too long here.
-        """
-        generation, values = self._values.get(access_point, (0, None))
-        if values is None or generation != reader.generation:
-            if reader.main.bounds.inline:
-                raise BoundExceeded
-            values = _make_values(reader, _registers(reader, access_point))
-            self._values[access_point] = (reader.generation, values)
-        return values
-
-
 def facets(
     reader: IndexReader,
-    cache: FacetCache,
+    cache: RecordValuesCache,
     records: ResultSet,
     access_point: str,
     *,
@@ -148,7 +83,7 @@ def facets(
 
     In order of their counts, the greatest first and equal ones by value; or
     without `by_count` all by value. An unknown access point is Bib-1 114, one
-    without facets 232.
+    without facets 232, a `start` beyond START_MAX 13.
 
     Raises:
         BoundExceeded: it takes too long here.
@@ -158,6 +93,8 @@ def facets(
         return Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, access_point)
     if not can_count(point):
         return Diagnostic(Bib1.SCAN_TERM_LIST_UNSUPPORTED, access_point)
+    if start > START_MAX:
+        return Diagnostic(Bib1.PRESENT_OUT_OF_RANGE, str(start))
     members = records.records if isinstance(records, RecordSet) else _members(records)
     if reader.main.bounds.inline and len(members) > _INLINE_RECORDS_MAX:
         raise BoundExceeded
@@ -165,14 +102,17 @@ def facets(
     wanted = slice(first, first + min(max(limit, 0), LIMIT_MAX))
     touched = reader.delta.touched
     merged = members - touched if touched else members
-    changed = _changed_counts(reader, access_point, members & touched)
     if access_point in MANY_VALUED:
-        return _of_many(reader, cache, access_point, merged, changed, wanted, by_count)
+        changed = _changed_fields(reader, access_point, members & touched)
+        values = cache.get(reader, access_point, merged)
+        return _of_many(reader, values, merged, changed, wanted, by_count=by_count)
     counts = _few_counts(reader, access_point, merged)
-    for term, count in changed.items():
-        counts[term] = counts.get(term, 0) + count
+    if touched:
+        register_id = reader.register_ids[access_point]
+        for term, having in reader.delta.members(register_id, members & touched).items():
+            counts[term] = counts.get(term, 0) + len(having)
     chosen = _in_order(counts.items(), by_count=by_count)[wanted]
-    return FacetList(_displayed(reader, access_point, chosen), len(counts))
+    return FacetList(tuple(FacetTerm(term, term, count) for term, count in chosen), len(counts))
 
 
 def _members(records: ResultSet) -> BitMap:
@@ -186,10 +126,6 @@ def _in_order(counts: Iterable[tuple[str, int]], *, by_count: bool) -> list[tupl
     return sorted(counts)
 
 
-def _registers(reader: IndexReader, access_point: str) -> list[int]:
-    return [reader.register_ids[key_register(name)] for name in MANY_VALUED[access_point]]
-
-
 def _few_counts(reader: IndexReader, access_point: str, members: BitMap) -> dict[str, int]:
     """How many of `members` have each value, by the main index."""
     register_id = reader.register_ids[access_point]
@@ -201,57 +137,85 @@ def _few_counts(reader: IndexReader, access_point: str, members: BitMap) -> dict
     return counts
 
 
-def _changed_counts(reader: IndexReader, access_point: str, members: BitMap) -> dict[str, int]:
-    """How many of `members` have each value, by the delta."""
+_Changed = dict[str, tuple[str, int]]  # term to its display and how many records have it
+
+
+def _changed_fields(reader: IndexReader, access_point: str, members: BitMap) -> _Changed:
+    """What `members`, all of them changed, have by the delta."""
     if not members:
         return {}
-    if access_point not in MANY_VALUED:
-        found = reader.delta.members(reader.register_ids[access_point], members)
-    else:
-        found = {}
-        for register_id in _registers(reader, access_point):
-            for term, records in reader.delta.members(register_id, members).items():
-                if len(term) < KEY_CHARS_MAX:
-                    found[term] = found.get(term, BitMap()) | records
-    return {term: len(records) for term, records in found.items()}
+    found: dict[str, BitMap] = {}
+    for register_id in registers_of(reader, access_point):
+        for term, records in reader.delta.members(register_id, members).items():
+            if len(term) < KEY_CHARS_MAX:
+                found[term] = found.get(term, BitMap()) | records
+    # Of authors, the access point of that name alone keeps what to show.
+    shown_by = reader.register_ids[key_register(access_point)]
+    return {
+        term: (reader.delta.display(shown_by, term) or term, len(records))
+        for term, records in found.items()
+    }
 
 
 def _of_many(
     reader: IndexReader,
-    cache: FacetCache,
-    access_point: str,
+    values: RecordValues,
     merged: BitMap,
-    changed: Mapping[str, int],
+    changed: _Changed,
     wanted: slice,
+    *,
     by_count: bool,
 ) -> FacetList:
-    values = cache.get(reader, access_point)
-    if reader.main.bounds.inline and len(changed) > _INLINE_DELTA_TERMS_MAX:
+    stale = merged & values.stale
+    for record_id in stale:
+        for term, display in values.stale_fields(reader, record_id).items():
+            known = changed.get(term)
+            changed[term] = (display, 1) if known is None else (known[0], known[1] + 1)
+    if reader.main.bounds.inline and (
+        len(changed) > _INLINE_TERMS_MAX or wanted.stop > _INLINE_TERMS_MAX
+    ):
         raise BoundExceeded
-    terms = _Terms(reader, _registers(reader, access_point), values)
-    ordinals, counts = values.counts(np.frombuffer(merged.to_array(), np.uint32))
-    places = (ordinals + 1) << _GAP_BITS
-    # Values of changed records add to those of the others, or stand between them.
-    new: dict[int, tuple[str, int]] = {}
-    for step, term in enumerate(sorted(changed), 1):
-        before, is_in_main = terms.place(term)
-        place = (before + 1) << _GAP_BITS if is_in_main else (before << _GAP_BITS) + step
-        at = int(np.searchsorted(places, place))
-        if at < places.size and places[at] == place:
-            counts[at] += changed[term]
-        else:
-            new[place] = (term, changed[term])
-    if new:
-        places = np.concatenate((places, np.fromiter(new, np.int64, len(new))))
-        more = np.array([count for _, count in new.values()], np.int64)
-        counts = np.concatenate((counts, more))
-    keys = (places, -counts) if by_count else (places,)
-    chosen = _least(keys, wanted.stop)[wanted]
-    named = []
-    for place, count in zip(places[chosen].tolist(), counts[chosen].tolist(), strict=True):
-        term = new[place][0] if place in new else terms[(place >> _GAP_BITS) - 1]
-        named.append((term, count))
-    return FacetList(_displayed(reader, access_point, named), places.size)
+    fresh = merged - stale if stale else merged
+    counted = values.count(fresh)
+    total = counted.ordinals.size
+    # Values of changed records are counted over all records, apart from the rest.
+    registers = registers_of(reader, values.access_point)
+    apart = []
+    for term, (display, count) in changed.items():
+        having = BitMap.union(*[reader.main.records(each, term) for each in registers])
+        others = having.intersection_cardinality(fresh)
+        apart.append(FacetTerm(term, display, count + others))
+        total += others == 0
+    if by_count:
+        order = _least((counted.ordinals, -counted.counts), wanted.stop + len(changed))
+    else:
+        order = np.arange(min(wanted.stop + len(changed), counted.ordinals.size))
+    if not changed:  # nothing moves, so what is passed over needs no name
+        return FacetList(tuple(_named(reader, values, counted, order[wanted])), total)
+    key = _by_count if by_count else _by_term
+    rest = (each for each in _named(reader, values, counted, order) if each.term not in changed)
+    both = merge(sorted(apart, key=key), rest, key=key)
+    return FacetList(tuple(islice(both, wanted.start, wanted.stop)), total)
+
+
+def _by_count(term: FacetTerm) -> tuple[int, str]:
+    return -term.count, term.term
+
+
+def _by_term(term: FacetTerm) -> tuple[int, str]:
+    return 0, term.term
+
+
+def _named(
+    reader: IndexReader, values: RecordValues, counted: Counts, order: npt.NDArray[np.intp]
+) -> Iterator[FacetTerm]:
+    """The counted values at the places of `order`, named a few at a time."""
+    for first in range(0, order.size, _NAMED_AT_ONCE):
+        places = order[first : first + _NAMED_AT_ONCE]
+        names = values.name(reader, counted, counted.ordinals[places].tolist())
+        for (term, display), count in zip(names, counted.counts[places].tolist(), strict=True):
+            if term:
+                yield FacetTerm(term, display, count)
 
 
 def _least(keys: tuple[Integers, ...], wanted: int) -> npt.NDArray[np.intp]:
@@ -262,89 +226,3 @@ def _least(keys: tuple[Integers, ...], wanted: int) -> npt.NDArray[np.intp]:
         candidates = np.flatnonzero(first <= bound)
         return candidates[np.lexsort([key[candidates] for key in keys])[:wanted]]
     return np.lexsort(keys)
-
-
-class _Terms:
-    """The terms of some registers as one list, read from the index by their place in it."""
-
-    def __init__(self, reader: IndexReader, registers: Sequence[int], values: _Values) -> None:
-        self._execute = reader.connection.execute
-        self._registers = registers
-        self._landmarks = values.landmarks
-        since = "SELECT term FROM posting WHERE register_id = ? AND term >= ?"
-        self._at = f"{_united(since, registers)} ORDER BY term LIMIT 1 OFFSET ?"
-        up_to = _united(f"{since} AND term <= ?", registers)
-        self._up_to = f"SELECT count(*), max(term) FROM ({up_to})"
-
-    def __getitem__(self, ordinal: int) -> str:
-        landmark = self._landmarks[ordinal // _STRIDE]
-        arguments = [each for register in self._registers for each in (register, landmark)]
-        row = self._execute(self._at, (*arguments, ordinal % _STRIDE)).fetchone()
-        term: str = row[0]
-        return term
-
-    def place(self, term: str) -> tuple[int, bool]:
-        """The ordinal of a term; or how many come before it, and that it is not there."""
-        landmark = bisect_right(self._landmarks, term) - 1
-        if landmark < 0:
-            return 0, False
-        bounds = (self._landmarks[landmark], term)
-        arguments = [each for register in self._registers for each in (register, *bounds)]
-        count, last = self._execute(self._up_to, arguments).fetchone()
-        is_there = last == term
-        return landmark * _STRIDE + count - is_there, is_there
-
-
-def _united(select: str, registers: Sequence[int]) -> str:
-    """`select` on each register; a term in several of them comes once."""
-    short = f"{select} AND length(term) < {KEY_CHARS_MAX}"  # nobody reads what was cut
-    return " UNION ".join([short] * len(registers))
-
-
-def _make_values(reader: IndexReader, registers: Sequence[int]) -> _Values:
-    select = (
-        "SELECT term, records FROM posting WHERE register_id = ?"
-        f" AND length(term) < {KEY_CHARS_MAX}"
-    )
-    sql = " UNION ALL ".join([select] * len(registers)) + " ORDER BY term"
-    landmarks: list[str] = []
-    parts: list[bytes] = []
-    counts: list[int] = []
-    size = 0
-    rows: Iterator[tuple[str, bytes]] = iter(reader.connection.execute(sql, registers))
-    for term, same_term in groupby(rows, key=itemgetter(0)):
-        blobs = [blob for _, blob in same_term]
-        if size % _STRIDE == 0:
-            landmarks.append(term)
-        size += 1
-        if len(blobs) == 1 and blobs[0][0] == postings.TINY:
-            data = blobs[0][1:]
-        else:
-            data = postings.union(blobs).to_array().tobytes()
-        parts.append(data)
-        counts.append(len(data) >> 2)
-    record_ids = np.frombuffer(b"".join(parts), np.uint32)
-    ordinals = np.repeat(np.arange(size, dtype=np.uint32), counts)
-    by_record = np.argsort(record_ids, kind="stable")
-    records = int(record_ids.max()) + 1 if record_ids.size else 0
-    starts = np.zeros(records + 1, np.int64)
-    np.cumsum(np.bincount(record_ids, minlength=records), out=starts[1:])
-    return _Values(starts, ordinals[by_record], landmarks, size)
-
-
-_SELECT_DISPLAY = "SELECT display FROM posting WHERE register_id = ? AND term = ?"
-
-
-def _displayed(
-    reader: IndexReader, access_point: str, chosen: Sequence[tuple[str, int]]
-) -> tuple[FacetTerm, ...]:
-    if access_point not in MANY_VALUED:
-        return tuple(FacetTerm(term, term, count) for term, count in chosen)
-    # Of authors, the access point of that name alone keeps what to show.
-    register_id = reader.register_ids[key_register(access_point)]
-    found = []
-    for term, count in chosen:
-        row = reader.connection.execute(_SELECT_DISPLAY, (register_id, term)).fetchone()
-        display = (row[0] if row else None) or reader.delta.display(register_id, term)
-        found.append(FacetTerm(term, display or term, count))
-    return tuple(found)

@@ -8,7 +8,7 @@ START, and a whole field runs from START to END.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -95,6 +95,20 @@ def _add_whole_field(
     # What was cut is shown as it was cut: the rest would not tell it from others.
     if access_point in WITH_DISPLAYS and text != term and len(term) < KEY_CHARS_MAX:
         postings.displays.setdefault(name, {}).setdefault(term, text)
+
+
+def whole_fields(
+    record: MarcRecord, family: MarcFamily, access_points: Collection[str]
+) -> dict[str, str]:
+    """The keys of whole fields that `record` brings to some access points, as they are shown."""
+    postings = Postings()
+    found: dict[str, str] = {}
+    for name, text in extract.entries(record, family).fields:
+        if name in access_points:
+            analysed = postings.text(text)
+            if analysed is not None:
+                found.setdefault(analysed.key[1], text)
+    return found
 
 
 def index_holders(

@@ -1,4 +1,4 @@
--- The catalogue, schema version 1. Times are UTC in microseconds since 1970.
+-- The catalogue, schema version 2. Times are UTC in microseconds since 1970.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -93,6 +93,13 @@ CREATE TABLE state (
     merged_sequence INTEGER NOT NULL
 );
 INSERT INTO state VALUES (1, 1, 0);
+
+-- Which records each change of the main index brought up to date, for the newest
+-- changes. A generation that is missing may have changed any record.
+CREATE TABLE merged (
+    generation INTEGER PRIMARY KEY,
+    records    BLOB NOT NULL           -- see store/postings.py
+);
 
 CREATE TABLE holding (
     record_id   INTEGER NOT NULL REFERENCES record,

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 1  # kept in PRAGMA user_version
+SCHEMA_VERSION = 2  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
@@ -17,7 +17,9 @@ BUSY_TIMEOUT_S = 120.0  # another process's batch may hold the write lock that l
 JOURNAL_SIZE_MAX_BYTES = 64 << 20  # a batch's log shrinks back to this
 
 # Number n holds the statements that lead from schema n to n + 1.
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {
+    1: "CREATE TABLE merged (generation INTEGER PRIMARY KEY, records BLOB NOT NULL);\n",
+}
 
 
 class StoreError(Exception):

@@ -14,16 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyroaring import BitMap
+
 from protocol.iso2709 import parse
 from protocol.record import Database, Holding, StoredRecord
 from store.batch import Batch
 from store.gather import Postings
 from store.index import add_packed, index_record, pack
+from store.postings import encode
 from store.records import RecordRows, agency_of, with_number
 from store.registers import fingerprint, register_names
 from store.sqlite import FILE_NAME, StoreError, open_writer
 
 MERGE_AFTER_RECORDS = 500  # readers keep that many in memory, some 15 kB each
+MERGES_LOGGED = 1000
 MERGE_STEP_RECORDS = 250  # holds the write lock for about 0.1 s
 
 
@@ -255,10 +259,22 @@ class CatalogueWriter:
         batch = Batch(self.register_ids)
         batch.remove(before, 0)
         batch.add(after, 0)
-        batch.write(self.connection, [row[1] for row in changed])
+        record_ids = [row[1] for row in changed]
+        batch.write(self.connection, record_ids)
+        self._log_merge(record_ids)
         last_sequence = changed[-1][0]
         self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
         self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
+
+    def _log_merge(self, record_ids: Sequence[int]) -> None:
+        """Tell readers which records the newest generation of the main index changed."""
+        self.connection.execute(
+            "INSERT INTO merged SELECT generation, ? FROM state", (encode(BitMap(record_ids)),)
+        )
+        self.connection.execute(
+            "DELETE FROM merged WHERE generation <= (SELECT generation FROM state) - ?",
+            (MERGES_LOGGED,),
+        )
 
     def index(
         self,
