@@ -17,7 +17,7 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record_id: int
     control_number: str
     account: str = ""
-    protocol: str = ""  # "z3950" or "sru"
+    protocol: str = ""  # "z3950", "sru" or "web"
     session: str = ""  # association or request id, as in the log
 
 

@@ -33,11 +33,17 @@ _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 log = Log("lianmu.web")
 
 
-def _gb18030(record: StoredRecord) -> bytes | Diagnostic:
-    made = encode_record(record.marc, record.database.family, "gb18030")
-    if isinstance(made, EncodingFailure):
-        return Diagnostic(Bib1.RECORD_NOT_IN_SYNTAX, f"{record.control_number}: {made.reason}")
-    return made
+def _iso2709_in(encoding: str) -> RecordForm:
+    """ISO 2709 in another character set; a character that it lacks refuses the record."""
+
+    def make(record: StoredRecord) -> bytes | Diagnostic:
+        made = encode_record(record.marc, record.database.family, encoding)
+        if isinstance(made, EncodingFailure):
+            reason = f"{record.control_number}: {made.reason}"
+            return Diagnostic(Bib1.RECORD_NOT_IN_SYNTAX, reason)
+        return made
+
+    return RecordForm(f"marc-{encoding}", make)
 
 
 def _marcxml_document(record: StoredRecord) -> bytes | Diagnostic:
@@ -61,13 +67,25 @@ class FileFormat:
 FORMATS: Mapping[str, FileFormat] = {
     "marc": FileFormat(record_forms.MARC, "application/marc", "mrc", "format_marc"),
     "marc-gb18030": FileFormat(
-        RecordForm("marc-gb18030", _gb18030), "application/marc", "mrc", "format_marc_gb18030"
+        _iso2709_in("gb18030"), "application/marc", "mrc", "format_marc_gb18030"
     ),
+    "marc-8": FileFormat(_iso2709_in("marc-8"), "application/marc", "mrc", "format_marc_8"),
     "marcxml": FileFormat(
         RecordForm("marcxml", _marcxml_document), "application/marcxml+xml", "xml",
         "format_marcxml",
     ),
 }  # fmt: skip
+
+
+def formats_for(principal: Principal) -> list[tuple[str, str]]:
+    """Names and texts of what a member is offered, that of its library system first.
+
+    MARC-8 is offered to those alone whose system reads it.
+    """
+    own = {"gb18030": "marc-gb18030", "marc-8": "marc-8"}.get(principal.charset, "marc")
+    names = [name for name in FORMATS if name not in (own, "marc-8")]
+    return [(name, FORMATS[name].text) for name in (own, *names)]
+
 
 # What a person reads on the page is not handed over, and so not counted. The
 # description is for whoever may search; the MARC view is the record whole.

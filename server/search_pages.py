@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from protocol.diagnostic import Diagnostic, SruFault
+from protocol.diagnostic import Bib1, Diagnostic, SruFault
 from protocol.record import Database
 from server.config import Config
 from server.outbox import Outbox
@@ -119,7 +119,7 @@ class SearchPages:
         if not isinstance(found, Diagnostic) and SORTS[search.sort]:
             found = await catalogue.sort((found,), SORTS[search.sort])
         if isinstance(found, Diagnostic):
-            return self._refused(request, visit, values, _message(found))
+            return self._refused(request, visit, values, _message(found, t))
         self._shell.service.sessions.counters.searches += 1
         pages = max(math.ceil(len(found) / PAGE_RECORDS), 1)
         if search.page > pages:
@@ -127,7 +127,7 @@ class SearchPages:
         first = (search.page - 1) * PAGE_RECORDS
         ids = found.ids(first + 1, min(PAGE_RECORDS, len(found) - first))
         if isinstance(ids, Diagnostic):
-            return self._refused(request, visit, values, _message(ids))
+            return self._refused(request, visit, values, _message(ids, t))
         records = await catalogue.fetch(ids)
         holdings = await catalogue.holdings(ids)
         groups: list[FacetGroup] = []
@@ -166,7 +166,9 @@ class SearchPages:
         return self._shell.render(request, visit, "refused.html", values, 400)
 
 
-def _message(diagnostic: Diagnostic) -> str:
+def _message(diagnostic: Diagnostic, t: Texts) -> str:
+    if diagnostic.condition == Bib1.TOO_MANY_INDEX_TERMS:
+        return t("refused_broad")
     message = diagnostic.condition.message
     return f"{message}: {diagnostic.addinfo}" if diagnostic.addinfo else message
 

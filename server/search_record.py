@@ -18,6 +18,7 @@ from server.search_download import (
     FORMATS,
     MARC_VIEW,
     PROTOCOL,
+    formats_for,
     running_figures,
     send,
 )
@@ -140,7 +141,7 @@ class RecordPages:
                 key=lambda pair: (pair[1].institution != institution, pair[1].institution),
             ),
             "has_locations": any(each.location for each in held.get(record.record_id, ())),
-            "formats": [(name, each.text) for name, each in FORMATS.items()],
+            "formats": formats_for(principal),
             "figures": None,
             "repeat_window": self._shell.config.metering.repeat_window_s,
             "library": self._shell.library_name(institution) if institution else "",

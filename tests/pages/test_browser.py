@@ -69,7 +69,7 @@ def test_a_person_searches_narrows_reads_signs_in_and_downloads(
     Select(browser.find("#sort")).select_by_visible_text("Newest first")
     browser.leave_by(browser.find(".sort button"))
     assert "2022" in browser.text(".lines li")
-    browser.leave_by(browser.find(".lines h3 a"))
+    browser.leave_by(browser.find(".lines h2 a"))
     assert browser.text("h1") == "Introduction to algorithms"
     number = browser.driver.current_url.rpartition("/")[2]
     browser.leave_by(browser.find(".take .button"))
@@ -114,12 +114,12 @@ def test_everything_can_be_done_from_the_keyboard(browser: Chromium) -> None:
     browser.press(Keys.TAB)
     assert browser.focused == browser.find("#q")
     # What has the focus can be seen.
-    for selector in (".search button", ".lines h3 a", ".narrow li a", "#sort"):
+    for selector in (".search button", ".lines h2 a", ".narrow li a", "#sort"):
         element = browser.find(selector)
         browser.driver.execute_script("arguments[0].focus({focusVisible: true})", element)
         assert element.value_of_css_property("outline-style") == "solid", selector
         assert element.value_of_css_property("outline-width") == "3px", selector
-    first = browser.find(".lines h3 a")
+    first = browser.find(".lines h2 a")
     browser.driver.execute_script("arguments[0].focus()", first)
     browser.submit_by(Keys.ENTER)
     assert browser.find("article.record")

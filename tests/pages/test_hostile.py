@@ -68,7 +68,7 @@ def test_a_list_of_hostile_records_is_only_text(server: RunningServer, language:
     assert page.hits == len(ATTACKS)
     assert active_content(page) == []
     assert outside_references(page) == []
-    titles = page.all("//ol[@class='lines']//h3")
+    titles = page.all("//ol[@class='lines']//h2")
     for attack in ATTACKS:
         assert any("".join(attack.split()) in "".join(title.split()) for title in titles), attack
     assert 'alert("title")' in page.tree.text_content()

@@ -138,7 +138,7 @@ def test_pages_follow_one_another_and_repeat_nothing(browser: PlainBrowser) -> N
     first = 1
     while True:
         assert page.one("//ol/@start") == str(first)
-        lines = page.all("//ol[@class='lines']/li/h3/a/@href")
+        lines = page.all("//ol[@class='lines']/li/h2/a/@href")
         seen += lines
         first += 20
         following = page.all("//a[@rel='next']/@href")
@@ -224,7 +224,7 @@ def test_the_language_can_be_switched_and_is_remembered(browser: PlainBrowser) -
 
 def test_titles_say_in_which_language_they_are(browser: PlainBrowser) -> None:
     page = browser.get("/jp_cat?type=book")
-    assert set(page.all("//ol[@class='lines']//h3/a/@lang")) == {"ja"}
+    assert set(page.all("//ol[@class='lines']//h2/a/@lang")) == {"ja"}
 
 
 # Records
@@ -251,7 +251,7 @@ def test_an_author_leads_to_what_else_there_is(browser: PlainBrowser) -> None:
 
 def test_every_record_of_a_page_of_results_opens(browser: PlainBrowser) -> None:
     for database in ("cn_cat", "we_cat", "jp_cat", "ru_cat", "ancient"):
-        for path in browser.get(f"/{database}?type=book").all("//h3/a/@href")[:5]:
+        for path in browser.get(f"/{database}?type=book").all("//h2/a/@href")[:5]:
             page = browser.get(path)
             assert page.status == 200
             assert page.all("//dl[@class='fields']//dt")

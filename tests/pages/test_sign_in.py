@@ -15,11 +15,11 @@ import pymarc
 import pytest
 from lxml import etree
 
-from protocol.iso2709 import decode_record
+from protocol.iso2709 import decode_record, parse
 from protocol.record import MarcFamily
 from server.web_session import COOKIE
 from tests.harness import RunningServer, lianmu, running_demo, serving
-from tests.pages.plain_browser import PlainBrowser
+from tests.pages.plain_browser import Page, PlainBrowser
 from tests.server.own_server import cnmarc, marc21, own_server
 
 RECORD = "/we_cat/record/LMW0000003"
@@ -323,15 +323,27 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "cn_cat": [cnmarc("1", "一"), cnmarc("2", "二")],
     }
     folder = tmp_path_factory.mktemp("odd")
-    with own_server(folder, records, pinned={"lib2": "", "lib3": ""}) as server:
+    with own_server(folder, records, pinned={"lib2": "gb18030", "lib3": "marc-8"}) as server:
         yield server
+
+
+def test_the_form_of_a_member_s_library_system_comes_first(odd: RunningServer) -> None:
+    offered = {}
+    for account in ("demo1", "lib2", "lib3"):
+        page = PlainBrowser(odd).sign_in(account, path="/cn_cat/record/1")
+        offered[account] = page.all("//button[@name='format']/@value")
+    assert offered == {
+        "demo1": ["marc", "marc-gb18030", "marcxml"],
+        "lib2": ["marc-gb18030", "marc", "marcxml"],
+        "lib3": ["marc-8", "marc", "marc-gb18030", "marcxml"],
+    }
 
 
 def test_records_of_one_number_are_told_apart(odd: RunningServer) -> None:
     browser = PlainBrowser(odd)
     page = browser.sign_in("demo1", path="/we_cat/record/1")
     assert page.status == 300
-    assert page.all("//ol//h3") == ["First title", "Second title"]
+    assert page.all("//ol//h2") == ["First title", "Second title"]
     second = browser.get(page.link("Second title"))
     assert second.one("//h1") == "Second title"
     sent = browser.submit(second, "/we_cat/record/1", format="marc")
@@ -361,11 +373,14 @@ def test_a_record_too_long_for_iso_2709_is_refused_and_not_counted(odd: RunningS
 
 def test_two_downloads_at_once_are_two(odd: RunningServer) -> None:
     browser = PlainBrowser(odd)
+    taken: list[bytes] = []
+
+    def take(page: Page, path: str) -> None:
+        taken.append(browser.submit(page, path, format="marc-8").body)
+
     pages = [browser.sign_in("lib3", path=f"/cn_cat/record/{n}") for n in (1, 2)]
     threads = [
-        threading.Thread(
-            target=browser.submit, args=(page, f"/cn_cat/record/{n}"), kwargs={"format": "marc"}
-        )
+        threading.Thread(target=take, args=(page, f"/cn_cat/record/{n}"))
         for n, page in enumerate(pages, 1)
     ]
     for thread in threads:
@@ -373,3 +388,6 @@ def test_two_downloads_at_once_are_two(odd: RunningServer) -> None:
     for thread in threads:
         thread.join()
     assert usage(odd, "LIB3")["downloads"] == 2
+    decoded = [decode_record(marc, MarcFamily.UNIMARC, "marc-8") for marc in taken]
+    titles = {parse(each.marc).get("200")[0].first("a") for each in decoded}
+    assert titles == {"一", "二"}
