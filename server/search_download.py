@@ -20,6 +20,8 @@ from server import record_forms
 from server.access import Principal
 from server.accounting import Accounting
 from server.config import Config
+from server.http_log import SESSION
+from server.http_responses import deliver
 from server.log import Log
 from server.outbox import Outbox
 from server.retrieval import RecordForm
@@ -107,7 +109,7 @@ async def send(
     A diagnostic: nothing was sent, and nothing counts.
     """
     retrieved = await service.retrieve(
-        principal, (record.record_id,), wanted.form, PROTOCOL, service.sessions.next_id("w")
+        principal, (record.record_id,), wanted.form, PROTOCOL, http[SESSION]
     )
     if isinstance(retrieved, Diagnostic):
         return retrieved
@@ -125,8 +127,7 @@ async def send(
             },
         )
         # Written here and not by the caller, so that it is known to be.
-        await response.prepare(http)
-        await response.write_eof()
+        await deliver(http, response)
     except BaseException:
         if retrieved.receipt is not None:
             service.meter.void(retrieved.receipt, "response not written")

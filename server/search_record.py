@@ -12,6 +12,7 @@ from protocol.query import Clause, Structure
 from protocol.record import StoredRecord
 from protocol.search_term import clean
 from server.access import Principal
+from server.http_log import SESSION
 from server.outbox import Outbox
 from server.search_download import (
     DESCRIPTION_VIEW,
@@ -113,7 +114,7 @@ class RecordPages:
         as_marc = request.query.get("view") == "marc"
         retrieved = await self._shell.service.retrieve(
             principal, (record.record_id,), MARC_VIEW if as_marc else DESCRIPTION_VIEW, PROTOCOL,
-            self._shell.service.sessions.next_id("w"),
+            request[SESSION],
         )  # fmt: skip
         if not isinstance(retrieved, Diagnostic):
             content = retrieved.items[0].content

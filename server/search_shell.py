@@ -18,6 +18,7 @@ from server.config import Config
 from server.log import Log
 from server.search_texts import LANGUAGES, Texts, preferred_language, texts
 from server.service import Service
+from server.sign_in import remember
 from server.web_session import WebSession, WebSessions
 from store.members import MemberError
 
@@ -118,6 +119,8 @@ class Shell:
             except MemberError:
                 log.exception("members cannot be read")
                 principal = Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR)
+        if session is not None and session.account and isinstance(principal, Principal):
+            remember(request, principal)  # for the access log
         return Visit(texts(language), session, principal)
 
     def render(
