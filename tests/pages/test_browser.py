@@ -139,6 +139,18 @@ def test_results_come_before_what_narrows_them_and_a_link_leads_there(browser: C
     assert browser.find("#narrow").rect["x"] > browser.find(".lines").rect["x"]
 
 
+def test_a_count_stays_on_one_line_beside_the_longest_label(browser: Chromium) -> None:
+    browser.open("/?q=history")
+    browser.driver.execute_script(
+        "const value = document.querySelector('.narrow li');"
+        "value.querySelector('a').textContent = 'A very long heading '.repeat(9);"
+        "value.querySelector('.n').textContent = '1,234,567';"
+    )
+    count = browser.find(".narrow li .n")
+    assert count.rect["height"] < 2 * browser.find(".bar h1").rect["height"]
+    assert browser.too_wide() == []
+
+
 def test_more_values_unfold_without_a_script(browser: Chromium) -> None:
     browser.open("/?q=history")
     details = browser.find(".narrow details")

@@ -249,6 +249,13 @@ def test_an_author_leads_to_what_else_there_is(browser: PlainBrowser) -> None:
     assert browser.get(page.link("Computer algorithms")).hits >= 4
 
 
+def test_every_link_of_a_description_finds_something(browser: PlainBrowser) -> None:
+    for database in ("cn_cat", "we_cat", "jp_cat", "ru_cat", "ancient"):
+        for path in browser.get(f"/{database}?type=book").all("//h2/a/@href")[:3]:
+            for link in browser.get(path).all("//dl[@class='fields']//a/@href"):
+                assert browser.get(link).hits >= 1, (path, link)
+
+
 def test_every_record_of_a_page_of_results_opens(browser: PlainBrowser) -> None:
     for database in ("cn_cat", "we_cat", "jp_cat", "ru_cat", "ancient"):
         for path in browser.get(f"/{database}?type=book").all("//h2/a/@href")[:5]:
