@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
-TEST_TOOLS := yaz idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl chromium chromium-driver npm
+TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl chromium chromium-driver npm
 # What the tests ask of a page's accessibility, from npm.
 AXE := .tools/node_modules/axe-core
 AXE_VERSION := 4.14.1
@@ -44,6 +44,7 @@ test-tools:
 	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver npm; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	perl -MZOOM -e1 2>/dev/null || missing=yes; \
+	test -f /usr/share/yaz/etc/MARC21slim2MODS.xsl || missing=yes; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
 		$$sudo apt-get update -qq && \

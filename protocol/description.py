@@ -69,13 +69,27 @@ _SPACES = re.compile(r"\s+")
 _CLOSING_STOP = re.compile(r"(?<=\w{4})\.$|(?<=[\])»”\"'\u3400-\u9fff])\.$")
 
 
-def clean(text: str) -> str:
-    """`text` without control characters, without ISBD punctuation at its end.
+def plain(text: str) -> str:
+    """`text` on one line and without control characters.
 
     Non-sorting marks (U+0098, U+009C) are controls; what they enclose stays.
     """
-    text = _SPACES.sub(" ", _CONTROLS.sub("", text)).strip().rstrip(" /:;,=").strip()
-    return _CLOSING_STOP.sub("", text)
+    if not text.isprintable() or "  " in text:
+        text = _SPACES.sub(" ", _CONTROLS.sub("", text))
+    return text.strip()
+
+
+def clean(text: str) -> str:
+    """`text` as `plain` gives it, without ISBD punctuation at its end."""
+    text = plain(text).rstrip(" /:;,=").strip()
+    return _CLOSING_STOP.sub("", text) if text[-1:] == "." else text
+
+
+def unbracketed(text: str) -> str:
+    """`text` without the square bracket of a pair whose other half is elsewhere."""
+    if text.count("[") == text.count("]"):
+        return text
+    return text.replace("[", "").replace("]", "").strip()
 
 
 def _joined(field: Field, codes: str, separator: str = " ") -> str:
