@@ -1,7 +1,11 @@
 """MARC records as XML: MARCXML and marcxchange, assembled from the stored octets.
 
-Sources: MARC 21 XML schema (MARC21slim 1.1); ISO 25577:2013 (MarcXchange); XML
-1.0 §2.2 for the characters that may stand in a document.
+What the schemas demand of a leader and of the order of fields is met for every
+record; a tag, indicator or code that they forbid goes out as the record has it,
+since leaving it out would lose what a cataloguer has to correct.
+
+Sources: MARC 21 XML schema (MARC21slim 1.2); ISO 25577:2013 (MarcXchange 2.0);
+XML 1.0 §2.2 for the characters that may stand in a document.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import re
 
 from protocol.iso2709 import split_fields
 from protocol.iso2709_structure import LEADER_SIZE_BYTES
+from protocol.record import MarcFamily
 
 MARCXML_NAMESPACE = "http://www.loc.gov/MARC21/slim"
 MARCXCHANGE_NAMESPACE = "info:lc/xmlns/marcxchange-v2"
@@ -28,31 +33,62 @@ def to_marcxml(marc: bytes) -> str:
     """A stored record as one `record` element of MARCXML, without XML declaration.
 
     Characters that XML forbids are left out; C1 controls, the non-sorting marks
-    of UNIMARC among them, become character references.
+    of UNIMARC among them, become character references. In the leader, fill
+    characters become blanks and 10-11 and 20-23 are what MARC 21 has there: the
+    schema takes nothing else, and in XML they mean nothing.
 
     Raises:
         MalformedRecord: the octets are not in the stored form.
     """
-    return f'<record xmlns="{MARCXML_NAMESPACE}">{_content(marc)}</record>'
+    leader = plain_leader(marc)
+    if not _SLIM_LEADER.fullmatch(leader):
+        leader = (
+            f"{_FILL.sub(' ', leader[:10])}22{leader[12:17]}{_FILL.sub(' ', leader[17:20])}4500"
+        )
+    return f'<record xmlns="{MARCXML_NAMESPACE}">{record_content(marc, leader)}</record>'
 
 
-def to_marcxchange(marc: bytes, format_name: str, record_type: str = "Bibliographic") -> str:
+def to_marcxchange(marc: bytes, family: MarcFamily) -> str:
     """A stored record as one `record` element of marcxchange.
 
-    `format_name` is what the standard's `format` attribute holds: "CNMARC",
-    "UNIMARC" or "MARC21".
+    The standard's `format` attribute names the family; `type` follows leader/06.
+    The leader is the record's own but for 10-11 and 20-22, which the schema wants
+    to be the digits of ISO 2709.
 
     Raises:
         MalformedRecord: the octets are not in the stored form.
     """
+    leader = plain_leader(marc)
+    if not _ISO_2709_LEADER.fullmatch(leader):
+        leader = f"{leader[:10]}22{leader[12:20]}450{leader[23]}"
+    record_type = _RECORD_TYPES[family].get(leader[6], "Bibliographic")
     return (
-        f'<record xmlns="{MARCXCHANGE_NAMESPACE}" format="{_escape(format_name)}" '
-        f'type="{_escape(record_type)}">{_content(marc)}</record>'
+        f'<record xmlns="{MARCXCHANGE_NAMESPACE}" format="{_FORMATS[family]}" '
+        f'type="{record_type}">{record_content(marc, leader)}</record>'
     )
 
 
-def _content(marc: bytes) -> str:
-    """Leader and fields; the hot path of every XML delivery."""
+_SLIM_LEADER = re.compile("[0-9]{5}[0-9A-Za-z ]{5}22[0-9]{5}[0-9A-Za-z ]{3}4500")
+_FILL = re.compile("[^0-9A-Za-z ]")
+_ISO_2709_LEADER = re.compile(r"[0-9]{5}[\x20-\x7e]{5}[0-9]{7}[\x20-\x7e]{3}[0-9]{3}[\x20-\x7e]")
+_FORMATS = {MarcFamily.MARC21: "MARC21", MarcFamily.UNIMARC: "UNIMARC"}
+_RECORD_TYPES = {
+    MarcFamily.MARC21: {
+        "z": "Authority", "u": "Holdings", "v": "Holdings", "x": "Holdings", "y": "Holdings",
+        "w": "Classification", "q": "Community",
+    },
+    MarcFamily.UNIMARC: {"x": "Authority", "y": "Authority", "z": "Authority"},
+}  # fmt: skip
+
+
+def record_content(marc: bytes, leader: str) -> str:
+    """The elements of leader and fields; the hot path of every XML delivery.
+
+    `leader` is text for XML already, as `plain_leader` gives it.
+
+    Raises:
+        MalformedRecord: the octets are not in the stored form.
+    """
     text = marc.translate(None, _FORBIDDEN_OCTETS).decode()
     if "&" in text:
         text = text.replace("&", "&amp;")
@@ -64,7 +100,8 @@ def _content(marc: bytes) -> str:
     if b"\xc2" in marc or b"\xef\xbf" in marc or b"\r" in marc or b"\x7f" in marc:
         text = _RARE.sub(_reference, text)
     tags, texts = split_fields(marc, text)
-    parts = ["<leader>", _leader(marc), "</leader>"]
+    controls = ["<leader>", _escape(leader) if _SPECIAL.search(leader) else leader, "</leader>"]
+    parts: list[str] = []
     for tag, field in zip(tags, texts, strict=True):
         try:
             if field[2] == "\x1f" and tag[:2] != "00":
@@ -77,19 +114,21 @@ def _content(marc: bytes) -> str:
                 continue
         except (KeyError, IndexError):
             pass
-        parts.append(_irregular_field(tag, field))
-    return "".join(parts)
+        # The schemas want every control field before the first data field.
+        (controls if tag[:2] == "00" else parts).append(_irregular_field(tag, field))
+    return "".join(controls + parts)
 
 
 def _reference(match: re.Match[str]) -> str:
     return "" if match[0] >= "\ufffe" else f"&#{ord(match[0])};"
 
 
-def _leader(marc: bytes) -> str:
+def plain_leader(marc: bytes) -> str:
+    """The 24 characters of the leader in ASCII, with blanks for controls."""
     leader = marc[:LEADER_SIZE_BYTES].decode("ascii", "replace")
     if _PLAIN_LEADER.fullmatch(leader):
         return leader
-    return _escape(_CONTROLS.sub(" ", leader).ljust(LEADER_SIZE_BYTES))
+    return _CONTROLS.sub(" ", leader).ljust(LEADER_SIZE_BYTES)
 
 
 _PLAIN_LEADER = re.compile("[0-9A-Za-z |#-]{24}")

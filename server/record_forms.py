@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from protocol import brief, dublin_core, grs1_record, marcxml, oid
+from protocol import brief, cnmarcxml, dublin_core, grs1_record, isohold, marcxml, mods, oid
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.grs1_select import Paths
 from protocol.opac_record import to_opac
@@ -13,8 +13,6 @@ from server.retrieval import RecordForm
 
 # Each family's own record syntax.
 OWN_SYNTAX = {MarcFamily.MARC21: oid.USMARC, MarcFamily.UNIMARC: oid.UNIMARC}
-# What marcxchange calls the families.
-_MARCXCHANGE_FORMATS = {MarcFamily.MARC21: "MARC21", MarcFamily.UNIMARC: "UNIMARC"}
 # ISO 2709 states the length of a record in five digits.
 ISO_2709_BYTES_MAX = 99_999
 
@@ -33,6 +31,17 @@ def _brief(record: StoredRecord) -> bytes | Diagnostic:
     return brief.to_brief_marc(record.marc, record.database.family)
 
 
+def _other_family(record: StoredRecord, family: MarcFamily) -> Diagnostic | None:
+    """Why a form of `family` cannot be made of a record of the other one."""
+    database = record.database
+    if database.family is family:
+        return None
+    return Diagnostic(
+        Bib1.RECORD_NOT_IN_SYNTAX,
+        f"{record.control_number}: records of {database.name} are {database.family.value}",
+    )
+
+
 def marc_forms(
     name: str, family: MarcFamily, also_databases: frozenset[str] = frozenset()
 ) -> tuple[RecordForm, RecordForm]:
@@ -43,13 +52,9 @@ def marc_forms(
     """
 
     def refusal(record: StoredRecord) -> Diagnostic | None:
-        database = record.database
-        if database.family is family or database.name in also_databases:
+        if record.database.name in also_databases:
             return None
-        return Diagnostic(
-            Bib1.RECORD_NOT_IN_SYNTAX,
-            f"{record.control_number}: records of {database.name} are {database.family.value}",
-        )
+        return _other_family(record, family)
 
     return (
         RecordForm(name, lambda record: refusal(record) or _iso2709(record)),
@@ -75,10 +80,33 @@ DUBLIN_CORE = RecordForm(
 )
 MARCXCHANGE = RecordForm(
     "marcxchange",
-    lambda record: marcxml.to_marcxchange(
-        record.marc, _MARCXCHANGE_FORMATS[record.database.family]
-    ).encode(),
+    lambda record: marcxml.to_marcxchange(record.marc, record.database.family).encode(),
 )
+MODS = RecordForm("mods", lambda record: mods.to_mods(record.marc, record.database.family))
+
+
+def _unimarc_alone(name: str, write: Callable[[bytes], str]) -> RecordForm:
+    def make(record: StoredRecord) -> bytes | Diagnostic:
+        return _other_family(record, MarcFamily.UNIMARC) or write(record.marc).encode()
+
+    return RecordForm(name, make)
+
+
+CNMARCXML = _unimarc_alone("cnmarcxml", cnmarcxml.to_cnmarcxml)
+UNIMARCXML = _unimarc_alone("unimarcxml", cnmarcxml.to_unimarcxml)
+
+
+def _isohold(record: StoredRecord, holdings: Sequence[Holding]) -> bytes | Diagnostic:
+    return isohold.to_isohold(record, holdings) or Diagnostic(
+        Bib1.RECORD_NOT_IN_SYNTAX, f"{record.control_number}: no library holds it"
+    )
+
+
+# Who holds a record is no record: it is open to all who may search, and free.
+ISOHOLD = RecordForm(
+    "isohold", lambda record: _isohold(record, ()), make_with_holdings=_isohold,
+    full=False, billable=False,
+)  # fmt: skip
 GRS_1 = RecordForm("grs-1", lambda record: grs1_record.to_grs1(record.marc, record.database.family))
 GRS_1_BRIEF = RecordForm(
     "grs-1-brief",
@@ -123,3 +151,16 @@ SUTRS_BRIEF = RecordForm(
     lambda record: brief.to_brief_sutrs(record.marc, record.database.family),
     full=False, billable=False,
 )  # fmt: skip
+
+# XML by the short name of its schema, for both protocols; a name of
+# protocol.sru_version.RECORD_SCHEMAS each.
+XML_FORMS: Mapping[str, RecordForm] = {
+    "marcxml": MARCXML,
+    "marcxchange": MARCXCHANGE,
+    "mods": MODS,
+    "dc": DUBLIN_CORE,
+    "cnmarcxml": CNMARCXML,
+    "unimarcxml": UNIMARCXML,
+    "isohold": ISOHOLD,
+    "brief": MARCXML_BRIEF,
+}

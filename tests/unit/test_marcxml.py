@@ -13,6 +13,7 @@ import pytest
 from lxml import etree
 
 from protocol import marcxml_reader
+from protocol.cnmarcxml import to_cnmarcxml
 from protocol.iso2709 import DecodedRecord, Field, RefusedRecord, build, control_number, parse
 from protocol.marcxml import (
     MARCXCHANGE_NAMESPACE,
@@ -89,11 +90,9 @@ def test_the_namespaces_and_attributes_are_those_of_the_standards() -> None:
     root = etree.fromstring(to_marcxml(marc))
     assert root.tag == f"{{{MARCXML_NAMESPACE}}}record"
     assert len(root.attrib) == 0
-    root = etree.fromstring(to_marcxchange(marc, "CNMARC"))
+    root = etree.fromstring(to_marcxchange(marc, UNIMARC))
     assert root.tag == f"{{{MARCXCHANGE_NAMESPACE}}}record"
-    assert (root.get("format"), root.get("type")) == ("CNMARC", "Bibliographic")
-    root = etree.fromstring(to_marcxchange(marc, 'a"<&', "Authority"))
-    assert (root.get("format"), root.get("type")) == ('a"<&', "Authority")
+    assert (root.get("format"), root.get("type")) == ("UNIMARC", "Bibliographic")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +100,10 @@ def test_the_namespaces_and_attributes_are_those_of_the_standards() -> None:
 )
 def test_a_leader_always_has_24_characters(leader: str) -> None:
     marc = build(leader, [Field("001", "1")])
-    found, _ = elements_of(to_marcxml(marc))
+    found, _ = elements_of(to_cnmarcxml(marc))
     assert found == parse(marc).leader
     assert found[5:12] + found[17:] == leader[5:12] + leader[17:]
+    assert len(elements_of(to_marcxml(marc))[0]) == 24
 
 
 def test_controls_in_a_leader_become_blanks() -> None:
@@ -132,6 +132,20 @@ def test_fields_come_in_the_order_of_the_directory() -> None:
     raw = raw[:12] + b"00049" + raw[17:]
     _, fields = elements_of(to_marcxml(raw))
     assert fields == [("001", "1"), ("245", "10", "a", "Title")]
+
+
+def test_control_fields_come_before_all_others() -> None:
+    fields = [
+        Field("245", "10\x1faT"),
+        Field("001", "1"),
+        Field("100", "  \x1fa"),
+        Field("008", ""),
+    ]
+    _, found = elements_of(to_marcxml(build(LEADER, fields)))
+    assert [field[0] for field in found] == ["001", "008", "245", "100"]
+    unsorted = [Field("001", "1"), Field("500", "  \x1fa"), Field("245", "10\x1faT")]
+    _, found = elements_of(to_marcxml(build(LEADER, unsorted)))
+    assert [field[0] for field in found] == ["001", "500", "245"]
 
 
 # Reading ----------------------------------------------------------------------------
@@ -340,8 +354,11 @@ def check_whole(file: MarcFile) -> None:
                 continue
             read += 1
             if read % 10 == 1:
-                again = decode_marcxml(to_marcxml(record.marc).encode(), file.family)
+                again = decode_marcxml(to_cnmarcxml(record.marc).encode(), file.family)
                 assert again == DecodedRecord(record.marc, "utf-8"), file.name
+                slim = decode_marcxml(to_marcxml(record.marc).encode(), file.family)
+                assert isinstance(slim, DecodedRecord)
+                assert parse(slim.marc).fields == parse(record.marc).fields, file.name
     assert refused == REFUSED.get(file.name, (0, ""))[0], file.name
     assert read + refused == file.count, file.name
 
