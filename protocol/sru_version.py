@@ -134,8 +134,8 @@ RECORD_SCHEMAS: tuple[RecordSchema, ...] = (
     ),
     RecordSchema("unimarcxml", "info:srw/schema/8/unimarcxml-v0.1", "UNIMARC in XML", ("unimarc",)),
     RecordSchema(
-        "isohold", "info:ofi/fmt:xml:xsd:iso20775", "Holdings (ISO 20775)",
-        ("iso20775", "http://www.loc.gov/standards/iso20775/"),
+        "isohold", "http://www.loc.gov/standards/iso20775/", "Holdings (ISO 20775)",
+        ("iso20775", "info:ofi/fmt:xml:xsd:iso20775"),
     ),
     RecordSchema("brief", "urn:lianmu:record-schema:brief-v1", "Brief record: never counted"),
 )  # fmt: skip
