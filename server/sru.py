@@ -48,11 +48,7 @@ XML = "application/xml"
 # Every database at once, when the path names none.
 ALL = "Default"
 
-_FORMS: dict[str, RecordForm] = {
-    "marcxml": record_forms.MARCXML,
-    "dc": record_forms.DUBLIN_CORE,
-    "brief": record_forms.MARCXML_BRIEF,
-}
+_FORMS: Mapping[str, RecordForm] = record_forms.XML_FORMS
 
 log = Log("lianmu.sru")
 
