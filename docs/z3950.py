@@ -18,6 +18,7 @@ from protocol.bib1_attributes import (
 from protocol.charset import OUTPUT_ENCODINGS
 from protocol.diagnostic import Bib1
 from server import z3950_forms
+from server.record_forms import XML_FORMS
 from server.z3950_init import OPTIONS
 
 PAGE = Path(__file__).with_name("z3950.md")
@@ -103,7 +104,9 @@ def page() -> str:
             "## Record syntaxes\n",
             _table(("syntax", "object identifier"), _syntaxes()),
             "Element sets: `B` (or `brief`) for brief records; any other name means the full "
-            "record. In XML the name of a schema (`marcxml`, `marcxchange`, `dc`) chooses it. "
+            "record. In XML the name of a schema chooses it: "
+            + ", ".join(f"`{name}`" for name in XML_FORMS)
+            + ". "
             "Encodings of MARC records: " + ", ".join(OUTPUT_ENCODINGS) + ".\n",
             "## Not supported\n",
             _table(

@@ -34,12 +34,7 @@ RECORD_SYNTAXES = (
 )  # fmt: skip
 
 # XML by the name of its schema.
-_XML_SCHEMAS = {
-    "marcxml": record_forms.MARCXML,
-    "marcxchange": record_forms.MARCXCHANGE,
-    "dc": record_forms.DUBLIN_CORE,
-    "brief": record_forms.MARCXML_BRIEF,
-}
+_XML_SCHEMAS = record_forms.XML_FORMS
 _XML = (record_forms.MARCXML, record_forms.MARCXML_BRIEF)
 _SYNTAX_OF_FORM = {
     **{form.name: oid.XML for form in _XML_SCHEMAS.values()},

@@ -153,16 +153,15 @@ def control_number(record: apdu.External, client: Client) -> str:
     return match[0].decode()
 
 
-def test_tellico_falls_back_from_mods_to_usmarc(consortium: RunningServer) -> None:
+def test_tellico_gets_mods_and_usmarc_alike(consortium: RunningServer) -> None:
     connection = z3950_client.Client(consortium.z3950)
     try:
         signed_in(connection, TELLICO)
         found = connection.search('@attr 1=4 "deep learning"', "we_cat")
         assert found.result_count == 1
-        # Asked for MODS, which is not offered, it sees that the XML is MARCXML and goes on.
         asked = connection.present(1, 1, oid.XML, record_composition="mods")
         ((_, xml),) = given(asked.records)
-        assert etree.fromstring(xml.data).tag == "{http://www.loc.gov/MARC21/slim}record"
+        assert etree.fromstring(xml.data).tag == "{http://www.loc.gov/mods/v3}mods"
         ((_, marc),) = presented(connection, TELLICO, 1)
         assert control_number(marc, TELLICO) == "LMW0000031"
     finally:

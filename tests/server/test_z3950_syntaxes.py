@@ -193,6 +193,9 @@ def test_a_chinese_database_may_be_configured_to_answer_to_usmarc() -> None:
     [
         (oid.XML, "marcxchange", "marcxchange"),
         (oid.XML, "http://purl.org/dc/elements/1.1/", "dc"),
+        (oid.XML, "http://www.loc.gov/mods/v3", "mods"),
+        (oid.XML, "http://www.nlc.cn/", "cnmarcxml"),
+        (oid.XML, "isohold", "isohold"),
         (oid.XML, "http://www.loc.gov/MARC21/slim", "marcxml"),
     ],
 )
@@ -203,7 +206,7 @@ def test_a_schema_chooses_the_form(syntax: Oid, schema: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("syntax", "schema"), [(oid.XML, "x"), (oid.XML, "mods"), (oid.USMARC, "dc")]
+    ("syntax", "schema"), [(oid.XML, "x"), (oid.XML, "mads"), (oid.USMARC, "dc")]
 )
 def test_a_schema_that_we_do_not_have_is_1066(syntax: Oid, schema: str) -> None:
     assert Forms().choose(syntax, None, schema) == Diagnostic(Bib1.UNKNOWN_SCHEMA, schema)
