@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol.description import Description, describe
+from protocol.describe import describe
+from protocol.description import Description
 from protocol.iso2709 import FIELD_SIZE_BYTES_MAX, Field, MarcRecord, build, parse
 from protocol.record import MarcFamily
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol.description import Description, describe
+from protocol.describe import describe
+from protocol.description import Description
 from protocol.grs1 import GRS_1, TaggedElement
 from protocol.grs1_select import Paths, select
 from protocol.iso2709 import Field, MarcRecord, parse
