@@ -153,6 +153,11 @@ def read_standard_number(field: Field, description: Description) -> None:
             description.identifiers.append(value)
 
 
+def read_url(field: Field, description: Description) -> None:
+    """856: a slash at the end belongs to a URL."""
+    description.identifiers += [plain("".join(value.split())) for value in field.values("u")]
+
+
 def into(name: str, codes: str, subdivisions: str = "") -> Reader:
     """A reader that puts the joined subfields into one list of the description."""
 

@@ -20,7 +20,9 @@ from protocol.description import (
     read_languages,
     read_leader,
     read_standard_number,
+    read_url,
     table,
+    unbracketed,
     year_interval,
     year_of,
 )
@@ -102,8 +104,8 @@ def _is_creator(field: Field) -> bool:
 def _read_publication_marc21(field: Field, description: Description) -> None:
     if field.tag == "264" and field.text[1:2] not in ("1", " "):
         return  # production, distribution, manufacture, copyright
-    description.places += each(field, "a")
-    description.publishers += each(field, "b")
+    description.places += [unbracketed(text) for text in each(field, "a")]
+    description.publishers += [unbracketed(text) for text in each(field, "b")]
 
 
 def _read_lccn(field: Field, description: Description) -> None:
@@ -127,6 +129,11 @@ def _read_note_marc21(tag: str, field: Field, description: Description) -> None:
         description.notes.append(joined(field, "a"))
 
 
+def _read_place(field: Field, description: Description) -> None:
+    """752: a place by its levels."""
+    description.places_covered.append("--".join(filter(None, each(field, "abcdfg"))))
+
+
 def _linked_title(field: Field, description: Description) -> None:
     description.relations.append(joined(field, "at"))
 
@@ -146,7 +153,7 @@ _MARC21 = table(
     ("022", into_each("issns", "a")),
     ("010", _read_lccn),
     ("024", read_standard_number),
-    ("856", into_each("identifiers", "u")),
+    ("856", read_url),
     ("041", read_languages),
     ("600", into("subjects", "abcdqt", "vxyz")),
     ("610", into("subjects", "abcdnt", "vxyz")),
@@ -154,7 +161,8 @@ _MARC21 = table(
     ("630", into("subjects", "adfklmnoprst", "vxyz")),
     ("650", into("subjects", "abcd", "vxyz")),
     ("653", into_each("subjects", "a")),
-    ("651", into("places_covered", "a", "vxyz")),
+    ("648 651", into("places_covered", "a", "vxyz")),
+    ("752", _read_place),
     ("655", into("types", "a", "vxyz")),
     ("050 060 080 082 084 090 093", into_each("classifications", "a")),
     ("765 767 770 772 773 774 775 776 777 780 785 786 787", _linked_title),

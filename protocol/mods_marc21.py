@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 
 from protocol import mods_codes as codes
-from protocol.description import clean, plain, unbracketed
+from protocol.description import clean, joined, plain, unbracketed
 from protocol.iso2709 import Field, MarcRecord
 from protocol.mods_marc21_links import LINKS, name_marc21, related_marc21
-from protocol.mods_marc21_reading import Reader, Reading, joined, language_codes
+from protocol.mods_marc21_reading import Reader, Reading, language_codes
 from protocol.mods_xml import (
     Mods,
     attributes,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from protocol import mods_codes as codes
-from protocol.description import clean, plain
+from protocol.description import clean, joined, plain
 from protocol.iso2709 import Field
 from protocol.mods_location import add_url
-from protocol.mods_marc21_reading import Reader, Reading, joined, language_codes
+from protocol.mods_marc21_reading import Reader, Reading, language_codes
 from protocol.mods_xml import (
     Mods,
     attributes,

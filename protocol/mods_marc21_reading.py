@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 
 from protocol import mods_codes as codes
-from protocol.description import clean
 from protocol.iso2709 import Field, MarcRecord
 from protocol.mods_xml import Mods, attributes
 
@@ -103,10 +102,6 @@ def script_of(code: str, text: str) -> str:
     if len(code) == 4 and code.isascii() and code.isalpha():
         return code.capitalize()
     return codes.SCRIPTS.get(code[:2], "")
-
-
-def joined(field: Field, subfields: str) -> str:
-    return clean(" ".join([value.strip() for value in field.values(subfields)]))
 
 
 def language_codes(text: str) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import field as default
 
 from protocol import mods_codes as codes
 from protocol.description import clean, plain, unbracketed
+from protocol.description_unimarc import extent_unimarc
 from protocol.iso2709 import Field, MarcRecord
 from protocol.mods_unimarc_links import LINKS
 from protocol.mods_unimarc_reading import (
@@ -360,21 +361,8 @@ def _read_languages(reading: Reading, field: Field, _: str) -> None:
         reading.mods.related("original", item)
 
 
-_EXTENT_MARKS = {"c": " : ", "d": " ; ", "e": " + "}
-
-
 def _read_extent(reading: Reading, field: Field, _: str) -> None:
-    reading.describe(element("extent", extent_of(field)))
-
-
-def extent_of(field: Field) -> str:
-    """215 as one statement, with the punctuation of ISBD, which UNIMARC leaves out."""
-    text = ""
-    for code, value in field.subfields:
-        part = clean(value) if code in ("a", "c", "d", "e") else ""
-        if part:
-            text = f"{text}{_EXTENT_MARKS.get(code, ', ')}{part}" if text else part
-    return text
+    reading.describe(element("extent", extent_unimarc(field)))
 
 
 _NOTE_TYPES = {

@@ -16,7 +16,6 @@ from protocol.mods_unimarc_reading import (
     Reader,
     Reading,
     codes_of,
-    embedded_fields,
     joined,
     romanised,
     split_non_sort,
@@ -34,6 +33,7 @@ from protocol.mods_xml import (
     title_info,
     wrap,
 )
+from protocol.unimarc_links import embedded_fields
 
 # Names --------------------------------------------------------------------------------
 

@@ -140,7 +140,7 @@ def test_a_whole_cnmarc_record() -> None:
         ("publisher", "国防科技大学出版社"),
         ("date", "2002"),
         ("type", "Text"),
-        ("format", "354页 26cm"),
+        ("format", "354页 ; 26cm"),
         ("identifier", "urn:isbn:9787810248464"),
         ("identifier", "10173·12"),
         ("language", "chi"),
