@@ -6,7 +6,7 @@ import re
 
 from protocol.description import clean, plain
 from protocol.iso2709 import Field
-from protocol.mods_xml import Mods, attributes, element, identifier
+from protocol.mods_xml import Mods, any_uri, attributes, element, identifier
 
 _DOI = re.compile(r"https?://(?:dx\.)?doi\.org/(10\.[!-~]+)")
 _HANDLE = re.compile(r"https?://hdl\.handle\.net/([!-~]+)")
@@ -22,7 +22,7 @@ def add_url(mods: Mods, field: Field) -> str:
     label = plain(" ".join(field.values("3")) or " ".join(field.values("y")))
     note = plain(" ".join(field.values("z")))
     for value in field.values("u"):
-        url = plain("".join(value.split()))
+        url = any_uri(value)
         usage = "primary display" if field.text[1:2] == "0" else ""
         values = attributes(displayLabel=label, note=note, usage=usage)
         mods.wrap("location", element("url", url, values))
@@ -30,5 +30,6 @@ def add_url(mods: Mods, field: Field) -> str:
             for pattern, kind in ((_DOI, "doi"), (_HANDLE, "hdl")):
                 if found := pattern.fullmatch(url):
                     mods.add("identifier", identifier(kind, found[1]))
-            mods.add("identifier", identifier("uri", url))
+            # What is no URI can only be told as a number is.
+            mods.add("identifier", identifier("uri", url or plain(value)))
     return "".join([element("internetMediaType", clean(value)) for value in field.values("q")])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from protocol import mods_codes as codes
 from protocol.iso2709 import Field, MarcRecord
-from protocol.mods_xml import Mods, attributes
+from protocol.mods_xml import Mods, any_uri, attributes
 
 
 class Reading:
@@ -74,7 +74,7 @@ class Reading:
         for value in field.values("01"):
             uri = value.strip()
             if _URI.fullmatch(uri):
-                return uri
+                return any_uri(uri)
         return ""
 
 

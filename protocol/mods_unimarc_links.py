@@ -23,6 +23,7 @@ from protocol.mods_unimarc_reading import (
 )
 from protocol.mods_xml import (
     Mods,
+    any_uri,
     attributes,
     element,
     identifier,
@@ -115,7 +116,7 @@ def _read_uncontrolled_name(reading: Reading, field: Field, _: str) -> None:
 def _uri_of(field: Field) -> str:
     for value in field.values("3o"):
         if re.fullmatch(r"https?://[!-~]+", value.strip()):
-            return value.strip()
+            return any_uri(value)
     return ""
 
 
@@ -363,7 +364,7 @@ def _add_subfields(item: Mods, field: Field) -> None:
         for value in field.values(code):
             item.add("identifier", identifier(kind, clean(value)))
     for value in field.values("u"):
-        item.wrap("location", element("url", "".join(value.split())))
+        item.wrap("location", element("url", any_uri(value)))
 
 
 # Identifiers --------------------------------------------------------------------------

@@ -9,8 +9,10 @@ Source: MODS 3.5 schema and user guidelines, Library of Congress.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from protocol.description import plain
 from protocol.xml_text import escape
 
 NAMESPACE = "http://www.loc.gov/mods/v3"
@@ -38,6 +40,31 @@ def attributes(**values: str) -> str:
 def wrap(name: str, content: str, attributes: str = "") -> str:
     """XML in an element, or "" if there is none."""
     return f"<{name}{attributes}>{content}</{name}>" if content else ""
+
+
+def any_uri(text: str) -> str:
+    """`text` as a value of xs:anyURI, or "" if it can be none.
+
+    Characters that stand in no URI become percent escapes; those beyond ASCII stay,
+    as XML Schema lets them.
+    """
+    text, mark, fragment = _NO_URI.sub(_percent, plain("".join(text.split()))).partition("#")
+    found = _SCHEME_AND_AUTHORITY.match(text)
+    if found is None or (not found["scheme"] and ":" in text.partition("/")[0].partition("?")[0]):
+        return ""
+    return text + mark + fragment.replace("#", "%23")
+
+
+# RFC 3986 §2: neither reserved nor unreserved, or a percent sign that escapes nothing.
+# Square brackets are for IPv6 addresses alone, which nobody catalogues.
+_NO_URI = re.compile(r"[\[\]<>{}|\\^`\" ]|%(?![0-9A-Fa-f]{2})")
+_SCHEME_AND_AUTHORITY = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?(?://(?:[^/?#@]*@)?[^/?#:@]*(?::[0-9]+)?(?=[/?#]|$)|(?!//))"
+)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return f"%{ord(match[0]):02X}"
 
 
 class Mods:

@@ -21,6 +21,7 @@ texts = st.one_of(
         "eng", "chi", "2020", "https://example.org/a b?x=1&y=2", "245-01/$1", "100-02/(B",
         "20020819d2002    em y0chiy0121    ea", "\x98Le \x9cmot", "\x98", "红楼梦", "イズ", "c2000",
         "000313t20002001nyua   e b    101 1 eng d", "<&>\"'", "\u3000", "\ufffe\x01\x85",
+        "http://a:b/", "http://[x]/#a#b", "1:2", "%zz", "http://", "://x", "http:///x",
     ]),
     st.text(st.characters(exclude_characters="\x1d\x1e\x1f", exclude_categories=("Cs",)),
             max_size=12),

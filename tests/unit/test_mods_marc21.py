@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.mods import to_mods
-from protocol.mods_xml import NAMESPACE
+from protocol.mods_xml import NAMESPACE, any_uri
 from protocol.record import MarcFamily
 from tests.xml_forms import Facts, facts_of, fault, marc
 
@@ -385,6 +385,35 @@ def test_the_type_of_resource_is_that_of_the_leader(
     for name in ("manuscript", "collection"):
         found = facts_of(xml, NAMESPACE, {f"m:typeOfResource/@{name}": []})
         assert list(found.values()) == [[attributes[name]] if name in attributes else []]
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ("https://example.org/a?b=1&c=d#e", "https://example.org/a?b=1&c=d#e"),
+        ("https://example.org/a b", "https://example.org/ab"),
+        ("https://example.org/?type[3058]=3058", "https://example.org/?type%5B3058%5D=3058"),
+        ("https://example.org/#k=1#s=11", "https://example.org/#k=1%23s=11"),
+        ("https://example.org/100%", "https://example.org/100%25"),
+        ("https://example.org/书", "https://example.org/书"),
+        ("http://www.eclac.clouhttp://www.eclac.org", ""),
+        ("http://example.org:80/", "http://example.org:80/"),
+        ("http://me:x@example.org/", "http://me:x@example.org/"),
+        ("urn:isbn:9780000000002", "urn:isbn:9780000000002"),
+        ("www.example.org/a:b", "www.example.org/a:b"),
+        ("1:2", ""),
+        ("", ""),
+    ],
+)
+def test_a_url_is_one_by_the_schema_or_none(text: str, uri: str) -> None:
+    assert any_uri(text) == uri
+    xml = to_mods(marc(BOOK, f"245 00$ax\n856 40$u{text}"), MarcFamily.MARC21)
+    assert fault("mods", xml) == ""
+    assert facts_of(xml, NAMESPACE, {"m:location/m:url": []}) == {
+        "m:location/m:url": [uri] if uri else []
+    }
+    paths = {"m:identifier[@type='uri']": []}
+    assert list(facts_of(xml, NAMESPACE, paths).values()) == [[uri or text] if text else []]
 
 
 def test_a_record_that_says_nothing_is_valid_all_the_same() -> None:
