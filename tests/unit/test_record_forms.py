@@ -16,7 +16,7 @@ from protocol.diagnostic_map import to_sru
 from protocol.iso2709 import Field, build, control_number, parse
 from protocol.marcxml_reader import decode_marcxml
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
-from protocol.sru_version import RECORD_SCHEMAS, schema_by_name
+from protocol.sru_version import RECORD_SCHEMAS, RecordSchema, schema_by_name
 from server.record_forms import XML_FORMS
 from tests.marc_files import MarcFile, marc_files
 from tests.xml_forms import decoded, fault
@@ -64,8 +64,8 @@ def test_there_is_a_form_for_every_schema_that_sru_knows_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("schema", RECORD_SCHEMAS, ids=lambda schema: schema.name)
-def test_a_schema_is_found_by_its_short_name_and_by_every_uri(schema: object) -> None:
-    for name in (schema.name, schema.uri, *schema.other_names, schema.uri.upper()):  # type: ignore[attr-defined]
+def test_a_schema_is_found_by_its_short_name_and_by_every_uri(schema: RecordSchema) -> None:
+    for name in (schema.name, schema.uri, *schema.other_names, schema.uri.upper()):
         assert schema_by_name(name) is schema
 
 
