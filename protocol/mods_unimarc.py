@@ -176,7 +176,7 @@ def _read_title(reading: Reading, field: Field, _: str) -> None:
     main = titles[0]
     read = _reading_of(field)
     mods = reading.mods
-    plain_attributes, read_attributes = reading.pair(main.title, read.title)
+    plain_attributes, read_attributes = reading.pair(field, main.title, read.title)
     mods.add("titleInfo", main.xml(plain_attributes))
     mods.add("titleInfo", read.xml(read_attributes))
     for other in titles[1:]:
@@ -269,7 +269,7 @@ def _read_former_title(reading: Reading, field: Field, _: str) -> None:
 def _add_title(reading: Reading, field: Field, kind: str, more: str = "") -> None:
     text = field.first("a")
     read = romanised(field)
-    of_text, of_reading = reading.pair(text, read)
+    of_text, of_reading = reading.pair(field, text, read)
     reading.mods.add("titleInfo", _title_info(field, kind + of_text, more))
     reading.mods.add("titleInfo", title_info(read, kind + of_reading))
 

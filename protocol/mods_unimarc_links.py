@@ -99,7 +99,7 @@ def _roles(field: Field) -> list[str]:
 
 def _read_name(reading: Reading, field: Field, tag: str) -> None:
     read = romanised(field)
-    of_text, of_reading = reading.pair(field.first("a"), read)
+    of_text, of_reading = reading.pair(field, field.first("a"), read)
     primary = ' usage="primary"' if tag in ("700", "710", "720") else ""
     values = primary + attributes(valueURI=_uri_of(field)) + of_text
     reading.mods.add("name", name_unimarc(field, tag, values))
@@ -248,7 +248,7 @@ def _read_series(reading: Reading, field: Field, _: str) -> None:
     title = field.first("a")
     reading.series.add(_key(title))
     read = romanised(field)
-    of_text, of_reading = reading.pair(title, read)
+    of_text, of_reading = reading.pair(field, title, read)
     non_sort, text = split_non_sort(title)
     item = Mods()
     item.add(

@@ -46,10 +46,14 @@ class Reading:
         self.forms: list[str] = []
         self.series: set[str] = set()  # titles of series and sets told already
 
-    def pair(self, text: str, romanised: str) -> tuple[str, str]:
-        """The attributes of a text and of its reading; both "" if there is no reading."""
+    def pair(self, field: Field, text: str, romanised: str) -> tuple[str, str]:
+        """The attributes of a text of `field` and of its reading, if it has one.
+
+        Without a reading, the field may be one of several that tell the same in other
+        scripts.
+        """
         if not romanised:
-            return "", ""
+            return (_linked(field) if "\x1f7" in field.text else ""), ""
         self.groups += 1
         group = f"{self.groups:02}"
         script = script_of(text) or self.script
@@ -71,6 +75,16 @@ class Reading:
 
 
 Reader = Callable[[Reading, Field, str], None]
+
+
+def _linked(field: Field) -> str:
+    """The pair that $6 names and the script that $7 tells, of the heading before the record's."""
+    coded, link = field.first("7"), field.first("6")[1:3]
+    return attributes(
+        altRepGroup=f"link-{link}" if link.isdigit() and link != "00" else "",
+        script=codes.SCRIPTS_UNIMARC.get(coded[4:6]) or codes.SCRIPTS_UNIMARC.get(coded[:2], ""),
+    )
+
 
 # Languages in Chinese characters whose readings are no pinyin.
 _OTHERS = frozenset(("jpn", "kor", "vie"))

@@ -186,6 +186,18 @@ CASES: list[tuple[str, str, str, Facts]] = [
         "m:name/m:role": ["aut", "trl"],
         "m:note[@type='statement of responsibility']": ["Victor Hugo ; trad. X"],
      }),
+    ("fields that tell the same in two scripts", CNMARC, """
+        200 1_$6a01$7ba0yba0a$aVojna i mir
+        200 1_$6a01$7ba0yca0y$aВойна и мир
+        700 _1$6a02$7ba$aTolstoj$bLev
+        700 _1$6a02$7ca$aТолстой$bЛев
+        702 _1$6a00$7xx$aX$bY
+     """, {
+        "m:titleInfo[@altRepGroup='link-01']/@script": ["Latn", "Cyrl"],
+        "m:titleInfo[@script='Cyrl']/m:title": ["Война и мир"],
+        "m:name[@altRepGroup='link-02']/@script": ["Latn", "Cyrl"],
+        "m:name[not(@altRepGroup)][not(@script)]/m:namePart": ["X", "Y"],
+     }),
     ("works without a collective title", CNMARC, """
         200 1_$a呐喊$a彷徨$f鲁迅著$c子夜$f茅盾著
      """, {
