@@ -38,6 +38,8 @@ _LEADER_TYPES_MARC21 = {
 
 
 def describe_marc21(record: MarcRecord, description: Description) -> None:
+    for marc_field in reversed(record.get("245")):
+        _read_title_proper(marc_field, description)
     for marc_field in record.fields:
         tag = marc_field.tag
         if tag == "880":  # the same field in another script, named in $6
@@ -68,13 +70,15 @@ def _read_008(text: str, description: Description) -> None:
     description.languages += language_codes(text[35:38])
 
 
+def _read_title_proper(field: Field, description: Description) -> None:
+    """245: comes before all that was read; the last to be read is the first of the record."""
+    description.titles.insert(0, joined(field, "abfgknps"))
+    description.responsibility = joined(field, "c")
+
+
 def _read_title_marc21(field: Field, description: Description) -> None:
-    title = joined(field, "abfgknps")
-    if field.tag == "245":
-        description.titles.insert(0, title)
-        description.responsibility = joined(field, "c")
-    else:
-        description.titles.append(title)
+    if field.tag != "245":  # 246, 740, and 245 in another script
+        description.titles.append(joined(field, "abfgknps"))
 
 
 def _read_name_marc21(codes: str) -> Reader:

@@ -45,6 +45,8 @@ _OTHERS = frozenset(("trl", "ill", "ann", "aui", "aft", "pbl", "prt", "dst", "nr
 
 def describe_unimarc(record: MarcRecord, description: Description) -> None:
     """Fill `description` with what the fields of `record` say."""
+    for marc_field in reversed(record.get("200")):
+        _read_title(marc_field, description)
     for marc_field in record.fields:
         tag = marc_field.tag
         if tag == "100":
@@ -81,7 +83,10 @@ def _read_coded_data(text: str, description: Description) -> None:
 
 
 def _read_title(field: Field, description: Description) -> None:
-    """200: a new $a or $c is a further work, $d a parallel title, $i and $h name a part."""
+    """200: a new $a or $c is a further work, $d a parallel title, $i and $h name a part.
+
+    Comes before all that was read; the last to be read is the first of the record.
+    """
     titles = [""]
     before = ""
     for code, value in field.subfields:
@@ -285,7 +290,6 @@ def _read_national_number(field: Field, description: Description) -> None:
 
 
 _UNIMARC = table(
-    ("200", _read_title),
     ("500 501 503 510 512 513 514 515 516 517 518 530 531 532 540 541 545", _read_other_title),
     ("520", _read_former_title),
     ("700 701 702 703 720 721 722", _read_personal_name),

@@ -211,6 +211,17 @@ CASES: list[tuple[str, MarcFamily, str, str, Facts]] = [
         "relation": ["Cong shu ; 3"],
         "coverage": ["1700-1799", "China--Beijing"],
      }),
+    ("titles proper twice", MARC21, BOOK, """
+        240 10$aUniform
+        245 10$aOne /$cA.
+        245 10$aTwo /$cB.
+     """, {"title": ["One", "Two", "Uniform"], "contributor": ["A."], "type": ["Text"]}),
+    ("titles proper twice, CNMARC", UNIMARC, CNMARC, """
+        200 1_$7ba$aVojna i mir$fTolstoj
+        200 1_$7ca$aВойна и мир$fТолстой
+        517 1_$aОднотомник
+     """, {"title": ["Vojna i mir", "Война и мир", "Однотомник"], "contributor": ["Tolstoj"],
+           "type": ["Text"]}),
     ("a work inside and one related, MARC 21", MARC21, BOOK, """
         245 10$aX
         700 12$aKafka, Franz.$tProcess
