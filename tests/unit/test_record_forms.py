@@ -248,6 +248,14 @@ def test_whole_records_are_counted_and_holdings_and_brief_ones_are_not() -> None
     assert counted == set(XML_FORMS) - free
 
 
+def test_the_page_on_record_forms_tells_each_schema_as_it_is() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "record-forms.md").read_text("utf-8")
+    for schema in RECORD_SCHEMAS:
+        databases = "UNIMARC family" if schema.name in ("cnmarcxml", "unimarcxml") else "all"
+        counted = "yes" if XML_FORMS[schema.name].billable else "no"
+        assert f"| `{schema.name}` | `{schema.uri}` | {databases} | {counted} |" in page
+
+
 # The schemas of the tests themselves --------------------------------------------------
 
 WRONG = [
