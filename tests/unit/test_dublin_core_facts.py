@@ -222,6 +222,94 @@ CASES: list[tuple[str, MarcFamily, str, str, Facts]] = [
         517 1_$aОднотомник
      """, {"title": ["Vojna i mir", "Война и мир", "Однотомник"], "contributor": ["Tolstoj"],
            "type": ["Text"]}),
+    ("a sound recording in MARC 21", MARC21, "00000cjm a2200000 a 4500", """
+        008 990810s1978    caujzn              eng d
+        024 1_$a012345678905
+        100 1_$aNiehaus, Lennie,$ecomposer.
+        245 00$aJazz conception$h[sound recording]
+        260 __$aHollywood, CA :$bTry,$cp1978.
+        300 __$a1 sound disc :$bdigital ;$c12 cm.
+        511 0_$aLennie Niehaus, saxophone.
+        650 _0$aJazz.
+        700 1_$aDoe, J.,$4prf
+     """, {
+        "title": ["Jazz conception"],
+        "creator": ["Niehaus, Lennie"],
+        "contributor": ["Doe, J."],
+        "subject": ["Jazz"],
+        "description": ["Lennie Niehaus, saxophone"],
+        "publisher": ["Try"],
+        "date": ["1978"],
+        "type": ["Sound"],
+        "format": ["1 sound disc : digital ; 12 cm."],
+        "identifier": ["012345678905"],
+        "language": ["eng"],
+     }),
+    ("a map in MARC 21", MARC21, "00000cem a2200000 a 4500", """
+        008 990810m19982001cc                  chi d
+        110 1_$aChina.$bGuo jia ce hui ju.
+        245 10$aZhongguo di tu
+        255 __$aScale 1:4,000,000
+        651 _0$aChina$vMaps.
+     """, {
+        "title": ["Zhongguo di tu"],
+        "creator": ["China. Guo jia ce hui ju."],
+        "date": ["1998/2001"],
+        "type": ["Image"],
+        "language": ["chi"],
+        "coverage": ["China--Maps"],
+     }),
+    ("a thesis online in MARC 21", MARC21, "00000nam a2200000 i 4500", """
+        008 150101s2015    gw      om    000 0 ger d
+        024 7_$a10.1000/182$2doi
+        041 1_$ager$aeng$hchi
+        245 10$aTitel :$bZusatz
+        264 _0$c2014
+        264 _1$aBonn$c2015
+        502 __$aDissertation, Bonn, 2015
+        520 __$aEin Abriss.
+        533 __$aMicrofilm.
+        655 _7$aHochschulschrift$2gnd-content
+        856 40$uhttps://doi.org/10.1000/182
+     """, {
+        "title": ["Titel : Zusatz"],
+        "description": ["Dissertation, Bonn, 2015", "Ein Abriss"],
+        "date": ["2015"],
+        "type": ["Text", "Hochschulschrift"],
+        "identifier": ["https://doi.org/10.1000/182"],
+        "language": ["ger", "eng"],
+     }),
+    ("proceedings in MARC 21", MARC21, BOOK, """
+        111 2_$aWorld Congress$n(2nd :$d1990 :$cParis)
+        245 10$aProceedings /$cedited by A. B.
+        246 14$aCongress proceedings
+        440 _0$aLecture notes ;$vv. 12
+        600 10$aShakespeare, William,$d1564-1616.$tHamlet$xSources.
+        610 20$aUnited Nations$zAfrica.
+        653 _0$afree$awords
+     """, {
+        "title": ["Proceedings", "Congress proceedings"],
+        "creator": ["World Congress (2nd : 1990 : Paris)"],
+        "subject": ["Shakespeare, William, 1564-1616. Hamlet--Sources", "United Nations--Africa",
+                    "free", "words"],
+        "type": ["Text"],
+        "relation": ["Lecture notes ; v. 12"],
+     }),
+    ("a collection of papers in MARC 21", MARC21, "00000npc a2200000 a 4500", """
+        008 990810i19001950xxu                 eng d
+        245 00$aPapers,$f1900-1950.
+        300 __$a3 boxes
+        506 1_$aBy appointment.
+        545 0_$aA life.
+     """, {
+        "title": ["Papers, 1900-1950"],
+        "description": ["A life"],
+        "date": ["1900/1950"],
+        "type": ["Collection"],
+        "format": ["3 boxes"],
+        "language": ["eng"],
+        "rights": ["By appointment"],
+     }),
     ("a work inside and one related, MARC 21", MARC21, BOOK, """
         245 10$aX
         700 12$aKafka, Franz.$tProcess

@@ -89,6 +89,21 @@ def test_real_records_are_valid_in_every_form(shared_data: Path) -> None:
     assert seen["mods"] == seen["dc"] == seen["marcxml"] > 6_000
 
 
+@pytest.mark.long
+@pytest.mark.shared_data
+@pytest.mark.timeout(1_200)
+def test_all_real_records_are_valid_mods_and_dublin_core(shared_data: Path) -> None:
+    records = 0
+    for file in marc_files(shared_data):
+        for marc in decoded(file, 1_000_000):
+            records += 1
+            for name in ("mods", "dc"):
+                xml = xml_of(name, stored(marc, file.family))
+                assert xml is not None
+                assert fault(name, xml) == "", f"{file.name}: {control_number(marc)}"
+    assert records > 79_000
+
+
 def check_file(file: MarcFile, seen: Counter[str]) -> int:
     """How many records some form of MARC in XML does not take; every other form must."""
     invalid = 0
