@@ -27,6 +27,13 @@ FORMS_OF_ITEM = {
     "a": "microfilm", "b": "microfiche", "c": "microopaque", "d": "large print", "f": "braille",
     "o": "electronic", "q": "electronic", "s": "electronic", "r": "print",
 }  # fmt: skip
+# 007/00
+CATEGORIES = {
+    "a": "map", "c": "electronic resource", "d": "globe", "f": "tactile material",
+    "g": "projected graphic", "h": "microform", "k": "nonprojected graphic",
+    "m": "motion picture", "o": "kit", "q": "notated music", "r": "remote-sensing image",
+    "s": "sound recording", "t": "text", "v": "videorecording",
+}  # fmt: skip
 AUDIENCES = {
     "a": "preschool", "b": "primary", "c": "pre-adolescent", "d": "adolescent", "e": "adult",
     "f": "specialized", "g": "general", "j": "juvenile",

@@ -6,6 +6,7 @@ of Congress.
 
 from __future__ import annotations
 
+from protocol import mods_codes as codes
 from protocol.description import clean, plain
 from protocol.iso2709 import Field
 from protocol.mods_marc21_reading import Reader, Reading, language_codes
@@ -39,6 +40,12 @@ def _read_extent(reading: Reading, field: Field, _: str) -> None:
         reading.mods.wrap("physicalDescription", extent, reading.alternate)
     else:
         reading.describe(extent)
+
+
+def _read_category(reading: Reading, field: Field, _: str) -> None:
+    """007: what the record describes, as a thing."""
+    category = codes.CATEGORIES.get(field.text[:1], "")
+    reading.describe(element("form", category, ' authority="marccategory"'))
 
 
 def _read_carrier(reading: Reading, field: Field, tag: str) -> None:
@@ -117,6 +124,7 @@ def _condition(kind: str) -> Reader:
 
 NOTES: dict[str, Reader] = {
     **dict.fromkeys(_NOTE_TYPES, _read_note),
+    "007": _read_category,
     "041": _read_languages,
     "300": _read_extent,
     "336": _read_carrier,

@@ -131,6 +131,19 @@ def _read_form_codes(reading: Reading, field: Field, _: str) -> None:
     reading.describe(element("form", form, ' authority="marcform"'))
 
 
+_CODED_FORMS = {"130": "microform", "135": "electronic"}
+
+
+def _read_carrier_codes(reading: Reading, _: Field, tag: str) -> None:
+    """Coded data that only microforms (130) or electronic resources (135) have."""
+    reading.describe(element("form", _CODED_FORMS[tag], ' authority="marcform"'))
+
+
+def _read_material(reading: Reading, field: Field, _: str) -> None:
+    """204 of older UNIMARC and of CMARC, which is now 200 $b."""
+    reading.describe(element("form", clean(field.first("a")).strip("[]"), ' authority="gmd"'))
+
+
 def _read_serial_codes(reading: Reading, field: Field, _: str) -> None:
     text = field.first("a").ljust(8)
     reading.mods.text("genre", codes.SERIAL_TYPES_UNIMARC.get(text[0], ""), ' authority="marcgt"')
@@ -427,6 +440,8 @@ _READERS = {
         ("105", _read_book_codes),
         ("106", _read_form_codes),
         ("110", _read_serial_codes),
+        ("130 135", _read_carrier_codes),
+        ("204", _read_material),
         ("101", _read_languages),
         ("102", _read_country),
         ("200", _read_title),

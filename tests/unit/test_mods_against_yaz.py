@@ -132,6 +132,7 @@ def test_samples_say_all_that_the_stylesheet_finds(early_mods: etree.XSLT) -> No
 
 
 @pytest.mark.shared_data
+@pytest.mark.timeout(600)
 def test_real_records_say_all_that_the_stylesheet_finds(
     early_mods: etree.XSLT, shared_data: Path
 ) -> None:

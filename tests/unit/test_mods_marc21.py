@@ -339,6 +339,17 @@ CASES: list[tuple[str, str, str, Facts]] = [
         "m:note[@type='awards']": ["A prize"],
         "m:note[.='Local']": [],
      }),
+    ("an electronic resource", BOOK, """
+        007 cr |||||||||||
+        008 150101s2015    gw      o     000 0 ger d
+        015 __$a15,N33$2dnb
+        037 __$b960-1234-00$aST-1
+     """, {
+        "m:physicalDescription/m:form[@authority='marccategory']": ["electronic resource"],
+        "m:physicalDescription/m:form[@authority='marcform']": ["electronic"],
+        "m:identifier[@type='national bibliography number']": ["15,N33"],
+        "m:identifier[@type='stock number']": ["ST-1"],
+     }),
     ("a fragment with unclosed brackets and doubtful dates", BOOK, """
         008 051019q14541457gw            000 0 lat d
         260 __$a[Mainz :$bPrinter,$cca. 1454-1457]

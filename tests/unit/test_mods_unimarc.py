@@ -320,6 +320,16 @@ CASES: list[tuple[str, str, str, Facts]] = [
         "m:location/m:physicalLocation": ["BNU 文库", "PKU"],
         "m:location/m:shelfLocator": ["F124", "F124/26"],
      }),
+    ("what carries the text", CNMARC, """
+        106 __$ar
+        130 __$ad
+        135 __$adrbn#---auaua
+        204 1_$a[electronic resource]
+     """, {
+        "m:physicalDescription/m:form[@authority='marcform']": [
+            "print", "microform", "electronic"],
+        "m:physicalDescription/m:form[@authority='gmd']": ["electronic resource"],
+     }),
     ("origins and notes", CNMARC, """
         100 __$a20200101h20202019em_y0chiy50______ea
         214 _0$a北京$c甲社$d2020

@@ -80,6 +80,7 @@ def test_every_sample_is_valid_in_every_form(name: str, database: str) -> None:
 
 
 @pytest.mark.shared_data
+@pytest.mark.timeout(600)
 def test_real_records_are_valid_in_every_form(shared_data: Path) -> None:
     seen: Counter[str] = Counter()
     for file in marc_files(shared_data):
