@@ -6,13 +6,16 @@ Our elements carry the prefix `zs`; what a record brings keeps its own names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from protocol.diagnostic import SruFault
-from protocol.sru import (
+from protocol.sru_facets import FACET_PARAMETERS
+from protocol.sru_request import (
     X_PQUERY,
+    X_PSCANCLAUSE,
     ExplainRequest,
     RefusedRequest,
     ScanRequest,
@@ -28,6 +31,7 @@ from protocol.sru_version import (
 from protocol.xcql import to_scan_xcql, to_xcql
 from protocol.xml_text import escape
 
+_SEARCH_ECHO, _SCAN_ECHO = "echoedSearchRetrieveRequest", "echoedScanRequest"
 _XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -61,7 +65,8 @@ class SearchRetrieveResponse:
     `result_set_id` empty: no set is kept; `idle_time_s` is how long one lives
     unused. `diagnostics` concern the whole response, beside any records.
     `extra` is XML for extraResponseData. `precision` is what 2.0 says of the
-    count: "exact", "estimate" and so on.
+    count: "exact", "estimate" and so on. `faceted_results` is the element of
+    that name, for 2.0 alone.
     """
 
     number_of_records: int
@@ -71,6 +76,7 @@ class SearchRetrieveResponse:
     diagnostics: Sequence[SruFault] = ()
     extra: bytes = b""
     precision: str = "exact"
+    faceted_results: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,8 @@ def search_response_chunks(
             yield from out
         yield b"</zs:records>"
     following = request.start_record + len(records)
-    if following <= response.number_of_records:
+    # A page that was asked for and is not here has nothing after it.
+    if following <= response.number_of_records and (records or not request.maximum_records):
         yield b"<zs:nextRecordPosition>%d</zs:nextRecordPosition>" % following
     if echo:
         yield _search_echo(request)
@@ -125,6 +132,7 @@ def search_response_chunks(
             yield b"<zs:resultSetTTL>%d</zs:resultSetTTL>" % response.idle_time_s
         precision = f"info:srw/vocabulary/resultCountPrecision/1/{response.precision}"
         yield _element("resultCountPrecision", precision)
+        yield response.faceted_results
     yield b"</zs:searchRetrieveResponse>\n"
 
 
@@ -143,9 +151,11 @@ def scan_response(
     if lines:
         out.append(b"<zs:terms>%b</zs:terms>" % b"".join(lines))
     if echo:
-        xcql = to_scan_xcql(request.cql, version.xcql_namespace)
-        out.append(_echo(request, "echoedScanRequest", version.scan_parameters,
-                         "scanClause", f"<zs:xScanClause>{xcql}</zs:xScanClause>"))  # fmt: skip
+        xcql = ""
+        if request.cql is not None:
+            xcql = to_scan_xcql(request.cql, version.xcql_namespace)
+            xcql = f"<zs:xScanClause>{xcql}</zs:xScanClause>"
+        out.append(_echo(request, _SCAN_ECHO, version.scan_parameters, "scanClause", xcql))
     out.append(_diagnostics(diagnostics, version))
     if extra:
         out.append(_extra(extra))
@@ -190,7 +200,9 @@ def refusal_response(request: RefusedRequest, explain_record: bytes = b"") -> by
         opening = _opening(request, forms.scan_opening)
         return b"%b%b</zs:scanResponse>\n" % (opening, diagnostics)
     if request.operation == "explain":
-        explained = ExplainRequest(version=version, given=request.given)
+        explained = ExplainRequest(
+            version=version, given=request.given, stylesheet=request.stylesheet
+        )
         return explain_response(explained, explain_record, diagnostics=request.faults)
     return b"%b<zs:numberOfRecords>0</zs:numberOfRecords>%b</zs:searchRetrieveResponse>\n" % (
         _opening(request, forms.search_opening),
@@ -211,15 +223,17 @@ class _Forms:
 
 @lru_cache(maxsize=8)
 def _forms(version: SruVersion) -> _Forms:
-    def opening(element: str, namespace: str) -> bytes:
-        return (
-            f'<zs:{element} xmlns:zs="{namespace}"><zs:version>{version.name}</zs:version>'
-        ).encode()
+    def opening(element: str, namespace: str, told: str = version.name) -> bytes:
+        number = f"<zs:version>{told}</zs:version>" if told else ""
+        return f'<zs:{element} xmlns:zs="{namespace}">{number}'.encode()
 
     packing = version.packing
     return _Forms(
         search_opening=opening("searchRetrieveResponse", version.namespace),
-        scan_opening=opening("scanResponse", version.scan_namespace),
+        # scan.xsd of 2.0 has no version, here and in the echo.
+        scan_opening=opening(
+            "scanResponse", version.scan_namespace, version.name if version.names_operations else ""
+        ),
         explain_opening=opening("explainResponse", version.namespace),
         record=(
             f"<zs:record><zs:recordSchema>%b</zs:recordSchema><zs:{packing}>%b</zs:{packing}>"
@@ -288,7 +302,7 @@ def _search_echo(request: SearchRetrieveRequest) -> bytes:
     xcql = ""
     if request.cql is not None:
         xcql = f"<zs:xQuery>{to_xcql(request.cql, version.xcql_namespace)}</zs:xQuery>"
-    return _echo(request, "echoedSearchRetrieveRequest", version.search_parameters, "query", xcql)
+    return _echo(request, _SEARCH_ECHO, version.search_parameters, "query", xcql)
 
 
 def _echo(
@@ -303,11 +317,18 @@ def _echo(
     out = [f"<zs:{element}>"]
     for name in parameters:
         value = given.get(name)
-        if name == "query" and value is None:
-            value = request.extra.get(X_PQUERY, "")
+        if value is None and name in _IN_PQF:
+            value = request.extra.get(_IN_PQF[name], "")
+        if name == "version" and element == _SCAN_ECHO and not request.version.names_operations:
+            continue
         if name == "version":
             out.append(f"<zs:version>{request.version.name}</zs:version>")
-        elif value is not None and name in _ECHOED:
+        elif name == FACET_PARAMETERS[0]:
+            out.append(_facet_parameters(given))
+        elif name == "httpAccept" and element == _SEARCH_ECHO:
+            out.append(_extra_parameters(request))
+            out.append(f"<zs:httpAccept>{escape(value)}</zs:httpAccept>" if value else "")
+        elif value is not None and (name in _ECHOED or name in _ECHOED_MORE.get(element, ())):
             out.append(f"<zs:{name}>{escape(value)}</zs:{name}>")
         if name == parsed_name:
             out.append(parsed_xml)
@@ -315,11 +336,35 @@ def _echo(
     return "".join(out).encode()
 
 
-# Parameters that the published echo elements have room for.
+def _facet_parameters(given: Mapping[str, str]) -> str:
+    """All four in one element, each as `name=value`."""
+    pairs = [f"{name}={given[name]}" for name in FACET_PARAMETERS if name in given]
+    return f"<zs:facetParameters>{escape(' '.join(pairs))}</zs:facetParameters>" if pairs else ""
+
+
+# YAZ sends x-username and x-password beside HTTP Basic.
+_SECRET = re.compile("auth|pass|user|token|key")
+
+
+def _extra_parameters(request: SruRequest) -> str:
+    # A credential is not sent back: responses are kept and passed on.
+    return "".join(
+        f"<zs:extraRequestParameter>{escape(f'{name}={value}')}</zs:extraRequestParameter>"
+        for name, value in request.extra.items()
+        if name != X_PQUERY and not _SECRET.search(name)
+    )
+
+
+_IN_PQF = {"query": X_PQUERY, "scanClause": X_PSCANCLAUSE}
+_ECHOED_MORE = {
+    _SEARCH_ECHO: frozenset({"queryType", "httpAccept", "responseType", "renderedBy"}),
+    _SCAN_ECHO: frozenset({"httpAccept"}),
+}
+# Parameters that the published echo elements have room for, each in its own.
 _ECHOED = frozenset(
-    {"query", "queryType", "startRecord", "maximumRecords", "recordPacking", "recordXMLEscaping",
-     "recordSchema", "resultSetTTL", "sortKeys", "stylesheet", "renderedBy", "httpAccept",
-     "responseType", "scanClause", "responsePosition", "maximumTerms"}
+    {"query", "startRecord", "maximumRecords", "recordPacking", "recordXMLEscaping",
+     "recordSchema", "resultSetTTL", "sortKeys", "stylesheet", "scanClause", "responsePosition",
+     "maximumTerms"}
 )  # fmt: skip
 
 

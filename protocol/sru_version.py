@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocol import xcql
+from protocol.record import MarcFamily
 
 DIAGNOSTICS_SCHEMA = "info:srw/schema/1/diagnostics-v1.1"
 ZEEREX_SCHEMA = "http://explain.z3950.org/dtd/2.0/"
@@ -75,15 +76,16 @@ V2_0 = SruVersion(
     diagnostic_namespace="http://docs.oasis-open.org/ns/search-ws/diagnostic",
     xcql_namespace=xcql.NAMESPACE_2,
     packing="recordXMLEscaping",
-    identifies_records=True,
+    # sruResponse.xsd has no place for recordIdentifier.
+    identifies_records=False,
     search_parameters=(
         "version", "queryType", "query", "startRecord", "maximumRecords", "recordXMLEscaping",
         "recordPacking", "recordSchema", "facetLimit", "facetStart", "facetSort", "facetCount",
         "resultSetTTL", "sortKeys", "stylesheet", "renderedBy", "httpAccept", "responseType",
     ),
     scan_parameters=(
-        "version", "scanClause", "responsePosition", "maximumTerms", "stylesheet", "httpAccept",
-        "responseType",
+        "version", "queryType", "scanClause", "responsePosition", "maximumTerms", "httpAccept",
+        "stylesheet", "responseType",
     ),
     explain_parameters=(
         "version", "recordXMLEscaping", "recordPacking", "stylesheet", "httpAccept",
@@ -98,19 +100,21 @@ VERSIONS: dict[str, SruVersion] = {each.name: each for each in (V1_1, V1_2, V2_0
 class RecordSchema:
     """A form in which records are delivered. `uri` is what responses carry.
 
-    `other_names` are further names and identifiers that clients ask by.
+    `other_names` are further names and identifiers that clients ask by;
+    `family` is the only one whose records can be given so, None if any can.
     """
 
     name: str
     uri: str
     title: str
     other_names: tuple[str, ...] = ()
+    family: MarcFamily | None = None
 
 
 RECORD_SCHEMAS: tuple[RecordSchema, ...] = (
     RecordSchema(
         "marcxml", "info:srw/schema/1/marcxml-v1.1", "MARCXML",
-        ("marc21", "marc21xml", "marc-xml", "info:srw/schema/1/marcxml-v1.0",
+        ("marc21", "marc21xml", "marc-xml", "marc21-xml", "info:srw/schema/1/marcxml-v1.0",
          "http://www.loc.gov/MARC21/slim",
          "http://www.loc.gov/standards/marcxml/schema/MARC21slim.xsd"),
     ),
@@ -131,8 +135,12 @@ RECORD_SCHEMAS: tuple[RecordSchema, ...] = (
     ),
     RecordSchema(
         "cnmarcxml", "http://www.nlc.cn/", "CNMARC in XML", ("http://www.nlc.gov.cn/",),
+        MarcFamily.UNIMARC,
     ),
-    RecordSchema("unimarcxml", "info:srw/schema/8/unimarcxml-v0.1", "UNIMARC in XML", ("unimarc",)),
+    RecordSchema(
+        "unimarcxml", "info:srw/schema/8/unimarcxml-v0.1", "UNIMARC in XML", ("unimarc",),
+        MarcFamily.UNIMARC,
+    ),
     RecordSchema(
         "isohold", "http://www.loc.gov/standards/iso20775/", "Holdings (ISO 20775)",
         ("iso20775", "info:ofi/fmt:xml:xsd:iso20775"),

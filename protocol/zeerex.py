@@ -12,25 +12,37 @@ from dataclasses import dataclass
 from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import ACCESS_POINTS
 from protocol.cql_context import SET_BY_NAME, indexes
+from protocol.cql_features import (
+    BOOLEAN_MODIFIERS,
+    RELATION_MODIFIERS,
+    RELATIONS,
+    SORT_MODIFIERS,
+)
 from protocol.search_term import ORDERED_KINDS
-from protocol.sru import SruLimits
+from protocol.sru_facets import FACET_FIELDS
+from protocol.sru_request import SruLimits
 from protocol.sru_version import RECORD_SCHEMAS, ZEEREX_SCHEMA
 from protocol.xml_text import escape
 
-_TEXT_RELATIONS = ("=", "==", "adj", "all", "any")
-_KEY_RELATIONS = ("=", "==", "any", "<>")
+# What every index takes, what only values that are one key each take, and what
+# only those take that stand in an order.
+_TEXT_RELATIONS = ("=", "==", "exact", "scr", "adj", "all", "any")
+_KEY_RELATIONS = (*_TEXT_RELATIONS, "<>")
 _ORDERED_RELATIONS = (*_KEY_RELATIONS, "<", "<=", ">", ">=", "within")
-_SUPPORTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("relation", ("=", "==", "exact", "adj", "all", "any", "<", "<=", ">", ">=", "<>", "within")),
-    ("relationModifier", ("relevant", "masked", "unmasked", "ignoreCase", "ignoreAccents", "word",
-                          "string", "isoDate", "number", "uri", "oid", "identifierAuthority")),
-    ("booleanModifier", ("unit", "distance", "ordered", "unordered")),
-    ("maskingCharacter", ("*", "?")),
-    ("anchoring", ("",)),
-    ("proximity", ("",)),
-    ("scan", ("",)),
-    ("sort", ("",)),
-)  # fmt: skip
+# Dates of a record span a time, which may hold another.
+_DATE_RELATIONS = (*_ORDERED_RELATIONS, "encloses")
+_NOT_ON_TEXT = frozenset({"isoDate", "number"})
+# Modifiers of one context set are told for the whole server, not for each index.
+_CQL = "cql."
+
+# The extensions that requests may carry, with what each does.
+EXTENSIONS: tuple[tuple[str, str], ...] = (
+    ("x-lianmu-quota", "1: extraResponseData tells the member's running year"),
+    ("x-pquery", "a query in PQF, in 1.1 and 1.2 (queryType=pqf in 2.0)"),
+    ("x-pScanClause", "a scan clause in PQF, in 1.1 and 1.2 (queryType=pqf in 2.0)"),
+    ("x-info-2-auth1.0-authenticationToken", "an API key"),
+)
+RESTRICTIONS = "Full records need a member's account and are counted; brief ones do not."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +65,7 @@ class ServerDescription:
     records: int | None = None
     open_to_all: bool = True
     transport: str = "http"
-    methods: str = "GET POST"
+    methods: str = "GET POST SOAP"
 
 
 def explain_record(
@@ -132,15 +144,36 @@ def _index_info(included: frozenset[str]) -> str:
     return _element("indexInfo", *out)
 
 
+def relations(kind: Kind) -> tuple[str, ...]:
+    """The relations that an index of that kind takes."""
+    if kind is Kind.TEXT:
+        return _TEXT_RELATIONS
+    if kind is Kind.DATE:
+        return _DATE_RELATIONS
+    return _ORDERED_RELATIONS if kind in ORDERED_KINDS else _KEY_RELATIONS
+
+
+def relation_modifiers(kind: Kind) -> tuple[str, ...]:
+    """The modifiers of context set cql that a relation to an index of that kind takes."""
+    names = (
+        each.name.removeprefix(_CQL)
+        for each in RELATION_MODIFIERS
+        if each.supported and each.name.startswith(_CQL)
+    )
+    return tuple(name for name in names if kind is not Kind.TEXT or name not in _NOT_ON_TEXT)
+
+
 def _index(point: AccessPoint, names: list[str]) -> str:
     maps = f'<map primary="true">{names[0]}</map>'
     maps += "".join(f"<map>{name}</map>" for name in names[1:])
-    relations: tuple[str, ...] = _KEY_RELATIONS
-    if point.kind is Kind.TEXT:
-        relations = _TEXT_RELATIONS
-    elif point.kind in ORDERED_KINDS:
-        relations = _ORDERED_RELATIONS
-    supports = "".join(_config("supports", "relation", relation) for relation in relations)
+    supports = "".join(
+        _config("supports", kind, value)
+        for kind, values in (
+            ("relation", relations(point.kind)),
+            ("relationModifier", relation_modifiers(point.kind)),
+        )
+        for value in values
+    )
     return (
         f'<index search="true" scan="{_boolean(point.scannable)}"'
         f' sort="{_boolean(point.sortable)}">'
@@ -170,14 +203,36 @@ def _config_info(limits: SruLimits) -> str:
         _config("default", "index", "cql.serverChoice"),
         _config("default", "relation", "="),
         _config("default", "retrieveSchema", default_schema.uri),
+        _config("default", "recordPacking", "xml"),
         _config("default", "numberOfTerms", str(limits.terms_default)),
         _config("setting", "maximumRecords", str(limits.records_max)),
         _config("setting", "maximumTerms", str(limits.terms_max)),
         _config("setting", "resultSetTTL", str(limits.result_set_ttl_s_max)),
     ]
-    out += [_config("supports", kind, value) for kind, values in _SUPPORTS for value in values]
+    out += [_config("setting", "stylesheet", each) for each in limits.stylesheets]
+    if limits.facet_terms_max:
+        out.append(_config("default", "facetLimit", str(limits.facet_terms_default)))
+        out.append(_config("setting", "facetLimit", str(limits.facet_terms_max)))
+        out += [_config("supports", "facet", field.index) for field in FACET_FIELDS]
+    for kind, features in (
+        ("relation", RELATIONS),
+        ("relationModifier", RELATION_MODIFIERS),
+        ("booleanModifier", BOOLEAN_MODIFIERS),
+        ("sortModifier", SORT_MODIFIERS),
+    ):
+        out += [
+            _config("supports", kind, each.name.removeprefix(_CQL))
+            for each in features
+            if each.supported
+        ]
+    out += [_config("supports", "booleanOperator", name) for name in ("and", "or", "not", "prox")]
+    out += [_config("supports", "maskingCharacter", character) for character in "*?"]
+    out += [_config("supports", kind, "") for kind in ("anchoring", "proximity", "scan", "sort")]
     if limits.result_set_ttl_s_max:
         out.append(_config("supports", "resultSets", ""))
+    out += [_config("supports", "queryType", name) for name in ("cql", "pqf")]
+    out += [_config("supports", "recordPacking", name) for name in ("xml", "string")]
+    out += [_config("supports", "extension", name) for name, _ in EXTENSIONS]
     out += [_config("supports", "version", version) for version in sorted(limits.versions)]
     return _element("configInfo", *out)
 

@@ -20,6 +20,7 @@ from protocol.sru import (
     parse_request,
     record_range,
 )
+from protocol.sru_facets import FACET_FIELDS, Facet, FacetTerm, facets_xml
 from protocol.sru_response import (
     ScanTerm,
     SearchRetrieveResponse,
@@ -95,9 +96,11 @@ def test_every_parameter_of_2_0_is_read() -> None:
     request = search(
         "query=dc.title%3Dfish%20sortBy%20title&queryType=cql&startRecord=2&maximumRecords=3"
         "&recordXMLEscaping=string&recordPacking=unpacked&recordSchema=marcxml&resultSetTTL=9999"
-        "&renderedBy=server&httpAccept=application/xml&responseType=x"
+        "&renderedBy=client&httpAccept=text/html,application/sru%2Bxml;q=0.9,application/xml;q=0.1"
+        "&responseType=http://docs.oasis-open.org/ns/search-ws/sruResponse"
     )
     assert request.version.name == "2.0"
+    assert request.media_type == "application/sru+xml"
     assert request.as_string
     assert request.sort == (SortSpec("title"),)
     assert request.result_set_ttl_s == 600
@@ -153,6 +156,16 @@ def test_an_empty_parameter_counts_as_left_out() -> None:
         (SEARCH + "&recordXMLEscaping=xml", ["! 8 recordXMLEscaping"]),
         ("query=x&recordXPath=/a", ["! 8 recordXPath"]),
         ("query=x&facetLimit=10", ["! 8 facetLimit"]),
+        ("query=x&httpAccept=text/html", ["! 6 httpAccept text/html"]),
+        ("query=x&httpAccept=text/xml;q=0", ["! 6 httpAccept text/xml;q=0"]),
+        ("query=x&renderedBy=server", ["! 6 renderedBy server"]),
+        ("query=x&responseType=x", ["! 6 responseType x"]),
+        ("scanClause=dc.title=a&httpAccept=text/html", ["! 6 httpAccept text/html"]),
+        ("version=2.0&operation=explain&responseType=x", ["! 6 responseType x"]),
+        (SEARCH + "&httpAccept=text/xml", ["! 8 httpAccept"]),
+        (SEARCH + "&facetLimit=1", ["! 8 facetLimit"]),
+        ("scanClause=a&queryType=xcql", ["! 11 xcql"]),
+        ("version=1.1&operation=scan&scanClause=%40attr+1%3D4+a&queryType=pqf", ["! 8 queryType"]),
         (SEARCH + "&startRecord=x", ["! 6 startRecord"]),
         (SEARCH + "&startRecord=0", ["! 61 0"]),
         (SEARCH + "&startRecord=-4", ["! 61 -4"]),
@@ -187,6 +200,16 @@ def test_an_empty_parameter_counts_as_left_out() -> None:
 )  # fmt: skip
 def test_a_fault_has_its_precise_diagnostic(parameters: str, faults: list[str]) -> None:
     assert refused(parameters) == faults
+
+
+def test_a_refusal_is_shown_as_the_client_wished() -> None:
+    request = read("query=foo.bar=1&stylesheet=/sru.xsl&httpAccept=text/xml")
+    assert isinstance(request, RefusedRequest)
+    assert (request.stylesheet, request.media_type) == ("/sru.xsl", "text/xml")
+    document = refusal_response(request)
+    assert b'<?xml-stylesheet type="text/xsl" href="/sru.xsl"?>' in document
+    other = read("query=foo.bar=1&stylesheet=/other.xsl&httpAccept=text/html")
+    assert (other.stylesheet, other.media_type) == ("", "")
 
 
 def test_stylesheets_are_refused_as_such_when_there_are_none() -> None:
@@ -233,6 +256,36 @@ def test_scan_takes_its_place_in_the_list() -> None:
     request = read("scanClause=dc.title=fish&maximumTerms=5000")
     assert isinstance(request, ScanRequest)
     assert (request.version.name, request.maximum_terms) == ("2.0", 200)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "version=1.1&operation=scan&x-pScanClause=%40attr+1%3D4+%40attr+4%3D1+fish",
+        "version=2.0&scanClause=%40attr+1%3D4+%40attr+4%3D1+fish&queryType=pqf",
+        "scanClause=dc.title%3D%3Dfish&queryType=cql",
+    ],
+)
+def test_a_scan_clause_may_be_in_pqf(parameters: str, validate: dict[str, etree.XMLSchema]) -> None:
+    request = read(parameters)
+    assert isinstance(request, ScanRequest)
+    assert request.start == ScanStart("title", "fish", phrases=True)
+    document = etree.fromstring(scan_response(request, ()))
+    validate["scan 2.0" if request.version.name == "2.0" else "1.1"].assertValid(document)
+    assert "fish" in (document.findtext(".//{*}scanClause") or "")
+
+
+@pytest.mark.parametrize(
+    ("clause", "faults"),
+    [
+        ("%40and+a+b", ["! 48 scan takes one clause"]),
+        ("%40attr+1%3D4711+a", ["! 16 4711"]),
+        ("%40attr+1%3D4", ["! 10 @9 the query ends too early"]),
+    ],
+)
+def test_a_wrong_scan_clause_in_pqf_is_refused(clause: str, faults: list[str]) -> None:
+    assert refused(f"scanClause={clause}&queryType=pqf") == faults
+    assert refused(f"version=1.2&operation=scan&x-pScanClause={clause}") == faults
 
 
 @pytest.mark.parametrize(
@@ -287,6 +340,10 @@ RECORDS = (
     SurrogateDiagnostic(SruFault(SruDiagnostic.RECORD_UNKNOWN, "12"), 12),
     SruRecord(MARCXML, DATA, 13),
 )
+FACETS = (
+    Facet(FACET_FIELDS[0], [FacetTerm("chi", 12, 'dc.language=="chi"'), FacetTerm("<eng>", 3)]),
+    Facet(FACET_FIELDS[1], []),
+)
 FULL = SearchRetrieveResponse(
     number_of_records=1_000_000,
     records=RECORDS,
@@ -294,6 +351,7 @@ FULL = SearchRetrieveResponse(
     idle_time_s=300,
     diagnostics=(FAULT, SruFault(SruDiagnostic.TOO_MANY_CHARACTERS_IN_TERM, message="own & text")),
     extra=b'<quota xmlns="urn:q">1</quota>',
+    faceted_results=facets_xml(FACETS),
 )
 PARAMETERS = (
     "query=dc.title=%22a+%26+b%22+and+x&startRecord=11&maximumRecords=3&{}=string"
@@ -328,7 +386,7 @@ def test_a_full_search_response_is_valid(
     surrogate = "info:srw/schema/1/diagnostics-v1.1"
     assert text(".//zs:record/zs:recordSchema/text()") == f"{MARCXML.uri}|{surrogate}|{MARCXML.uri}"
     assert text(".//zs:record[2]//d:uri/text()") == "info:srw/diagnostic/1/65"
-    identifiers = "" if version == "1.1" else "cn_cat:1 & 2"
+    identifiers = "cn_cat:1 & 2" if version == "1.2" else ""
     assert text(".//zs:recordIdentifier/text()") == identifiers
     assert text("zs:diagnostics/d:diagnostic[1]/d:details/text()") == "a<b>&\ufffd"
     assert text("zs:diagnostics/d:diagnostic[1]/d:message/text()") == (
@@ -344,6 +402,42 @@ def test_a_full_search_response_is_valid(
     assert text(f"{echo}/zs:startRecord/text()") == "11"
     (xcql,) = document.xpath(f"{echo}/zs:xQuery/*", namespaces=zs)
     assert etree.QName(xcql).localname == "triple"
+    zs["f"] = "http://docs.oasis-open.org/ns/search-ws/facetedResults"
+    counted = "chi|12|<eng>|3" if version == "2.0" else ""
+    assert text("zs:facetedResults/f:facet//f:actualTerm/text()|//f:count/text()") == counted
+
+
+def test_the_echo_of_2_0_has_every_parameter_but_credentials(
+    validate: dict[str, etree.XMLSchema],
+) -> None:
+    request = search(
+        "query=x&facetLimit=5:language&facetSort=alphanumeric&httpAccept=text/xml"
+        "&x-info-2-auth1.0-authenticationToken=secret&x-lianmu-quota=1"
+        "&x-username=secret&x-password=secret",
+        SruLimits(facet_terms_max=50),
+    )
+    response = search_response(request, SearchRetrieveResponse(number_of_records=0))
+    document = etree.fromstring(response)
+    validate["2.0"].assertValid(document)
+    echo = {
+        etree.QName(child).localname: child.text
+        for child in document.iterfind("{*}echoedSearchRetrieveRequest/*")
+    }
+    assert echo["facetParameters"] == "facetLimit=5:language facetSort=alphanumeric"
+    assert echo["extraRequestParameter"] == "x-lianmu-quota=1"
+    assert echo["httpAccept"] == "text/xml"
+    assert b"secret" not in response
+    for operation in ("scanClause=dc.title=x", "operation=explain"):
+        answer = read(f"version=2.0&{operation}&httpAccept=text/xml")
+        if isinstance(answer, ScanRequest):
+            scanned = etree.fromstring(scan_response(answer, ()))
+            validate["scan 2.0"].assertValid(scanned)
+            assert scanned.findtext("{*}echoedScanRequest/{*}httpAccept") == "text/xml"
+            assert scanned.find(".//{*}version") is None
+        else:
+            assert isinstance(answer, ExplainRequest)
+            explained = etree.fromstring(explain_response(answer, EXPLAIN_RECORD))
+            validate["2.0"].assertValid(explained)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -366,6 +460,11 @@ def test_the_last_page_has_no_next_position() -> None:
     assert b"nextRecordPosition" not in last
     more = search_response(request, SearchRetrieveResponse(number_of_records=4, records=records))
     assert b"<zs:nextRecordPosition>4</zs:nextRecordPosition>" in more
+    counted = search(SEARCH + "&maximumRecords=0")
+    only_counted = search_response(counted, SearchRetrieveResponse(number_of_records=4))
+    assert b"<zs:nextRecordPosition>1</zs:nextRecordPosition>" in only_counted
+    withheld = search_response(request, SearchRetrieveResponse(number_of_records=4))
+    assert b"nextRecordPosition" not in withheld
 
 
 def test_a_stylesheet_is_named_before_the_root() -> None:

@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from protocol.access_point import AccessPoint
 from protocol.access_points import ACCESS_POINTS, BY_NAME
-from protocol.cql import resolve_index
+from protocol.cql import parse_query, resolve_index
+from protocol.cql_features import RELATION_MODIFIERS, RELATIONS
+from protocol.diagnostic import SruFault
 from protocol.sru import SruLimits
-from protocol.zeerex import ServerDescription, explain_record
+from protocol.sru_facets import FACET_FIELDS, facet_field
+from protocol.zeerex import (
+    ServerDescription,
+    explain_record,
+    relation_modifiers,
+    relations,
+)
 
 ZR = {"z": "http://explain.z3950.org/dtd/2.0/"}
 SERVER = ServerDescription(
@@ -26,7 +35,10 @@ SERVER = ServerDescription(
     records=445,
     open_to_all=False,
 )
-LIMITS = SruLimits(schemas=("marcxml", "dc"), records_max=50, result_set_ttl_s_max=300)
+LIMITS = SruLimits(
+    schemas=("marcxml", "dc"), records_max=50, result_set_ttl_s_max=300, facet_terms_max=80,
+    stylesheets=("/assets/sru.xsl",),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +101,73 @@ def test_an_index_says_what_can_be_done_with_it(record: etree._Element) -> None:
     assert "<=" not in values(index("title"), ".//z:supports/text()")
 
 
+@pytest.mark.parametrize("point", ACCESS_POINTS, ids=lambda point: point.name)
+def test_an_index_takes_the_relations_and_modifiers_told_and_no_others(point: AccessPoint) -> None:
+    def understood(relation: str) -> bool:
+        term = '"1990 1991"' if relation.startswith("within") else "1990"
+        return not isinstance(parse_query(f"local.{point.name} {relation} {term}"), SruFault)
+
+    names = [feature.name.removeprefix("cql.") for feature in RELATIONS if feature.supported]
+    told = {name for name in names if understood(name)}
+    assert told == set(relations(point.kind))
+    modifiers = [
+        feature.name.removeprefix("cql.")
+        for feature in RELATION_MODIFIERS
+        if feature.name.startswith("cql.") and not feature.value
+    ]
+    told = {name for name in modifiers if understood(f"=/{name}")}
+    assert told == set(relation_modifiers(point.kind))
+
+
+def test_an_index_says_what_it_takes(record: etree._Element) -> None:
+    path = ".//z:index[z:map/z:name[@set='{}' and .='{}']]//z:supports[@type='{}']/text()"
+    title = values(record, path.format("dc", "title", "relation"))
+    assert title == ["=", "==", "exact", "scr", "adj", "all", "any"]
+    assert "encloses" in values(record, path.format("dc", "date", "relation"))
+    assert "isoDate" in values(record, path.format("dc", "date", "relationModifier"))
+    assert "relevant" in values(record, path.format("dc", "title", "relationModifier"))
+
+
+def supports(record: etree._Element, kind: str) -> list[str]:
+    return values(record, f"z:configInfo/z:supports[@type='{kind}']/text()")
+
+
+def test_what_the_server_supports_is_told(record: etree._Element) -> None:
+    assert "within" in supports(record, "relation")
+    assert "unit" in supports(record, "booleanModifier")
+    assert "sort.descending" in supports(record, "sortModifier")
+    assert supports(record, "booleanOperator") == ["and", "or", "not", "prox"]
+    assert supports(record, "queryType") == ["cql", "pqf"]
+    assert "x-lianmu-quota" in supports(record, "extension")
+    for kind in ("scan", "sort", "resultSets", "proximity", "anchoring"):
+        assert record.xpath(f"count(z:configInfo/z:supports[@type='{kind}'])", namespaces=ZR) == 1
+    without = etree.fromstring(explain_record(SERVER, SruLimits()))
+    assert without.xpath("z:configInfo/z:supports[@type='resultSets']", namespaces=ZR) == []
+    assert supports(without, "facet") == []
+
+
+def test_facets_and_the_stylesheet_are_told_with_their_bounds(record: etree._Element) -> None:
+    facets = supports(record, "facet")
+    assert [facet_field(index) for index in facets] == list(FACET_FIELDS)
+    assert values(record, ".//z:setting[@type='facetLimit']/text()") == ["80"]
+    assert values(record, ".//z:default[@type='facetLimit']/text()") == ["10"]
+    assert values(record, ".//z:setting[@type='stylesheet']/text()") == ["/assets/sru.xsl"]
+
+
+def test_who_needs_an_account_is_told(record: etree._Element) -> None:
+    assert len(record.findall("z:serverInfo/z:authentication/z:user", ZR)) == 1
+    assert values(record, "z:databaseInfo/z:restrictions/text()") == ["Members only"]
+    assert values(record, "z:serverInfo/@method") == ["GET POST SOAP"]
+    open_to_all = explain_record(
+        ServerDescription(host="h", port=1, database="d", title="t"), LIMITS
+    )
+    assert etree.fromstring(open_to_all).find("z:serverInfo/z:authentication", ZR) is None
+
+
 def test_schemas_and_limits_are_told(record: etree._Element) -> None:
     assert values(record, "z:schemaInfo/z:schema/@name") == ["marcxml", "dc"]
     assert values(record, ".//z:setting[@type='maximumRecords']/text()") == ["50"]
+    assert values(record, ".//z:setting[@type='resultSetTTL']/text()") == ["300"]
     assert values(record, ".//z:default[@type='numberOfRecords']/text()") == ["10"]
     assert values(record, ".//z:supports[@type='version']/text()") == ["1.1", "1.2", "2.0"]
 
