@@ -106,10 +106,17 @@ class Http(_Section, frozen=True):
 
 
 class Sru(_Section, frozen=True):
-    """Page sizes of SRU."""
+    """Page sizes of SRU, result sets kept between requests, and facets.
+
+    Sets are counted for each worker; a longest time of 0 means that none is kept.
+    """
 
     maximum_records_default: Positive = 10
     maximum_records_max: Positive = 100
+    result_set_ttl_s_max: Count = 600
+    result_sets_max: Positive = 100
+    result_sets_bytes_max: Positive = 67108864
+    facet_terms_max: Count = 100
 
 
 class Access(_Section, frozen=True):

@@ -10,6 +10,7 @@ from pyroaring import BitMap
 from protocol.diagnostic import Bib1, Diagnostic
 
 _NUMBER_BYTES = 4
+_AS_BITMAP, _IN_ORDER = b"B", b"O"
 
 
 class RecordSet:
@@ -42,6 +43,28 @@ class RecordSet:
         if count == 1:  # a slice costs three times as much
             return (self.records[first],)
         return self.records[first : first + count].to_array() if count else ()
+
+    def to_bytes(self) -> bytes:
+        """The set as octets, for a file that this machine reads again."""
+        if self._order is not None:
+            return _IN_ORDER + self._order.tobytes()
+        return _AS_BITMAP + self.records.serialize()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RecordSet:
+        """The set that `to_bytes` wrote.
+
+        Raises:
+            ValueError: these are other octets.
+        """
+        kind, content = data[:1], data[1:]
+        if kind == _AS_BITMAP:
+            return cls(BitMap.deserialize(content))
+        if kind != _IN_ORDER:
+            raise ValueError("not a result set")
+        order = array("I")
+        order.frombytes(content)
+        return cls(BitMap(order), order)
 
     @property
     def order(self) -> array[int]:
