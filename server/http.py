@@ -27,7 +27,7 @@ from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
 from server.z3950 import Z3950Server
 
-ASSETS = {"style.css": "text/css"}
+ASSETS = {"style.css": "text/css", "sru.xsl": "text/xsl"}
 
 _NO_STORE: Mapping[str, str] = {hdrs.CACHE_CONTROL: NO_STORE}
 
@@ -65,6 +65,8 @@ class HttpServer:
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._pages.first(self._sru.respond))
         app.router.add_get("/{database}", self._pages.first(self._sru.respond))
+        app.router.add_post("/", self._sru.respond)
+        app.router.add_post("/{database}", self._sru.respond)
         self._pages.add_routes(app)
         self._runner = web.AppRunner(
             app, handle_signals=False, shutdown_timeout=self._config.server.shutdown_grace_s

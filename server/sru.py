@@ -3,100 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from aiohttp import hdrs, web
-from multidict import CIMultiDict
+from aiohttp import web
 from yarl import URL
 
-from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
+from protocol.diagnostic import Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.record import Database
 from protocol.sru import (
     ExplainRequest,
     RefusedRequest,
+    Request,
     ScanRequest,
     SearchRetrieveRequest,
     SruLimits,
     parse_request,
-    record_range,
 )
-from protocol.sru_response import (
-    ScanTerm,
-    SearchRetrieveResponse,
-    SruRecord,
-    SurrogateDiagnostic,
-    explain_response,
-    refusal_response,
-    scan_response,
-    search_response,
-    search_response_chunks,
-)
-from protocol.sru_version import RecordSchema
-from protocol.zeerex import ServerDescription, explain_record
-from server import record_forms
+from protocol.sru_response import ScanTerm, explain_response, refusal_response, scan_response
+from protocol.sru_update import UpdateFault, UpdateRequest, update_response
+from protocol.sru_version import RECORD_SCHEMAS
+from protocol.zeerex import RESTRICTIONS, ServerDescription, explain_record
+from server import sru_quota, sru_update
 from server.access import Principal
-from server.config import Config
-from server.http_log import SESSION
-from server.http_responses import NO_STORE, REVALIDATE, send, send_head
-from server.log import Log
+from server.config import Config, Sru
 from server.outbox import Outbox
-from server.retrieval import Item, RecordForm
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in
+from server.sru_http import Call, read_call
+from server.sru_search import FORMS, SearchRetrieve
+from server.sru_sets import SetStore
+from store.interface import ScanResult
 
-XML = "application/xml"
 # Every database at once, when the path names none.
 ALL = "Default"
+# Makes a response readable in a browser; the only one that a response names.
+STYLESHEET = "/assets/sru.xsl"
 
-_FORMS: Mapping[str, RecordForm] = record_forms.XML_FORMS
 
-log = Log("lianmu.sru")
+def limits_of(config: Sru) -> SruLimits:
+    """What the service offers and allows."""
+    return SruLimits(
+        versions=("1.1", "1.2", "2.0"),
+        default_version="1.2",
+        schemas=tuple(FORMS),
+        records_default=config.maximum_records_default,
+        records_max=config.maximum_records_max,
+        result_set_ttl_s_max=config.result_set_ttl_s_max,
+        facet_terms_max=config.facet_terms_max,
+        stylesheets=(STYLESHEET,),
+    )
 
 
 class SruService:
-    """Answers `/` and `/{database}`."""
+    """Answers `/` and `/{database}`, GET and POST."""
 
     def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
         self._service = service
-        self._outbox = outbox
         self._public_url = URL(config.http.public_url) if config.http.public_url else None
         self._open_to_all = config.access.anonymous
-        self._limits = SruLimits(
-            versions=("1.1", "1.2", "2.0"),
-            default_version="1.2",
-            schemas=tuple(_FORMS),
-            records_default=config.sru.maximum_records_default,
-            records_max=config.sru.maximum_records_max,
-        )
+        self._limits = limits_of(config.sru)
+        self._search = SearchRetrieve(service, outbox, *self._sets(config))
+
+    def _sets(self, config: Config) -> tuple[SetStore, SetStore]:
+        """Where the sets of members are kept, and those of clients without an account."""
+        members, others = (
+            SetStore(
+                config.run_dir, self._service.worker, anonymous=anonymous,
+                sets_max=config.sru.result_sets_max, bytes_max=config.sru.result_sets_bytes_max,
+            )
+            for anonymous in (False, True)
+        )  # fmt: skip
+        return members, others
 
     async def respond(self, http: web.Request) -> web.StreamResponse:
         """Answer one request, with a diagnostic where there is nothing better."""
         self._service.sessions.counters.sru_requests += 1
-        request = parse_request(http.query.items(), self._limits)
+        call = await read_call(http)
+        if isinstance(call, web.Response):
+            return call
         name = http.match_info.get("database", "") or ALL
         databases = self._service.catalogue.resolve((name,) if name != "sru" else (ALL,))
+        if call.update is not None:
+            return await self._update(call, call.update, databases)
+        request = parse_request(call.parameters, self._limits)
         if isinstance(databases, Diagnostic):
-            return self._refuse(request, to_sru(databases), http, name, (), status=404)
+            return self._refuse(call, request, to_sru(databases), name, (), status=404)
         if isinstance(request, ExplainRequest):
-            return _xml(
-                explain_response(request, self._explain(http, name, databases)), may_be_kept=True
+            record = self._explain(http, name, databases)
+            return call.answer(
+                explain_response(request, record), media_type=request.media_type, may_be_kept=True
             )
         if isinstance(request, RefusedRequest):
-            return _xml(self._refusal(request, http, name, databases))
+            document = self._refusal(request, http, name, databases)
+            return call.answer(document, media_type=request.media_type)
         principal = await sign_in(self._service, http, request.extra)
         if isinstance(principal, Diagnostic):
             fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
             status, headers = refusal(self._service, http, principal)
-            return self._refuse(request, fault, http, name, databases, status, headers)
+            return self._refuse(call, request, fault, name, databases, status, headers)
         if isinstance(request, ScanRequest):
-            return await self._scan(request, databases)
-        return await self._search(request, databases, principal, http)
+            return await self._scan(request, databases, principal, call)
+        assert isinstance(request, SearchRetrieveRequest)  # noqa: S101 - nothing else is left
+        return await self._search.respond(request, databases, principal, call)
 
     def _refuse(
         self,
-        request: ExplainRequest | ScanRequest | SearchRetrieveRequest | RefusedRequest,
+        call: Call,
+        request: Request,
         fault: SruFault,
-        http: web.Request,
         name: str,
         databases: tuple[Database, ...],
         status: int = 200,
@@ -107,9 +122,15 @@ class SruService:
             type(request), "searchRetrieve"
         )
         refused = RefusedRequest(
-            version=request.version, operation=operation, faults=(fault,), given=request.given
+            version=request.version, operation=operation, faults=(fault,), given=request.given,
+            stylesheet=request.stylesheet,
+        )  # fmt: skip
+        return call.answer(
+            self._refusal(refused, call.http, name, databases),
+            media_type=request.media_type,
+            status=status,
+            headers=headers,
         )
-        return _xml(self._refusal(refused, http, name, databases), status, headers)
 
     def _refusal(
         self,
@@ -122,86 +143,62 @@ class SruService:
             return refusal_response(request)
         return refusal_response(request, self._explain(http, name, databases))
 
-    # searchRetrieve
-
-    async def _search(
-        self,
-        request: SearchRetrieveRequest,
-        databases: tuple[Database, ...],
-        principal: Principal,
-        http: web.Request,
-    ) -> web.StreamResponse:
-        service = self._service
-        found = await service.catalogue.search(databases, request.query, {})
-        if not isinstance(found, Diagnostic) and request.sort:
-            found = await service.catalogue.sort((found,), request.sort)
-        if isinstance(found, Diagnostic):
-            return _xml(_failed(request, to_sru(found)))
-        wanted = record_range(request, len(found))
-        if isinstance(wanted, SruFault):
-            return _xml(_failed(request, wanted, len(found)))
-        if not wanted:
-            return _xml(
-                search_response(request, SearchRetrieveResponse(number_of_records=len(found)))
-            )
-        ids = found.ids(wanted.start, len(wanted))
-        if isinstance(ids, Diagnostic):
-            return _xml(_failed(request, to_sru(ids), len(found)))
-        form = _FORMS[request.schema.name]
-        if http.method == hdrs.METH_HEAD and form.billable and principal.may_download:
-            return await send_head(http, content_type=XML)  # delivers nothing, bills nothing
-        retrieved = await service.retrieve(principal, ids, form, "sru", http[SESSION])
-        if isinstance(retrieved, Diagnostic):
-            status = 401 if retrieved.condition == Bib1.SYNTAX_NOT_AUTHORISED else 200
-            headers = challenge(http) if status == 401 else None
-            return _xml(_failed(request, to_sru(retrieved), len(found)), status, headers)
-        try:
-            records = [
-                _sru_record(item, position, request.schema)
-                for position, item in enumerate(retrieved.items, wanted.start)
-            ]
-            answer = SearchRetrieveResponse(number_of_records=len(found), records=records)
-            # Written here and not by the caller, so that it is known to be.
-            response = await send(
-                http, search_response_chunks(request, answer), content_type=XML,
-                revalidate=not form.billable,
-            )  # fmt: skip
-        except BaseException:
-            if retrieved.receipt is not None:
-                service.meter.void(retrieved.receipt, "response not written")
-            raise
-        service.sessions.counters.sru_records += len(records)
-        if retrieved.receipt is not None:
-            if http.transport is None:
-                service.meter.void(retrieved.receipt, "connection lost")
-            else:
-                self._outbox.add(http.transport, retrieved.receipt)
-        return response
-
     # scan
 
-    async def _scan(self, request: ScanRequest, databases: tuple[Database, ...]) -> web.Response:
+    async def _scan(
+        self,
+        request: ScanRequest,
+        databases: tuple[Database, ...],
+        principal: Principal,
+        call: Call,
+    ) -> web.Response:
         start = request.start
+        # One term more at either end tells whether the list goes on there.
         found = await self._service.catalogue.scan(
-            databases, start.access_point, start.term, count=request.maximum_terms,
-            position=request.response_position, phrases=start.phrases,
+            databases, start.access_point, start.term, count=request.maximum_terms + 2,
+            position=request.response_position + 1, phrases=start.phrases,
         )  # fmt: skip
+        notes: list[SruFault] = []
+        terms: list[ScanTerm] = []
         if isinstance(found, Diagnostic):
-            return _xml(scan_response(request, (), diagnostics=(to_sru(found),)))
-        return _xml(
-            scan_response(
-                request,
-                (
-                    ScanTerm(
-                        entry.term,
-                        entry.occurrences,
-                        entry.display if entry.display != entry.term else "",
-                    )
-                    for entry in found.entries
-                ),
-            ),
-            may_be_kept=True,
+            notes.append(to_sru(found))
+        else:
+            terms = scan_terms(found, request.response_position, request.maximum_terms)
+        extra = await sru_quota.quota(self._service.config, principal, request.extra)
+        if isinstance(extra, SruFault):
+            notes.append(extra)
+            extra = b""
+        return call.answer(
+            scan_response(request, terms, diagnostics=notes, extra=extra),
+            media_type=request.media_type,
+            may_be_kept=not extra,
         )
+
+    # update
+
+    async def _update(
+        self, call: Call, request: UpdateRequest, databases: tuple[Database, ...] | Diagnostic
+    ) -> web.Response:
+        if isinstance(databases, Diagnostic):
+            fault = UpdateFault(SruDiagnostic.DATABASE_UNKNOWN, databases.addinfo)
+            return call.answer(update_response(request, (fault,)), status=404)
+        principal = await sign_in(self._service, call.http, request.extra)
+        if isinstance(principal, Diagnostic) or principal.anonymous:
+            status, headers, details = 401, challenge(call.http), "sign in"
+            if isinstance(principal, Diagnostic):
+                status, headers = refusal(self._service, call.http, principal)
+                details = principal.addinfo
+            fault = UpdateFault(SruDiagnostic.AUTHENTICATION_ERROR, details)
+            return call.answer(update_response(request, (fault,)), status=status, headers=headers)
+        refused, versions = await sru_update.refusal(self._service, databases, request)
+        faults = (*request.faults, refused) if refused not in request.faults else request.faults
+        extra = await sru_quota.quota(self._service.config, principal, request.extra)
+        return call.answer(
+            update_response(
+                request, faults, versions=versions,
+                extra=b"" if isinstance(extra, SruFault) else extra,
+            )
+        )  # fmt: skip
 
     # explain
 
@@ -209,43 +206,43 @@ class SruService:
         address = self._public_url or http.url
         totals = self._service.catalogue.totals()
         one = databases[0] if len(databases) == 1 else None
+        families = {database.family for database in databases}
+        schemas = tuple(
+            schema.name
+            for schema in RECORD_SCHEMAS
+            if schema.name in FORMS and (schema.family is None or schema.family in families)
+        )
         return explain_record(
             ServerDescription(
                 host=address.host or "",
                 port=address.port or 80,
                 transport=address.scheme,
-                methods="GET",
                 database=one.name if one else name,
                 title=one.title if one else "Lianmu 联目",
                 records=sum(totals[database.name] for database in databases),
+                restrictions=RESTRICTIONS,
                 open_to_all=self._open_to_all,
                 date_modified=self._service.catalogue_changed_at().isoformat(timespec="seconds"),
             ),
-            self._limits,
+            replace(self._limits, schemas=schemas),
         )
 
 
-def _failed(request: SearchRetrieveRequest, fault: SruFault, number_of_records: int = 0) -> bytes:
-    return search_response(
-        request,
-        SearchRetrieveResponse(number_of_records=number_of_records, diagnostics=(fault,)),
-    )
+def scan_terms(found: ScanResult, position: int, count: int) -> list[ScanTerm]:
+    """The `count` terms with the start term at `position`, and where in the list each is.
 
-
-def _sru_record(item: Item, position: int, schema: RecordSchema) -> SruRecord | SurrogateDiagnostic:
-    if isinstance(item.content, Diagnostic):
-        return SurrogateDiagnostic(to_sru(item.content), position)
-    assert item.record is not None  # noqa: S101 - a form was made of it
-    return SruRecord(schema, item.content, position, identifier=item.record.control_number)
-
-
-def _xml(
-    body: bytes,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    *,
-    may_be_kept: bool = False,
-) -> web.Response:
-    given = CIMultiDict(headers or {})
-    given[hdrs.CACHE_CONTROL] = REVALIDATE if may_be_kept else NO_STORE
-    return web.Response(body=body, status=status, content_type=XML, charset="utf-8", headers=given)
+    `found` is a scan for two terms more, at one position further, so that its
+    surplus ends show whether the list goes on.
+    """
+    before = found.position - 1
+    goes_back = bool(found.entries) and before == position
+    goes_on = len(found.entries) - before == count + 2 - position
+    entries = found.entries[int(goes_back) : len(found.entries) - int(goes_on)]
+    terms = []
+    for number, entry in enumerate(entries):
+        first = number == 0 and not goes_back
+        last = number == len(entries) - 1 and not goes_on
+        where = "only" if first and last else "first" if first else "last" if last else "inner"
+        display = entry.display if entry.display != entry.term else ""
+        terms.append(ScanTerm(entry.term, entry.occurrences, display, where))
+    return terms

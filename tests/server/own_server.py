@@ -15,7 +15,7 @@ from tests.harness import RunningServer, serving
 CONFIG = """\
 [server]
 data_dir = "data"
-workers = 1
+workers = {workers}
 
 [z3950]
 port = 0
@@ -31,6 +31,9 @@ anonymous = true
 
 [metering]
 fsync = false
+
+[sru]
+{sru}
 """
 
 
@@ -66,14 +69,18 @@ def own_server(
     pinned: Mapping[str, str] | None = None,
     http: str = "",
     z3950: str = "",
+    sru: str = "",
+    workers: int = 1,
 ) -> Iterator[RunningServer]:
     """Serve `records` by database; account `demo1/demo1`, and one for each pinned charset.
 
-    `pinned` gives the charset by account, whose password is its name; `http` and
-    `z3950` are further lines of these sections of the configuration.
+    `pinned` gives the charset by account, whose password is its name; `http`,
+    `z3950` and `sru` are further lines of these sections of the configuration.
     """
     path = folder / "config.toml"
-    text = CONFIG.format(present_records_max=present_records_max, http=http, z3950=z3950)
+    text = CONFIG.format(
+        present_records_max=present_records_max, http=http, sru=sru, z3950=z3950, workers=workers
+    )
     path.write_text(text, encoding="utf-8")
     config = load_config(path)
     writer = CatalogueWriter(

@@ -139,6 +139,28 @@ def test_explain_names_the_indexes_and_schemas(demo: RunningServer) -> None:
     assert texts(root, "//e:serverInfo/e:database") == ["cn_cat"]
 
 
+@pytest.mark.parametrize("database", ["cn_cat", "we_cat"])
+@pytest.mark.parametrize("version", ["1.1", "1.2", "2.0"])
+def test_every_schema_told_is_delivered_by_name_and_by_identifier(
+    demo: RunningServer, database: str, version: str
+) -> None:
+    _, explained = ask(demo, database, login=None)
+    for schema in explained.iterfind(".//{*}schema"):
+        for name in (str(schema.get("name")), str(schema.get("identifier"))):
+            given = {"version": version, "query": "cql.allRecords=1", "recordSchema": name}
+            if version != "2.0":
+                given["operation"] = "searchRetrieve"
+            status, root = ask(demo, database, maximumRecords="2", **given)
+            assert status == 200
+            told = {element.text for element in root.iterfind(".//{*}record/{*}recordSchema")}
+            # A record that no library holds has no holdings to show.
+            unheld = {"info:srw/schema/1/diagnostics-v1.1"}
+            assert told - (unheld if schema.get("name") == "isohold" else set()) <= {
+                schema.get("identifier")
+            }
+            assert root.findall("{*}diagnostics") == []
+
+
 def test_explain_tells_the_address_that_the_client_asked_or_the_configured_one(
     demo: RunningServer, tmp_path: Path
 ) -> None:
