@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs import z3950
+from docs import sru, z3950
 
 
 def test_the_z3950_page_is_that_of_the_tables() -> None:
@@ -12,3 +12,14 @@ def test_the_z3950_page_is_that_of_the_tables() -> None:
 def test_every_condition_that_tests_expect_is_on_the_page() -> None:
     for condition in (13, 21, 30, 109, 114, 117, 118, 119, 120, 122, 221, 238, 239):
         assert f"\n| {condition} | " in z3950.page()
+
+
+def test_the_sru_page_is_that_of_the_tables() -> None:
+    assert sru.PAGE.read_text("utf-8") == sru.page(), "run `python -m docs.sru`"
+
+
+def test_every_sru_condition_that_tests_expect_is_on_the_page() -> None:
+    for condition in (3, 4, 5, 6, 7, 8, 10, 11, 15, 16, 20, 22, 51, 60, 61, 66, 69, 111, 120):
+        assert f"\n| {condition} | " in sru.page()
+    for never in (50, 54, 100):
+        assert f"\n| {never} | " not in sru.page().partition("info:srw/diagnostic/12")[0]
