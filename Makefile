@@ -4,9 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
-TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl chromium chromium-driver npm
-# What the tests ask of a page's accessibility, from npm.
-AXE := .tools/node_modules/axe-core
+TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl \
+	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver
+# An SRU client, and what the tests ask of a page's accessibility: from npm, in a folder of their own.
+NODE := .node
+SRU_CLIENT := @natlibfi/sru-client
+SRU_CLIENT_VERSION := 6.0.18
+AXE := axe-core
 AXE_VERSION := 4.14.1
 PYTEST := $(BIN)/python -X dev -m pytest
 
@@ -41,17 +45,24 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 test-tools:
-	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver npm; do \
+	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver; do \
 		command -v $$program >/dev/null || missing=yes; done; \
-	perl -MZOOM -e1 2>/dev/null || missing=yes; \
+	for module in ZOOM Catmandu::Importer::SRU Catmandu::MARC; do \
+		perl -M$$module -e1 2>/dev/null || missing=yes; done; \
 	test -f /usr/share/yaz/etc/MARC21slim2MODS.xsl || missing=yes; \
+	command -v npm >/dev/null || { missing=yes; node='nodejs npm'; }; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
 		$$sudo apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(TEST_TOOLS); \
+		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends \
+			$(TEST_TOOLS) $$node; \
 	fi
-	@grep -qs '"version": "$(AXE_VERSION)"' $(AXE)/package.json || \
-		npm install --prefix .tools --no-save --ignore-scripts --no-audit --no-fund --silent axe-core@$(AXE_VERSION)
+	@grep -qs '"version": "$(SRU_CLIENT_VERSION)"' $(NODE)/node_modules/$(SRU_CLIENT)/package.json && \
+		grep -qs '"version": "$(AXE_VERSION)"' $(NODE)/node_modules/$(AXE)/package.json || \
+		npm install --prefix $(NODE) --no-save --no-package-lock --no-audit --no-fund \
+			--ignore-scripts --loglevel=error \
+			$(SRU_CLIENT)@$(SRU_CLIENT_VERSION) $(AXE)@$(AXE_VERSION) || \
+		echo '$(SRU_CLIENT) and $(AXE) could not be installed: the tests that need them will fail'
 
 demo: install
 	$(BIN)/lianmu demo
@@ -88,4 +99,4 @@ lock: | $(VENV)/bin/python
 		--extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(NODE) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -19,7 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.harness import CHECKOUT
 
-AXE = CHECKOUT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = CHECKOUT / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
