@@ -119,6 +119,64 @@ class Zebra(Server):
         return address
 
 
+# One server of the generic frontend, for Z39.50 and SRU on one port. `backend`
+# fetches ISO 2709, which the frontend writes as MARCXML: Zebra's documented way.
+YAZGFS = """\
+<yazgfs>
+  <listen id="one">tcp:{host}:{port}</listen>
+  <server id="catalogue" listenref="one">
+    <config>zebra.cfg</config>
+    <cql2rpn>cql2pqf.txt</cql2rpn>
+    <retrievalinfo>
+      <retrieval syntax="usmarc" name="F"/>
+      <retrieval syntax="xml" name="marcxml" identifier="info:srw/schema/1/marcxml-v1.1">
+        <backend syntax="usmarc" name="F">
+          <marc inputformat="marc" outputformat="marcxml" inputcharset="utf-8"/>
+        </backend>
+      </retrieval>
+    </retrievalinfo>
+    <explain xmlns="http://explain.z3950.org/dtd/2.0/">
+      <serverInfo protocol="SRU" version="1.1">
+        <host>{host}</host><port>{port}</port><database>{database}</database>
+      </serverInfo>
+    </explain>
+  </server>
+</yazgfs>
+"""
+# The indexes and relations that our queries use.
+CQL2PQF = """\
+set.cql = info:srw/cql-context-set/1/cql-v1.1
+set.dc = info:srw/cql-context-set/1/dc-v1.1
+set.bath = http://zing.z3950.org/cql/bath/2.0/
+index.cql.serverChoice = 1=1016
+index.dc.title = 1=4
+index.dc.creator = 1=1003
+index.bath.isbn = 1=7
+relation.eq = 2=3
+relation.scr = 2=3
+relationModifier.relevant = 2=102
+position.any = 3=3 6=1
+structure.* = 4=1
+structure.eq = 4=2
+truncation.none = 5=100
+"""
+
+
+class ZebraSru(Zebra):
+    """Zebra with the configuration by which it speaks SRU, over the same register."""
+
+    def start(self) -> Address:
+        host, port = address = ("127.0.0.1", free_port())
+        config = YAZGFS.format(host=host, port=port, database=self.database)
+        (self.directory / "yazgfs.xml").write_text(config, encoding="utf-8")
+        (self.directory / "cql2pqf.txt").write_text(CQL2PQF, encoding="utf-8")
+        self.process = start_process(
+            ["zebrasrv", "-f", "yazgfs.xml", "-v", "none"], self.directory, self.log_path()
+        )
+        wait_until_listening(address, self.process, self.log_path())
+        return address
+
+
 class YazZtest(Server):
     """The floor: YAZ's own server, which searches nothing and sends canned records."""
 
