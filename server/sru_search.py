@@ -42,12 +42,7 @@ from store.interface import ResultSet
 from store.result_set import RecordSet
 
 # The record schemas on offer and how each is made.
-FORMS: Mapping[str, RecordForm] = {
-    "marcxml": record_forms.MARCXML,
-    "marcxchange": record_forms.MARCXCHANGE,
-    "dc": record_forms.DUBLIN_CORE,
-    "brief": record_forms.MARCXML_BRIEF,
-}
+FORMS: Mapping[str, RecordForm] = record_forms.XML_FORMS
 
 # The name of the set found, in a query that counts within it; no client's id is like it.
 _FOUND = "="

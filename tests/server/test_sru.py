@@ -139,6 +139,18 @@ def test_explain_names_the_indexes_and_schemas(demo: RunningServer) -> None:
     assert texts(root, "//e:serverInfo/e:database") == ["cn_cat"]
 
 
+@pytest.mark.parametrize(
+    ("path", "told"), [("cn_cat", True), ("we_cat", False), ("", True), ("sru", True)]
+)
+def test_explain_names_the_schemas_that_a_database_can_give(
+    demo: RunningServer, path: str, told: bool
+) -> None:
+    _, root = ask(demo, path, login=None)
+    schemas = set(root.xpath("//e:schema/@name", namespaces=NAMESPACES))
+    assert {"marcxml", "marcxchange", "mods", "dc", "isohold", "brief"} <= schemas
+    assert ({"cnmarcxml", "unimarcxml"} <= schemas) == told
+
+
 @pytest.mark.parametrize("database", ["cn_cat", "we_cat"])
 @pytest.mark.parametrize("version", ["1.1", "1.2", "2.0"])
 def test_every_schema_told_is_delivered_by_name_and_by_identifier(
