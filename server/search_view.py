@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from protocol.description import Description, describe
+from protocol.describe import describe
+from protocol.description import Description
 from protocol.iso2709 import Field, MarcRecord, parse
 from protocol.record import StoredRecord
 from server.search_query import Search
