@@ -140,6 +140,7 @@ Lianmu is running a sample catalogue in {folder}. In another terminal, try:
 
   curl -u demo1:demo1 'http://{http}/cn_cat?version=1.2&operation=searchRetrieve&query=title=史记'
 
+  browser       http://{http}/                       (sign in: demo1 / demo1)
   status        http://{http}/status                 (operator: admin / admin)
   usage         .venv/bin/lianmu usage DEMO1 --config {folder}/config.toml
   accounts      demo1, demo2, demo3 (password = name); without one: brief records
