@@ -26,7 +26,7 @@ from store.writer import CatalogueWriter, now_us
 
 CHUNK_RECORDS = 1000  # analysed together
 # What a batch holds before it is written: 8 octets a posting, and the records.
-BATCH_POSTINGS_MAX = 4_000_000
+BATCH_POSTINGS_MAX = 10_000_000
 BATCH_TERMS_MAX = TERMS_MAX // 2  # a chunk more must still fit
 BATCH_BYTES_MAX = 64 << 20
 
