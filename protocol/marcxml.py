@@ -25,7 +25,7 @@ _RARE = re.compile("[\r\x7f-\x9f\ufffe\uffff]")
 _SPECIAL = re.compile('[&<>"]')
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
-_BETWEEN_SUBFIELDS = '</subfield><subfield code="'
+_AFTER_SUBFIELD = "</subfield>"
 _AFTER_SUBFIELDS = "</subfield></datafield>"
 
 
@@ -97,25 +97,33 @@ def record_content(marc: bytes, leader: str) -> str:
     if ">" in text:
         text = text.replace(">", "&gt;")
     # All that is rare begins with one of these octets.
-    if b"\xc2" in marc or b"\xef\xbf" in marc or b"\r" in marc or b"\x7f" in marc:
+    if (
+        "\r" in text
+        or "\x7f" in text
+        or (not text.isascii() and (b"\xc2" in marc or b"\xef\xbf" in marc))
+    ):
         text = _RARE.sub(_reference, text)
+    # Every subfield of the record at once: a loop within each field costs more.
+    before, *subfields = text.split("\x1f")
+    opened = [_OPEN_SUBFIELD[part[0]] + part[1:] if part else "\x1f" for part in subfields]
+    text = before + "".join(opened)
+    odd = "\x1f" in text
     tags, texts = split_fields(marc, text)
     controls = ["<leader>", _escape(leader) if _SPECIAL.search(leader) else leader, "</leader>"]
     parts: list[str] = []
     for tag, field in zip(tags, texts, strict=True):
-        try:
-            if field[2] == "\x1f" and tag[:2] != "00":
-                subfields = [_OPEN_CODE[part[0]] + part[1:] for part in field[3:].split("\x1f")]
-                parts += (
-                    _OPEN_DATA[tag + field[:2]],
-                    _BETWEEN_SUBFIELDS.join(subfields),
-                    _AFTER_SUBFIELDS,
-                )
+        # All other "<" have become entities.
+        if field[2:3] == "<":
+            opening = _OPEN_DATA[tag + field[:2]]
+            if opening and not (odd and "\x1f" in field):
+                parts += (opening, field[_INDICATORS_CHARS:], _AFTER_SUBFIELDS)
                 continue
-        except (KeyError, IndexError):
-            pass
+        elif tag in _OPEN_CONTROL and "<" not in field and not (odd and "\x1f" in field):
+            controls += (_OPEN_CONTROL[tag], field, "</controlfield>")
+            continue
         # The schemas want every control field before the first data field.
-        (controls if tag[:2] == "00" else parts).append(_irregular_field(tag, field))
+        as_it_was = _OPENED_SUBFIELD.sub("\x1f\\1", field)
+        (controls if tag[:2] == "00" else parts).append(_irregular_field(tag, as_it_was))
     return "".join(controls + parts)
 
 
@@ -148,25 +156,43 @@ def _unescape(text: str) -> str:
 
 
 class _OpenDataElements(dict[str, str]):
-    """From tag and indicators to the start of the element, up to the first code.
+    """From tag and indicators to the start of the element.
 
-    Only what is usual is kept, so that no record can fill the memory; a
-    KeyError sends the field the careful way.
+    Only what is usual is kept, so that no record can fill the memory; an empty
+    text sends the field the careful way.
     """
 
     def __missing__(self, key: str) -> str:
         if not _USUAL_KEY.fullmatch(key) or len(self) >= _ELEMENTS_KEPT_MAX:
-            raise KeyError(key)
-        element = f'<datafield tag="{key[:3]}" ind1="{key[3]}" ind2="{key[4]}"><subfield code="'
+            return ""
+        element = f'<datafield tag="{key[:3]}" ind1="{key[3]}" ind2="{key[4]}">'
         self[key] = element
         return element
 
 
-_USUAL_KEY = re.compile("[0-9A-Za-z]{3}[0-9a-z |#-]{2}")
+class _OpenSubfieldElements(dict[str, str]):
+    """From a code to the end of the subfield before and the start of its own element.
+
+    Behind a code that needs an escape the delimiter stays.
+    """
+
+    def __missing__(self, code: str) -> str:
+        return "\x1f" + code
+
+
+_USUAL_KEY = re.compile("(?!00)[0-9A-Za-z]{3}[0-9a-z |#-]{2}")
 _ELEMENTS_KEPT_MAX = 20_000
 _OPEN_DATA = _OpenDataElements()
-# Codes that need no escape. An escaped one has become "&", which is not here.
-_OPEN_CODE = {chr(code): f'{chr(code)}">' for code in range(0x21, 0x7F) if chr(code) not in '&<>"'}
+_OPEN_CONTROL = {tag: f'<controlfield tag="{tag}">' for tag in (f"00{n}" for n in range(10))}
+# An escaped code has become "&", which is not here.
+_OPEN_SUBFIELD = _OpenSubfieldElements(
+    (chr(code), f'{_AFTER_SUBFIELD}<subfield code="{chr(code)}">')
+    for code in range(0x21, 0x7F)
+    if chr(code) not in '&<>"'
+)
+_OPENED_SUBFIELD = re.compile(f'{_AFTER_SUBFIELD}<subfield code="(.)">')
+# The indicators and the end of a subfield that is not there.
+_INDICATORS_CHARS = 2 + len(_AFTER_SUBFIELD)
 
 
 def _irregular_field(tag: str, field: str) -> str:

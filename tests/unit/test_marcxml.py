@@ -85,6 +85,28 @@ def test_a_field_reads_back_as_it_was_but_for_what_xml_forbids(
     assert len(leader) == 24
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "10\x1f\x1fax", "10\x1fax\x1f", "10\x1f&x\x1fay", '10\x1f<"x\x1fay', "1\x1fax", "\x1f", "1",
+        "&<\x1fax", "10x\x1fay", "é0\x1fax", "", '</subfield><subfield code="a">',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("tag", ["001", "00A", "245", "F<T"])
+def test_an_odd_field_changes_nothing_about_its_neighbours(tag: str, odd: str) -> None:
+    first, last = Field("100", '1 \x1fa"A" & B\x1fd1 > 0'), Field("500", "  \x1fax\x1fby")
+    plain = to_marcxml(build(LEADER, [Field("003", "x"), first, last]))
+    among = to_marcxml(build(LEADER, [Field("003", "x"), first, Field(tag, odd), last]))
+    alone = to_marcxml(build(LEADER, [Field(tag, odd)]))
+    start = alone.index("</leader>") + len("</leader>")
+    field = alone[start : -len("</record>")]
+    assert field in among
+    assert (
+        among[among.index("<controlfield") :].replace(field, "", 1)
+        == (plain[plain.index("<controlfield") :])
+    )
+
+
 def test_the_namespaces_and_attributes_are_those_of_the_standards() -> None:
     marc = build(LEADER, [Field("001", "1")])
     root = etree.fromstring(to_marcxml(marc))
