@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import argon2
+
+from store.snapshot import WalIndex
 
 SCHEMA_VERSION = 3
 # What brings a database of each earlier version to the next.
@@ -39,6 +41,8 @@ VERIFIED_MAX = 4096
 # Tells a key from a password at sight, to people and to scanners of leaked secrets.
 KEY_PREFIX = "lianmu_"
 KEY_SIZE_BYTES = 32
+
+_Answer = TypeVar("_Answer")
 
 
 class MemberError(Exception):
@@ -130,6 +134,12 @@ class Members:
         self._verified: OrderedDict[bytes, None] = OrderedDict()
         self._digest_key = secrets.token_bytes(32)
         self._unknown_hash: str | None = None
+        # Who came with which credentials, as long as nothing is committed here:
+        # a member that is suspended is suspended for the next request.
+        self._wal_index = WalIndex(self._connection, path)
+        self._header = b""
+        self._accounts: dict[bytes, Account] = {}
+        self._key_holders: dict[bytes, tuple[ApiKey, Institution]] = {}
 
     def _create_schema(self) -> None:
         with self._transaction():
@@ -250,10 +260,34 @@ class Members:
 
     def recognise(self, name: str, password: str) -> Account | None:
         """The account, when this process verified the same password before."""
+        return self._unless_changed(
+            self._accounts,
+            self._digest(str(len(name)), name, password),
+            lambda: self._recognise(name, password),
+        )
+
+    def _recognise(self, name: str, password: str) -> Account | None:
         row = self._account_row(name)
-        if row is None or self._digest(row[0], password, row[2]) not in self._verified:
+        if row is None or self._digest(row[0], row[2], password) not in self._verified:
             return None
         return self._account(row)
+
+    def _unless_changed(
+        self, kept: dict[bytes, _Answer], key: bytes, read: Callable[[], _Answer | None]
+    ) -> _Answer | None:
+        """What `read` gives, or gave for `key` since the database was last written to."""
+        header = self._wal_index.header()
+        if not header or header != self._header:
+            self._accounts.clear()
+            self._key_holders.clear()
+            self._header = header  # of before the reading: a commit meanwhile differs
+        known = kept.get(key)
+        if known is not None:
+            return known
+        answer = read()
+        if answer is not None and len(kept) < VERIFIED_MAX:
+            kept[key] = answer
+        return answer
 
     def verify(self, name: str, password: str) -> Account | None:
         """The account whose password this is; None for a wrong one of either.
@@ -269,7 +303,7 @@ class Members:
             return None
         if not self._matches(row[2], password):
             return None
-        self._verified[self._digest(row[0], password, row[2])] = None
+        self._verified[self._digest(row[0], row[2], password)] = None
         if len(self._verified) > VERIFIED_MAX:
             self._verified.popitem(last=False)
         return self._account(row)
@@ -333,10 +367,16 @@ class Members:
         finds by trying, so one fast hash guards it as well as a slow one would;
         and without a salt its hash can be looked up.
         """
+        key_hash = _key_hash(secret)
+        return self._unless_changed(
+            self._key_holders, key_hash, lambda: self._read_key_holder(key_hash)
+        )
+
+    def _read_key_holder(self, key_hash: bytes) -> tuple[ApiKey, Institution] | None:
         row = self._connection.execute(
             "SELECT key_id, institution, name, created_us, last_used_us FROM api_key"
             " WHERE key_hash = ? AND revoked_us IS NULL",
-            (_key_hash(secret),),
+            (key_hash,),
         ).fetchone()
         if row is None:
             return None
@@ -366,9 +406,9 @@ class Members:
         except argon2.exceptions.VerifyMismatchError:
             return False
 
-    def _digest(self, name: str, password: str, password_hash: str) -> bytes:
-        secret = "\0".join((name, password_hash, password)).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._digest_key, secret, "sha256")
+    def _digest(self, *parts: str) -> bytes:
+        secret = "\0".join(parts).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(secret, key=self._digest_key, digest_size=32).digest()
 
 
 def note_key_use(path: Path, key_id: int, now_us: int) -> None:

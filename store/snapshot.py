@@ -22,19 +22,30 @@ _HEADER_SIZE_BYTES = 48
 _mapped: dict[tuple[int, int], mmap.mmap] = {}
 
 
+class WalIndex:
+    """The header of a database's shared WAL index, as it is at this moment."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # maps it
+        self._map = _map(path.with_name(path.name + "-shm"))
+
+    def header(self) -> bytes:
+        """Another than before when anything was committed; empty: it cannot be told."""
+        return self._map[:_HEADER_SIZE_BYTES] if self._map is not None else b""
+
+
 class Snapshot:
     """The read transaction of a connection, opened anew when something was committed."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._execute = connection.cursor().execute
-        self._execute("SELECT count(*) FROM sqlite_schema").fetchone()  # maps the WAL index
-        self._wal_index = _map(path.with_name(path.name + "-shm"))
+        self._wal_index = WalIndex(connection, path)
         self._header = b""
         self.is_open = False
 
     def renew(self) -> bool:
         """See the newest state until `release`; True: it may be another than before."""
-        header = self._wal_index[:_HEADER_SIZE_BYTES] if self._wal_index is not None else b""
+        header = self._wal_index.header()
         if self.is_open:
             if header and header == self._header:
                 return False

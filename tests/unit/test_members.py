@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,56 @@ def test_a_verified_password_is_recognised_and_no_other(members: Members) -> Non
     members.verify("pku", "secret")
     assert members.recognise("pku", "secret") is not None
     assert members.recognise("pku", "other") is None
+
+
+def test_who_was_recognised_is_looked_up_again_when_anything_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "members.sqlite"
+    writer = Members(path, create=True)
+    writer.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    _, key = writer.add_key("PKU", "ILS", NOW_US)
+    writer.close()
+    reader = Members(path)
+    reader.verify("pku", "secret")
+    statements: list[str] = []
+    reader._connection.set_trace_callback(statements.append)
+
+    def statuses() -> list[str]:
+        statements.clear()
+        account, holder = reader.recognise("pku", "secret"), reader.key_holder(key)
+        assert account is not None
+        assert account.institution is not None
+        assert holder is not None
+        return [account.institution.status, holder[1].status]
+
+    assert statuses() == ["active", "active"]
+    assert statements
+    assert statuses() == ["active", "active"]
+    assert not statements
+    # As the command line does: another process, which is alone with the file but for us.
+    change = (
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]);"
+        "connection.execute('UPDATE institution SET status = ?', (sys.argv[2],));"
+        "connection.commit(); connection.close()"
+    )
+    for status in ("suspended", "active", "ended"):
+        subprocess.run([sys.executable, "-c", change, str(path), status], check=True)
+        assert statuses() == [status, status]
+        assert statements
+        assert statuses() == [status, status]
+        assert not statements
+    reader.close()
+
+
+def test_a_revoked_key_and_a_changed_password_are_forgotten_at_once(members: Members) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    _, key = members.add_key("PKU", "ILS", NOW_US)
+    members.verify("pku", "secret")
+    assert members.recognise("pku", "secret") is not None
+    assert members.key_holder(key) is not None
+    members.revoke_key("PKU", "ILS", NOW_US)
+    members._connection.execute("UPDATE account SET password_hash = 'other'")
+    assert members.recognise("pku", "secret") is None
+    assert members.key_holder(key) is None
 
 
 def test_another_process_reads_what_was_added(members: Members, tmp_path: Path) -> None:
