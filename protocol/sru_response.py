@@ -103,37 +103,38 @@ def search_response_chunks(
     """The searchRetrieveResponse piece by piece, so that no second copy of it is held."""
     version = request.version
     forms = _forms(version)
-    yield _opening(request, forms.search_opening)
-    yield b"<zs:numberOfRecords>%d</zs:numberOfRecords>" % response.number_of_records
+    head = [
+        _opening(request, forms.search_opening),
+        b"<zs:numberOfRecords>%d</zs:numberOfRecords>" % response.number_of_records,
+    ]
     old = version.names_operations
     if response.result_set_id:
-        yield _element("resultSetId", response.result_set_id)
+        head.append(_element("resultSetId", response.result_set_id))
         if old and response.idle_time_s:
-            yield b"<zs:resultSetIdleTime>%d</zs:resultSetIdleTime>" % response.idle_time_s
+            head.append(b"<zs:resultSetIdleTime>%d</zs:resultSetIdleTime>" % response.idle_time_s)
     records = response.records
     if records:
-        yield b"<zs:records>"
-        for record in records:
-            out: list[bytes] = []
-            _append_record(out, record, forms, version, as_string=request.as_string)
-            yield from out
-        yield b"</zs:records>"
+        head.append(b"<zs:records>")
+    yield b"".join(head)
+    for record in records:
+        yield from _record(record, forms, version, as_string=request.as_string)
+    tail = [b"</zs:records>"] if records else []
     following = request.start_record + len(records)
     # A page that was asked for and is not here has nothing after it.
     if following <= response.number_of_records and (records or not request.maximum_records):
-        yield b"<zs:nextRecordPosition>%d</zs:nextRecordPosition>" % following
+        tail.append(b"<zs:nextRecordPosition>%d</zs:nextRecordPosition>" % following)
     if echo:
-        yield _search_echo(request)
-    yield _diagnostics(response.diagnostics, version)
+        tail.append(_search_echo(request))
+    tail.append(_diagnostics(response.diagnostics, version))
     if response.extra:
-        yield _extra(response.extra)
+        tail.append(_extra(response.extra))
     if not old:
         if response.result_set_id and response.idle_time_s:
-            yield b"<zs:resultSetTTL>%d</zs:resultSetTTL>" % response.idle_time_s
+            tail.append(b"<zs:resultSetTTL>%d</zs:resultSetTTL>" % response.idle_time_s)
         precision = f"info:srw/vocabulary/resultCountPrecision/1/{response.precision}"
-        yield _element("resultCountPrecision", precision)
-        yield response.faceted_results
-    yield b"</zs:searchRetrieveResponse>\n"
+        tail += (_element("resultCountPrecision", precision), response.faceted_results)
+    tail.append(b"</zs:searchRetrieveResponse>\n")
+    yield b"".join(tail)
 
 
 def scan_response(
@@ -253,27 +254,24 @@ def _opening(request: SruRequest, opening: bytes) -> bytes:
     return b'%b<?xml-stylesheet type="text/xsl" href="%b"?>\n%b' % (_XML, address, opening)
 
 
-def _append_record(
-    out: list[bytes],
+def _record(
     record: SruRecord | SurrogateDiagnostic,
     forms: _Forms,
     version: SruVersion,
     *,
     as_string: bool,
-) -> None:
+) -> tuple[bytes, bytes, bytes]:
+    """The element of one record: what precedes its data, these, and what follows."""
+    position = b"<zs:recordPosition>%d</zs:recordPosition>" % record.position
     if isinstance(record, SurrogateDiagnostic):
-        out.append(forms.surrogate)
-        out.append(_diagnostic(record.fault, version))
-        out.append(b"</zs:recordData>")
-    else:
-        out += _record_opening(record.schema, forms, record.data, as_string=as_string)
-        out.append(b"</zs:recordData>")
-        if record.identifier and version.identifies_records:
-            out.append(_element("recordIdentifier", record.identifier))
-    out.append(b"<zs:recordPosition>%d</zs:recordPosition>" % record.position)
-    if isinstance(record, SruRecord) and record.extra:
-        out.append(b"<zs:extraRecordData>%b</zs:extraRecordData>" % record.extra)
-    out.append(b"</zs:record>")
+        closing = b"</zs:recordData>%b</zs:record>" % position
+        return forms.surrogate, _diagnostic(record.fault, version), closing
+    opening, data = _record_opening(record.schema, forms, record.data, as_string=as_string)
+    if record.identifier and version.identifies_records:
+        position = _element("recordIdentifier", record.identifier) + position
+    if record.extra:
+        position += b"<zs:extraRecordData>%b</zs:extraRecordData>" % record.extra
+    return opening, data, b"</zs:recordData>%b</zs:record>" % position
 
 
 def _record_opening(

@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from itertools import chain
 
 from aiohttp import ETag, hdrs, web
@@ -119,7 +120,7 @@ async def deliver(request: web.Request, response: web.Response) -> web.Response:
     if isinstance(body, (bytes, bytearray)) and not response.prepared:
         if response.status == 200 and NO_STORE not in cache:
             response.headers.setdefault(hdrs.ETAG, _tag((bytes(body),)))
-        if _COMPRESSIBLE.match(response.content_type):
+        if _is_compressible(response.headers.get(hdrs.CONTENT_TYPE, "")):
             response.headers.add(hdrs.VARY, hdrs.ACCEPT_ENCODING)
         if _has_it(request, response.headers.get(hdrs.ETAG)):
             response = _not_modified(response)
@@ -154,11 +155,20 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def _is_squeezed(request: web.Request, response: web.Response, size: int) -> bool:
+    if size < GZIP_SIZE_BYTES_MIN:
+        return False
+    accepted = request.headers.get(hdrs.ACCEPT_ENCODING)
     return (
-        size >= GZIP_SIZE_BYTES_MIN
-        and _COMPRESSIBLE.match(response.content_type) is not None
-        and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        accepted is not None
+        and accepts_gzip(accepted)
+        and _is_compressible(response.headers.get(hdrs.CONTENT_TYPE, ""))
     )
+
+
+@lru_cache(maxsize=64)
+def _is_compressible(content_type: str) -> bool:
+    """Whether a Content-Type header names text; ours are few."""
+    return _COMPRESSIBLE.match(content_type.partition(";")[0].strip().lower()) is not None
 
 
 @asynccontextmanager
