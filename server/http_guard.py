@@ -34,6 +34,7 @@ CLIENT_CLOSED_REQUEST = 499  # as web servers write it in their logs
 _UNLIMITED = ("/healthz", "/readyz", "/assets/")
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
+_UNUSUAL_ESCAPE = re.compile(r"%(?![0-7][0-9A-Fa-f])")  # none of ASCII
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # RFC 3986 §3.2.2: a name, an IPv4 address or an IPv6 address in brackets; a port.
 _HOST = re.compile(
@@ -47,7 +48,7 @@ log = Log("lianmu.http")
 
 
 class Guard:
-    """The middlewares of the application, outermost first."""
+    """The middleware of the application; a layer less is a coroutine less for each request."""
 
     def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
         self._config = config
@@ -57,7 +58,7 @@ class Guard:
         self._limits = RequestLimits(config.http.limits)
 
     def install(self, app: web.Application) -> None:
-        app.middlewares.extend((self._answer, self._check, self._limit))
+        app.middlewares.append(self._answer)
         app.on_response_prepare.append(self._add_headers)
 
     @web.middleware
@@ -67,8 +68,11 @@ class Guard:
         try:
             async with asyncio.timeout(self._config.http.request_timeout_s) as deadline:
                 request[DEADLINE] = deadline
+                response: web.StreamResponse | None
                 try:
-                    response = await handler(request)
+                    response = self._unacceptable(request)
+                    if response is None:
+                        response = await self._limited(request, handler)
                 except web.HTTPError as error:
                     response = _refusal(request, error)
                 if isinstance(response, web.Response) and not response.prepared:
@@ -108,9 +112,8 @@ class Guard:
             transport.abort()
         return web.Response(status=CLIENT_CLOSED_REQUEST)  # nobody is there to read it
 
-    @web.middleware
-    async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse what no handler could make sense of."""
+    def _unacceptable(self, request: web.Request) -> web.Response | None:
+        """The refusal of what no handler could make sense of, and what needs none."""
         reason = _malformed(request)
         if reason:
             return refuse(request, 400, reason)
@@ -121,14 +124,14 @@ class Guard:
             return self._cors.preflight(request)
         if self._cors.is_foreign(request):
             return refuse(request, 403, "Pages of other sites may not ask this server.")
-        return await handler(request)
+        return None
 
-    @web.middleware
-    async def _limit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Find out who asks, and refuse who asks too much."""
         if request.path.startswith(_UNLIMITED):
             return await handler(request)
-        principal = await sign_in(self._service, request, await _form(request))
+        form = await _form(request) if request.method == hdrs.METH_POST else None
+        principal = await sign_in(self._service, request, form)
         known = principal if isinstance(principal, Principal) else None
         with self._limits.admitted(known, request.remote or "") as wait_s:
             if wait_s:
@@ -147,7 +150,7 @@ class Guard:
 
 async def _form(request: web.Request) -> Mapping[str, str] | None:
     """The fields of a form, which can hold SRU's token; aiohttp keeps what was read."""
-    if request.method != hdrs.METH_POST or request.content_type != _FORM:
+    if request.content_type != _FORM:
         return None
     try:
         fields = await request.post()
@@ -159,7 +162,7 @@ async def _form(request: web.Request) -> Mapping[str, str] | None:
 def _malformed(request: web.Request) -> str:
     """What is wrong with the request line or the Host header, "" when nothing is."""
     target = request.raw_path
-    if "%" in target:
+    if _UNUSUAL_ESCAPE.search(target):
         if _BAD_ESCAPE.search(target):
             return "The address holds a % that begins no escape; write it as %25."
         try:

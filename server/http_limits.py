@@ -10,8 +10,7 @@ import ipaddress
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from server.access import Principal
 from server.config import HttpLimits
@@ -89,8 +88,7 @@ class RequestLimits:
             AtOnceLimit(limits.anonymous_requests_at_once),
         )
 
-    @contextmanager
-    def admitted(self, principal: Principal | None, address: str) -> Iterator[int]:
+    def admitted(self, principal: Principal | None, address: str) -> Admission:
         """Counts one request while the block runs.
 
         Gives 0, or the whole seconds after which the client may try again:
@@ -102,14 +100,27 @@ class RequestLimits:
             key = network_of(address)
         else:
             key = principal.limited_as.casefold()
-        at_once = self._at_once[anonymous]
-        if not at_once.begin(key):
-            yield AT_ONCE_RETRY_S
-            return
-        try:
-            yield math.ceil(self._rates[anonymous].take(key))
-        finally:
-            at_once.end(key)
+        return Admission(self._at_once[anonymous], self._rates[anonymous], key)
+
+
+class Admission:
+    """One request under its limits, from entering the block to leaving it."""
+
+    __slots__ = ("_at_once", "_began", "_key", "_rate")
+
+    def __init__(self, at_once: AtOnceLimit, rate: RateLimit, key: str) -> None:
+        self._at_once = at_once
+        self._rate = rate
+        self._key = key
+        self._began = False
+
+    def __enter__(self) -> int:
+        self._began = self._at_once.begin(self._key)
+        return math.ceil(self._rate.take(self._key)) if self._began else AT_ONCE_RETRY_S
+
+    def __exit__(self, *_: object) -> None:
+        if self._began:
+            self._at_once.end(self._key)
 
 
 def network_of(address: str) -> str:

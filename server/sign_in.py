@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aiohttp import BasicAuth, hdrs, web
 from multidict import CIMultiDict
@@ -28,7 +29,8 @@ _TOKEN_CHARS = len("x-info-2-auth1.0-authenticationtoken")
 # The same token beside the address, where it stays out of the logs of proxies.
 TOKEN_HEADER = "X-SRU-Authentication-Token"  # noqa: S105
 
-_PRINCIPAL = web.RequestKey("_PRINCIPAL", object)
+_PRINCIPAL: web.RequestKey[Any] = web.RequestKey("_PRINCIPAL", object)
+_ADDRESS_TOKENS = web.RequestKey("_ADDRESS_TOKENS", frozenset)
 _TOKENS = web.RequestKey("_TOKENS", frozenset)
 
 
@@ -41,9 +43,11 @@ async def sign_in(
     a form, or extraRequestData. Credentials that are wrong are refused even
     where none are needed, and several kinds at once are refused too.
     """
-    tokens = _tokens(request, parameters or {})
-    known = request.get(_PRINCIPAL)
-    if isinstance(known, (Principal, Diagnostic)) and tokens == request.get(_TOKENS):
+    tokens = _tokens(request)
+    if parameters:
+        tokens |= _tokens_among(parameters.items())
+    if _PRINCIPAL in request and tokens == request[_TOKENS]:
+        known: Principal | Diagnostic = request[_PRINCIPAL]
         return known
     found = await _sign_in(service, request, tokens)
     request[_PRINCIPAL] = found
@@ -73,17 +77,32 @@ async def _sign_in(
     return await accounts.sign_in(basic.login, basic.password, address)
 
 
-def _tokens(request: web.Request, parameters: Mapping[str, str]) -> frozenset[str]:
-    given = [*request.query.items(), *parameters.items()]
-    found = frozenset(value for name, value in given if value and is_token(name))
+def _tokens(request: web.Request) -> frozenset[str]:
+    """Those of the address and of the header for them, looked for once."""
+    if _ADDRESS_TOKENS in request:
+        return request[_ADDRESS_TOKENS]
+    found = _tokens_among(request.query.items())
     header = request.headers.get(TOKEN_HEADER)
-    return found | {header} if header else found
+    if header:
+        found |= {header}
+    request[_ADDRESS_TOKENS] = found
+    return found
+
+
+def _tokens_among(parameters: Iterable[tuple[str, str]]) -> frozenset[str]:
+    # Asked of every parameter of every request: the length tells nearly all apart.
+    return frozenset(
+        [
+            value
+            for name, value in parameters
+            if len(name) == _TOKEN_CHARS and value and is_token(name)
+        ]
+    )
 
 
 def is_token(parameter: str) -> bool:
     """Whether the value of a parameter of that name is a secret."""
-    # Asked of every parameter of every request: the length tells nearly all apart.
-    return len(parameter) == _TOKEN_CHARS and _TOKEN_PARAMETER.fullmatch(parameter) is not None
+    return _TOKEN_PARAMETER.fullmatch(parameter) is not None
 
 
 def remember(request: web.Request, principal: Principal) -> None:
