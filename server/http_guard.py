@@ -6,7 +6,6 @@ responses; whether the request is well formed at all; who asks and how much.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import struct
@@ -19,10 +18,11 @@ from server import VERSION
 from server.access import Principal
 from server.config import Config
 from server.http_cors import Cors
+from server.http_deadline import DEADLINE, Deadlines
 from server.http_limits import RequestLimits
 from server.http_log import SESSION
 from server.http_refusals import refuse
-from server.http_responses import DEADLINE, deliver
+from server.http_responses import deliver
 from server.log import Log
 from server.outbox import Outbox
 from server.service import Service
@@ -55,6 +55,7 @@ class Guard:
         self._service = service
         self._outbox = outbox
         self._cors = Cors(config.http.cors)
+        self._deadlines = Deadlines(config.http.request_timeout_s)
         self._limits = RequestLimits(config.http.limits)
 
     def install(self, app: web.Application) -> None:
@@ -66,7 +67,7 @@ class Guard:
         """Bound the time of a request, send its response, keep tracebacks in the log."""
         request[SESSION] = session = self._service.sessions.next_id("s")
         try:
-            async with asyncio.timeout(self._config.http.request_timeout_s) as deadline:
+            with self._deadlines.begin() as deadline:
                 request[DEADLINE] = deadline
                 response: web.StreamResponse | None
                 try:

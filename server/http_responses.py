@@ -20,6 +20,8 @@ from itertools import chain
 from aiohttp import ETag, hdrs, web
 from multidict import CIMultiDict
 
+from server.http_deadline import DEADLINE
+
 # A body up to here is sent whole, a larger one in portions of about this size.
 PORTION_SIZE_BYTES = 64 * 1024
 # With nothing else to be sent so much fits below the mark at which a connection
@@ -36,8 +38,6 @@ REVALIDATE = "private, no-cache"
 # How long a client may leave a response unread, in seconds.
 WRITE_TIMEOUT_S = web.AppKey("WRITE_TIMEOUT_S", float)
 _WRITE_TIMEOUT_S = 60.0
-# The time limit of making the answer, which ends when sending it begins.
-DEADLINE = web.RequestKey("DEADLINE", asyncio.Timeout)
 
 _COMPRESSIBLE = re.compile(r"text/|application/(.*\+)?(xml|json)$|image/svg")
 _QUALITY_NONE = re.compile(r"0(\.0{0,3})?")
@@ -206,9 +206,8 @@ def _waiting_bytes(request: web.Request) -> int:
 
 def _begin(request: web.Request) -> None:
     """The answer is made: from here on the client's pace counts, not ours."""
-    deadline = request.get(DEADLINE)
-    if deadline is not None and not deadline.expired():
-        deadline.reschedule(None)
+    if DEADLINE in request:
+        request[DEADLINE].lift()
 
 
 def _portions(chunks: Iterable[bytes]) -> Iterator[bytes]:
