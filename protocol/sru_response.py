@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from protocol.diagnostic import SruFault
+from protocol.frozen import frozen
 from protocol.sru_facets import FACET_PARAMETERS
 from protocol.sru_request import (
     X_PQUERY,
@@ -35,7 +36,7 @@ _SEARCH_ECHO, _SCAN_ECHO = "echoedSearchRetrieveRequest", "echoedScanRequest"
 _XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SruRecord:
     """One delivered record. `data` is XML in UTF-8 without a declaration.
 
@@ -50,7 +51,7 @@ class SruRecord:
     extra: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SurrogateDiagnostic:
     """What stands at `position` in place of a record that cannot be delivered."""
 

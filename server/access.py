@@ -6,10 +6,10 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.frozen import frozen
 from server.config import Access
 from server.limits import LoginThrottle
 from server.log import Log
@@ -18,7 +18,7 @@ from store.members import Account, ApiKey, Institution, MemberError, Members, no
 log = Log("lianmu.access")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Principal:
     """Whoever makes a request; neither account nor institution: anonymous.
 

@@ -66,7 +66,7 @@ class Item:
     form: RecordForm | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retrieved:
     """`receipt` names the ledger entries; None: nothing was entered.
 

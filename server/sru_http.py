@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from protocol import sru_soap
+from protocol.frozen import frozen
 from protocol.sru_accept import MEDIA_TYPES, choose_media_type
 from protocol.sru_update import UpdateRequest, read_element, read_parameters
 from server.http_responses import NO_STORE, REVALIDATE, send, send_head
@@ -23,7 +23,7 @@ SOAP_TYPES = {
 FORM_PARAMETERS_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One request as SRU sees it. `soap` is the envelope's namespace, "" without one.
 

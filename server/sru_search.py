@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
+from protocol.frozen import frozen
 from protocol.query import Boolean, Operator, ResultSetRef, postorder
 from protocol.record import Database
 from protocol.sru import SearchRetrieveRequest, record_range
@@ -48,7 +48,7 @@ FORMS: Mapping[str, RecordForm] = record_forms.XML_FORMS
 _FOUND = "="
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Found:
     """`kept` is the stored set that the whole query names, in the order it has there."""
 
