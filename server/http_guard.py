@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from server import VERSION
 from server.access import Principal
@@ -30,6 +31,7 @@ from server.sign_in import sign_in
 
 SERVER = f"Lianmu/{VERSION}"
 CLIENT_CLOSED_REQUEST = 499  # as web servers write it in their logs
+_CONTENT_TYPE_OPTIONS = istr("X-Content-Type-Options")  # not folded anew each time
 # Whatever watches the server or shows a page is not counted.
 _UNLIMITED = ("/healthz", "/readyz", "/assets/")
 
@@ -145,7 +147,7 @@ class Guard:
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers[hdrs.SERVER] = SERVER
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault(_CONTENT_TYPE_OPTIONS, "nosniff")
         self._cors.add_headers(request, response)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -55,7 +55,7 @@ class Service:
         changed = max(file.stat().st_mtime for file in files if file.exists())
         return datetime.fromtimestamp(changed, UTC)
 
-    async def retrieve(
+    def retrieve(
         self,
         principal: Principal,
         record_ids: Sequence[int],
@@ -63,9 +63,9 @@ class Service:
         protocol: str,
         session: str,
         fits: Callable[[bytes | Diagnostic, int], bytes | Diagnostic | None] | None = None,
-    ) -> Retrieved | Diagnostic:
+    ) -> Awaitable[Retrieved | Diagnostic]:
         """`server.retrieval.retrieve` with this worker's catalogue and meter."""
-        return await retrieve(
+        return retrieve(
             self.catalogue, self.meter, principal, record_ids, form,
             protocol=protocol, session=session, fits=fits,
         )  # fmt: skip

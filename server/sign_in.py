@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from aiohttp import BasicAuth, hdrs, web
 from multidict import CIMultiDict
@@ -29,9 +29,16 @@ _TOKEN_CHARS = len("x-info-2-auth1.0-authenticationtoken")
 # The same token beside the address, where it stays out of the logs of proxies.
 TOKEN_HEADER = "X-SRU-Authentication-Token"  # noqa: S105
 
-_PRINCIPAL: web.RequestKey[Any] = web.RequestKey("_PRINCIPAL", object)
-_ADDRESS_TOKENS = web.RequestKey("_ADDRESS_TOKENS", frozenset)
-_TOKENS = web.RequestKey("_TOKENS", frozenset)
+
+class _SignedIn(NamedTuple):
+    """What was found: tokens of the address alone, all of them, and whose they are."""
+
+    in_address: frozenset[str]
+    tokens: frozenset[str]
+    principal: Principal | Diagnostic
+
+
+_SIGN_IN = web.RequestKey("_SIGN_IN", _SignedIn)
 
 
 async def sign_in(
@@ -43,16 +50,13 @@ async def sign_in(
     a form, or extraRequestData. Credentials that are wrong are refused even
     where none are needed, and several kinds at once are refused too.
     """
-    tokens = _tokens(request)
-    if parameters:
-        tokens |= _tokens_among(parameters.items())
-    if _PRINCIPAL in request and tokens == request[_TOKENS]:
-        known: Principal | Diagnostic = request[_PRINCIPAL]
-        return known
-    found = await _sign_in(service, request, tokens)
-    request[_PRINCIPAL] = found
-    request[_TOKENS] = tokens
-    return found
+    known = request.get(_SIGN_IN)
+    in_address = known.in_address if known is not None else _tokens(request)
+    tokens = in_address | _tokens_among(parameters.items()) if parameters else in_address
+    if known is None or known.tokens != tokens:
+        principal = await _sign_in(service, request, tokens)
+        request[_SIGN_IN] = known = _SignedIn(in_address, tokens, principal)
+    return known.principal
 
 
 async def _sign_in(
@@ -78,15 +82,10 @@ async def _sign_in(
 
 
 def _tokens(request: web.Request) -> frozenset[str]:
-    """Those of the address and of the header for them, looked for once."""
-    if _ADDRESS_TOKENS in request:
-        return request[_ADDRESS_TOKENS]
+    """Those of the address and of the header for them."""
     found = _tokens_among(request.query.items())
     header = request.headers.get(TOKEN_HEADER)
-    if header:
-        found |= {header}
-    request[_ADDRESS_TOKENS] = found
-    return found
+    return found | {header} if header else found
 
 
 def _tokens_among(parameters: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -110,14 +109,16 @@ def remember(request: web.Request, principal: Principal) -> None:
 
     For the access log, and for whoever asks `sign_in` of this request again.
     """
-    request[_PRINCIPAL] = principal
-    request.setdefault(_TOKENS, frozenset())
+    known = request.get(_SIGN_IN)
+    in_address = known.in_address if known is not None else _tokens(request)
+    tokens = known.tokens if known is not None else frozenset()
+    request[_SIGN_IN] = _SignedIn(in_address, tokens, principal)
 
 
 def principal_of(request: web.BaseRequest) -> Principal | None:
     """Who was found to be asking; None where nobody looked or nobody was let in."""
-    known = request.get(_PRINCIPAL) if isinstance(request, web.Request) else None
-    return known if isinstance(known, Principal) else None
+    known = request.get(_SIGN_IN) if isinstance(request, web.Request) else None
+    return known.principal if known and isinstance(known.principal, Principal) else None
 
 
 def refusal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
@@ -59,17 +59,17 @@ class Call:
             headers=given,
         )
 
-    async def send(
+    def send(
         self, chunks: Iterable[bytes], *, media_type: str = "", may_be_kept: bool = False
-    ) -> web.StreamResponse:
+    ) -> Awaitable[web.StreamResponse]:
         """Send the document that `chunks` are, as far as possible in portions.
 
-        It was handed to the connection when this returns; otherwise it raises.
+        It was handed to the connection when this is awaited; otherwise that raises.
         """
         if self.soap:
             chunks = (self._wrapped(b"".join(chunks)),)
         content_type = self._content_type(media_type)
-        return await send(self.http, chunks, content_type=content_type, revalidate=may_be_kept)
+        return send(self.http, chunks, content_type=content_type, revalidate=may_be_kept)
 
     async def send_head(self, media_type: str = "") -> web.StreamResponse:
         """Answer HEAD without making the document."""

@@ -83,7 +83,9 @@ class SearchRetrieve:
         if isinstance(wanted, SruFault):
             return self._failed(call, request, wanted, total)
         notes: list[SruFault] = []
-        faceted = await self._facets(request, databases, found.records)
+        faceted: bytes | SruFault = b""
+        if request.facets is not None:
+            faceted = await self._facets(request.facets, request, databases, found.records)
         if isinstance(faceted, SruFault):
             notes.append(faceted)
             faceted = b""
@@ -102,7 +104,9 @@ class SearchRetrieve:
         if isinstance(retrieved, Diagnostic):
             return self._withheld(call, request, retrieved, total)
         try:
-            extra = await sru_quota.quota(self._service.config, principal, request.extra)
+            extra: bytes | SruFault = b""
+            if request.extra:
+                extra = await sru_quota.quota(self._service.config, principal, request.extra)
             if isinstance(extra, SruFault):
                 notes.append(extra)
                 extra = b""
@@ -187,12 +191,12 @@ class SearchRetrieve:
 
     async def _facets(
         self,
+        wished: FacetsRequest,
         request: SearchRetrieveRequest,
         databases: tuple[Database, ...],
         records: ResultSet,
     ) -> bytes | SruFault:
-        wished = request.facets
-        if wished is None or not len(records):
+        if not len(records):
             return b""
         facets: list[Facet] = []
         for wish in wished.wishes:
