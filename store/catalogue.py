@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Clause, Query, SortSpec
@@ -45,7 +46,7 @@ THREADS = 2
 _ALL = frozenset({"default", "all"})
 _SELECT_RECORD = (
     "SELECT record_id, database_id, control_number, marc, version, modified_us, deleted"
-    " FROM record WHERE record_id = ?"
+    " FROM record WHERE record_id"
 )
 _SELECT_HOLDINGS = (
     "SELECT institution, record_id, call_number, copies, location, barcodes FROM holding"
@@ -161,14 +162,17 @@ class SqliteCatalogue:
         """As `fetch`, of INLINE_RECORDS_MAX records at most."""
         self._begin()
         if len(record_ids) == 1:
-            return [self._fetch_one(record_ids[0])]
-        return [self._fetch_one(record_id) for record_id in record_ids]
+            row = self._execute(f"{_SELECT_RECORD} = ?", record_ids).fetchone()
+            return [None if row is None else self._record(row)]
+        # A page in one statement takes half of what a statement for each record does.
+        found = {
+            row[0]: self._record(row)
+            for row in self._execute(_select_records(len(record_ids)), record_ids)
+        }
+        return [found.get(record_id) for record_id in record_ids]
 
-    def _fetch_one(self, record_id: int) -> StoredRecord | None:
-        row = self._execute(_SELECT_RECORD, (record_id,)).fetchone()
-        if row is None:
-            return None
-        _, database_id, control_number, marc, version, modified_us, deleted = row
+    def _record(self, row: Sequence[Any]) -> StoredRecord:
+        record_id, database_id, control_number, marc, version, modified_us, deleted = row
         database = self._databases_by_id[database_id]
         return StoredRecord(
             record_id, database, control_number, marc, version, modified_us, bool(deleted)
@@ -291,3 +295,9 @@ class SqliteCatalogue:
             reader = self._readers.get()
             if reader is not None:
                 reader.close()
+
+
+@cache
+def _select_records(count: int) -> str:
+    """Of INLINE_RECORDS_MAX records at most, so there are not many."""
+    return f"{_SELECT_RECORD} IN ({','.join('?' * count)})"

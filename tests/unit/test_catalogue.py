@@ -107,6 +107,11 @@ async def test_records_come_back_as_they_were_stored(library: Library) -> None:
     assert records[0] is not None
     assert (records[0].marc, records[0].control_number) == (marc, "w1")
     assert records[0].database == WESTERN
+    other_id = put(library.writer, book("w2", "Chemistry"))
+    for wanted in ([other_id, record_id], [record_id, other_id, record_id, 999], [other_id], []):
+        found = await library.catalogue.fetch(wanted)
+        ids = [record.record_id if record is not None else 999 for record in found]
+        assert ids == wanted
     many = await library.catalogue.fetch([record_id] * 600)
     assert all(record is not None and record.marc == marc for record in many)
 
