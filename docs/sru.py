@@ -56,6 +56,8 @@ OPERATIONS = (
 
 TRANSPORT = f"""\
 - GET, or POST of a form ({FORM}) whose parameters may also stand in the address.
+  Forms are UTF-8, or GB18030 (GBK) when their Content-Type says `charset=GB18030`; octets
+  that are neither are 400 with diagnostic 6, as they are in an address.
 - POST of SOAP ({", ".join(SOAP_TYPES)}): SRW messages of 1.1, 1.2 and 2.0, SOAP 1.1
   and 1.2. A fault is only for what is no SOAP message; mistakes in a request are
   diagnostics. `extraRequestData` stands for the `x-` parameters.

@@ -9,9 +9,11 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from protocol import sru_soap
+from protocol.charset import UnknownEncoding, canonical_encoding
 from protocol.frozen import frozen
 from protocol.sru_accept import MEDIA_TYPES, choose_media_type
 from protocol.sru_update import UpdateRequest, read_element, read_parameters
+from server.http_refusals import refuse
 from server.http_responses import NO_STORE, REVALIDATE, send, send_head
 
 FORM = "application/x-www-form-urlencoded"
@@ -95,11 +97,11 @@ async def read_call(http: web.Request) -> Call | web.Response:
     body = await http.read()
     if http.content_type == FORM or not body:
         try:
-            parameters += parse_qsl(
-                body.decode("utf-8"), keep_blank_values=True, max_num_fields=FORM_PARAMETERS_MAX
-            )
+            parameters += _form_fields(body, http.charset or "")
+        except UnicodeDecodeError:
+            return refuse(http, 400, "The form is neither in UTF-8 nor in the GB18030 it declares.")
         except ValueError:
-            return web.Response(status=400, text="The form is not in UTF-8 or too long.\n")
+            return refuse(http, 400, f"The form has more than {FORM_PARAMETERS_MAX} fields.")
         if ("operation", "update") in parameters:
             return Call(http, (), update=read_parameters(parameters))
         return Call(http, parameters)
@@ -120,3 +122,23 @@ async def read_call(http: web.Request) -> Call | web.Response:
     if message.operation == "update":
         return Call(http, (), message.soap, read_element(message.payload))
     return Call(http, parameters + sru_soap.parameters(message), message.soap)
+
+
+def _form_fields(body: bytes, charset: str) -> list[tuple[str, str]]:
+    """Names and values of a form, in UTF-8 unless its Content-Type declares GB18030 or GBK.
+
+    Other names of `charset` say nothing: libraries put them where UTF-8 is sent.
+
+    Raises:
+        UnicodeDecodeError: octets, escaped or not, that are no text. Replaced by
+            something else they would find nothing, and nobody would know why.
+        ValueError: more than FORM_PARAMETERS_MAX fields.
+    """
+    try:
+        encoding = "gb18030" if canonical_encoding(charset) == "gb18030" else "utf-8"
+    except UnknownEncoding:
+        encoding = "utf-8"
+    return parse_qsl(
+        body.decode(encoding), keep_blank_values=True, max_num_fields=FORM_PARAMETERS_MAX,
+        encoding=encoding, errors="strict",
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import pytest
@@ -40,6 +41,34 @@ def test_a_form_may_leave_parameters_in_the_address(demo: RunningServer) -> None
     assert answer.texts("zs:numberOfRecords") == ["3"]
     twice = form(demo, address, version="1.1", query="dc.title=史记")
     assert twice.diagnostics == ["1/6"]
+
+
+FORM = "application/x-www-form-urlencoded"
+ASKED = "version=1.1&operation=searchRetrieve&maximumRecords=0&query=dc.title%3D"
+
+
+@pytest.mark.parametrize("name", ["GB18030", "gbk", "GB2312"])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_form_that_declares_a_chinese_character_set_is_read_in_it(
+    demo: RunningServer, name: str, escaped: bool
+) -> None:
+    term = "红楼梦".encode("gb18030")
+    body = ASKED.encode() + (quote(term).encode() if escaped else term)
+    answer = send(demo, "cn_cat", body, Content_Type=f"{FORM}; charset={name}")
+    assert answer.texts("zs:numberOfRecords") == ["4"]
+    assert answer.texts("//zs:query") == ["dc.title=红楼梦"]
+
+
+@pytest.mark.parametrize("name", ["", "; charset=utf-8", "; charset=ISO-8859-1", "; charset=x"])
+def test_a_form_that_declares_none_of_them_is_utf_8_and_nothing_else(
+    demo: RunningServer, name: str
+) -> None:
+    body = (ASKED + quote("红楼梦")).encode()
+    answer = send(demo, "cn_cat", body, Content_Type=FORM + name)
+    assert answer.texts("zs:numberOfRecords") == ["4"]
+    wrong = (ASKED + quote("红楼梦".encode("gb18030"))).encode()
+    refused = send(demo, "cn_cat", wrong, Content_Type=FORM + name)
+    assert (refused.status, refused.diagnostics) == (400, ["1/6"])
 
 
 def test_a_post_of_nothing_is_explain(demo: RunningServer) -> None:
