@@ -23,6 +23,8 @@ SOAP_TYPES = {
     "application/soap+xml": sru_soap.SOAP_1_2,
 }
 FORM_PARAMETERS_MAX = 200
+# The same address is a page for a browser, and XML under several names for others.
+_BY_ACCEPT: Mapping[str, str] = {hdrs.VARY: hdrs.ACCEPT}
 
 
 @frozen
@@ -52,6 +54,7 @@ class Call:
         `may_be_kept`.
         """
         given = CIMultiDict(headers or {})
+        given.extend(_BY_ACCEPT)
         given[hdrs.CACHE_CONTROL] = REVALIDATE if may_be_kept else NO_STORE
         return web.Response(
             body=self._wrapped(document),
@@ -71,11 +74,14 @@ class Call:
         if self.soap:
             chunks = (self._wrapped(b"".join(chunks)),)
         content_type = self._content_type(media_type)
-        return send(self.http, chunks, content_type=content_type, revalidate=may_be_kept)
+        return send(
+            self.http, chunks, content_type=content_type, revalidate=may_be_kept, headers=_BY_ACCEPT
+        )
 
     async def send_head(self, media_type: str = "") -> web.StreamResponse:
         """Answer HEAD without making the document."""
-        return await send_head(self.http, content_type=self._content_type(media_type))
+        content_type = self._content_type(media_type)
+        return await send_head(self.http, content_type=content_type, headers=_BY_ACCEPT)
 
     def _wrapped(self, document: bytes) -> bytes:
         return sru_soap.envelope(document, self.soap) if self.soap else document

@@ -136,6 +136,20 @@ def test_curl_compressed_gets_the_same_body_in_fewer_octets(
     assert "Accept-Encoding" in plain.header("Vary")
 
 
+@pytest.mark.parametrize("path", [EXPLAIN, BRIEF, FULL])
+@pytest.mark.parametrize("more", [(), ("--head",), BROWSER])
+def test_a_cache_is_told_that_the_accept_header_chooses(
+    server: RunningServer, path: str, more: tuple[str, ...]
+) -> None:
+    reply = curl(server, path, *MEMBER, *more)
+    assert "Accept" in reply.header("Vary").split(", ")
+    known = reply.header("ETag")
+    if known:
+        again = curl(server, path, *MEMBER, *more, "-H", f"If-None-Match: {known}")
+        assert again.status == 304
+        assert "Accept" in again.header("Vary").split(", ")
+
+
 @pytest.mark.parametrize("path", ["/healthz", f"{SEARCH}title=zzzz"])
 def test_a_tiny_body_is_left_as_it_is(server: RunningServer, path: str) -> None:
     assert curl(server, path, *MEMBER, "--compressed").header("Content-Encoding") == ""
