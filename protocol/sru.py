@@ -13,6 +13,7 @@ from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.sru_reader import Reader
 from protocol.sru_request import (
     X_PQUERY,
+    X_PSCANCLAUSE,
     ExplainRequest,
     RefusedRequest,
     Request,
@@ -38,6 +39,7 @@ __all__ = [
 
 PARAMETERS_MAX = 64
 VALUE_CHARS_MAX = 65_536
+_TELL_OPERATION = frozenset({"operation", "query", "scanClause"})
 
 
 def parse_request(parameters: Iterable[tuple[str, str]], limits: SruLimits) -> Request:
@@ -49,12 +51,14 @@ def parse_request(parameters: Iterable[tuple[str, str]], limits: SruLimits) -> R
     given: dict[str, str] = {}
     extra: dict[str, str] = {}
     faults: list[SruFault] = []
+    empty: set[str] = set()
     for count, (name, value) in enumerate(parameters):
         if count == PARAMETERS_MAX:
             details = f"more than {PARAMETERS_MAX} parameters"
             faults.append(SruFault(SruDiagnostic.UNSUPPORTED_PARAMETER, details))
             break
         if not value:
+            empty.add(name)
             continue
         if len(value) > VALUE_CHARS_MAX:
             faults.append(SruFault(SruDiagnostic.UNSUPPORTED_PARAMETER_VALUE, name[:80]))
@@ -62,6 +66,10 @@ def parse_request(parameters: Iterable[tuple[str, str]], limits: SruLimits) -> R
             extra[name.lower()] = value
         elif given.setdefault(name, value) != value:
             faults.append(SruFault(SruDiagnostic.UNSUPPORTED_PARAMETER_VALUE, f"{name} twice"))
+    if not given.keys() & _TELL_OPERATION and not extra.keys() & {X_PQUERY, X_PSCANCLAUSE}:
+        # Empty parameters count as left out. These still tell a search that
+        # lacks its query from a wish to have the server explained.
+        given |= dict.fromkeys(sorted(empty & {"query", "scanClause"})[:1], "")
     version = _version(given, limits)
     if isinstance(version, SruFault):
         answering = _version_to_answer(given.get("version", ""), limits)

@@ -143,7 +143,8 @@ class Reader:
 
     def _query(self) -> tuple[CqlQuery | None, Query | None]:
         text = self.given.get("query", "")
-        language = self.given.get("queryType", "cql").lower()
+        query_type = self.given.get("queryType", "cql")
+        language = query_type.lower()
         if not text and self.version.names_operations and X_PQUERY in self.extra:
             text, language = self.extra[X_PQUERY], "pqf"
         if not text:
@@ -152,7 +153,7 @@ class Reader:
         if language == "pqf":
             return None, self._pqf(text)
         if language != "cql":
-            self._fault(SruDiagnostic.UNSUPPORTED_QUERY_TYPE, language[:80])
+            self._fault(SruDiagnostic.UNSUPPORTED_QUERY_TYPE, query_type[:80])
             return None, None
         parsed = cql_parser.parse(text)
         query = parsed if isinstance(parsed, SruFault) else cql.to_query(parsed)
@@ -164,7 +165,8 @@ class Reader:
 
     def _scan_clause(self) -> tuple[CqlQuery | None, ScanStart | None]:
         text = self.given.get("scanClause", "")
-        language = self.given.get("queryType", "cql").lower()
+        query_type = self.given.get("queryType", "cql")
+        language = query_type.lower()
         if not text and self.version.names_operations and X_PSCANCLAUSE in self.extra:
             text, language = self.extra[X_PSCANCLAUSE], "pqf"
         if not text:
@@ -173,7 +175,7 @@ class Reader:
         if language == "pqf":
             return None, self._pqf_start(text)
         if language != "cql":
-            self._fault(SruDiagnostic.UNSUPPORTED_QUERY_TYPE, language[:80])
+            self._fault(SruDiagnostic.UNSUPPORTED_QUERY_TYPE, query_type[:80])
             return None, None
         parsed = cql_parser.parse(text)
         start = parsed if isinstance(parsed, SruFault) else cql.to_scan(parsed)

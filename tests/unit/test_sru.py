@@ -139,6 +139,10 @@ def test_maximum_records_is_cut_to_the_server_s_bound() -> None:
 
 def test_an_empty_parameter_counts_as_left_out() -> None:
     assert search(SEARCH + "&startRecord=&recordSchema=&stylesheet=").start_record == 1
+    assert notation(search("query=x&scanClause=").query) == notation(search("query=x").query)
+    assert isinstance(read("scanClause=x&query="), ScanRequest)
+    assert isinstance(read("operation=explain&query="), ExplainRequest)
+    assert isinstance(read("version=1.1&operation="), ExplainRequest)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +150,11 @@ def test_an_empty_parameter_counts_as_left_out() -> None:
     [
         ("version=1.1&operation=searchRetrieve", ["! 7 query"]),
         ("version=1.1&operation=searchRetrieve&query=", ["! 7 query"]),
+        ("version=2.0&query=", ["! 7 query"]),
+        ("query=", ["! 7 query"]),
+        ("version=1.2&query=", ["! 7 operation"]),
+        ("scanClause=&maximumTerms=5", ["! 7 scanClause"]),
+        ("version=2.0&scanClause=", ["! 7 scanClause"]),
         ("operation=searchRetrieve&query=x", ["! 7 version"]),
         ("version=1.1&query=x", ["! 7 operation"]),
         ("version=1.1&operation=scan", ["! 7 scanClause"]),
@@ -183,7 +192,7 @@ def test_an_empty_parameter_counts_as_left_out() -> None:
         (SEARCH + "&recordXPath=/a", ["! 72 /a"]),
         (SEARCH + "&stylesheet=http://evil.example/x.xsl", ["! 111 http://evil.example/x.xsl"]),
         (SEARCH + "&sortKeys=nothing", ["! 88 nothing"]),
-        ("query=x&queryType=searchTerms", ["! 11 searchterms"]),
+        ("query=x&queryType=searchTerms", ["! 11 searchTerms"]),
         ("query=%40and+x&queryType=pqf", ["! 10 @6 the query ends too early"]),
         ("query=%40attr+1%3D4711+x&queryType=pqf", ["! 16 4711"]),
         ("version=1.1&operation=searchRetrieve&query=foo.bar=x", ["! 15 @0 foo"]),
