@@ -46,8 +46,9 @@ that names the value refused, never ignored; only extensions that nobody knows
 """
 
 OPERATIONS = (
-    ("explain", "the bare address; a ZeeRex 2.0 record for each database: indexes with their "
-                "relations, modifiers and sorting, schemas, defaults, limits, extensions"),
+    ("explain", "the bare address; a ZeeRex 2.0 record for each database: the indexes that its "
+                "MARC family has with their relations, modifiers and sorting, schemas, defaults, "
+                "limits, extensions"),
     ("searchRetrieve", "CQL or PQF, sorting, kept result sets, facets, the running quota"),
     ("scan", "words, or with == whole fields; exact counts by database; whereInList"),
     ("update", "SRU Record Update 1.0, by POST with an account: read and checked, then answered "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from protocol.record import MarcFamily
+
 
 class Kind(Enum):
     """How values of an access point are analysed and compared."""
@@ -48,3 +50,8 @@ class AccessPoint:
     in_any: bool = True  # its words also feed `any`
     scannable: bool = True
     sortable: bool = False
+
+    def may_come_from(self, family: MarcFamily) -> bool:
+        """Whether records of `family` can bring it; what no field feeds is made for all."""
+        fed = self.marc21 if family is MarcFamily.MARC21 else self.unimarc
+        return bool(fed) or not (self.marc21 or self.unimarc)

@@ -103,9 +103,12 @@ def index_by_name(name: str) -> AccessPoint | None:
 
 
 def indexes() -> Iterator[tuple[str, str, AccessPoint]]:
-    """Every index that explain tells of: context set, name as published, access point."""
+    """Every index that explain tells of: context set, name as published, access point.
+
+    An access point that no other set names is told by its own name.
+    """
     for point in ACCESS_POINTS:
-        for name in point.cql:
+        for name in point.cql or (f"local.{point.name}",):
             set_name, _, index = name.partition(".")
             if set_name in SET_BY_NAME and find_index(set_name, index) is point:
                 yield set_name, index, point

@@ -135,8 +135,7 @@ def _entry(record: ExplainRecord, keys: Mapping[int, list[str]]) -> Entry:
 
 def _feeds(point: AccessPoint, family: MarcFamily) -> bool:
     """Whether clients can ask for `point` by number and records of `family` may have it."""
-    fed = point.marc21 if family is MarcFamily.MARC21 else point.unimarc
-    return bool(point.bib1 and (fed or point.name == "any"))
+    return bool(point.bib1) and point.may_come_from(family)
 
 
 def _titles(point: AccessPoint) -> HumanString:

@@ -18,6 +18,7 @@ from protocol.cql_features import (
     RELATIONS,
     SORT_MODIFIERS,
 )
+from protocol.record import MarcFamily
 from protocol.search_term import ORDERED_KINDS
 from protocol.sru_facets import FACET_FIELDS
 from protocol.sru_request import SruLimits
@@ -34,6 +35,7 @@ _DATE_RELATIONS = (*_ORDERED_RELATIONS, "encloses")
 _NOT_ON_TEXT = frozenset({"isoDate", "number"})
 # Modifiers of one context set are told for the whole server, not for each index.
 _CQL = "cql."
+_MARC_SETS = (("marc", MarcFamily.MARC21), ("unimarc", MarcFamily.UNIMARC))
 
 # The extensions that requests may carry, with what each does.
 EXTENSIONS: tuple[tuple[str, str], ...] = (
@@ -72,9 +74,14 @@ def explain_record(
     server: ServerDescription,
     limits: SruLimits,
     points: Iterable[AccessPoint] = ACCESS_POINTS,
+    families: Iterable[MarcFamily] = tuple(MarcFamily),
 ) -> bytes:
-    """The `explain` element in UTF-8, without an XML declaration."""
-    included = frozenset(point.name for point in points)
+    """The `explain` element in UTF-8, without an XML declaration.
+
+    It tells those of `points` that records of one of `families` may have.
+    """
+    families = frozenset(families)
+    included = frozenset(point.name for point in points if any(map(point.may_come_from, families)))
     return "".join(
         (
             f'<explain xmlns="{ZEEREX_SCHEMA}" authoritative="true">',
@@ -82,7 +89,7 @@ def explain_record(
             _database_info(server),
             _element("metaInfo", _text_element("dateModified", server.date_modified))
             if server.date_modified else "",
-            _index_info(included),
+            _index_info(included, families),
             _schema_info(limits),
             _config_info(limits),
             "</explain>",
@@ -121,7 +128,7 @@ def _database_info(server: ServerDescription) -> str:
     )
 
 
-def _index_info(included: frozenset[str]) -> str:
+def _index_info(included: frozenset[str], families: frozenset[MarcFamily]) -> str:
     names: dict[str, list[str]] = {}
     sets: dict[str, None] = {"cql": None, "sort": None}
     for set_name, index, point in indexes():
@@ -129,6 +136,8 @@ def _index_info(included: frozenset[str]) -> str:
             sets[set_name] = None
             name = f'<name set="{set_name}">{escape(index)}</name>'
             names.setdefault(point.name, []).append(name)
+    # Their indexes are the fields themselves: hundreds, which nobody would read here.
+    sets |= {name: None for name, family in _MARC_SETS if family in families}
     out = []
     for set_name in sets:
         context_set = SET_BY_NAME[set_name]

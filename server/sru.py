@@ -10,7 +10,7 @@ from yarl import URL
 
 from protocol.diagnostic import Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
-from protocol.record import Database
+from protocol.record import Database, MarcFamily
 from protocol.sru import (
     ExplainRequest,
     RefusedRequest,
@@ -39,6 +39,7 @@ from store.interface import ScanResult
 ALL = "Default"
 # Makes a response readable in a browser; the only one that a response names.
 STYLESHEET = "/assets/sru.xsl"
+_FAMILY_TITLES = {MarcFamily.MARC21: "MARC 21", MarcFamily.UNIMARC: "CNMARC (UNIMARC)"}
 
 
 def limits_of(config: Sru) -> SruLimits:
@@ -219,13 +220,22 @@ class SruService:
                 transport=address.scheme,
                 database=one.name if one else name,
                 title=one.title if one else "Lianmu 联目",
+                description=_description(databases),
                 records=sum(totals[database.name] for database in databases),
                 restrictions=RESTRICTIONS,
                 open_to_all=self._open_to_all,
                 date_modified=self._service.catalogue_changed_at().isoformat(timespec="seconds"),
             ),
             replace(self._limits, schemas=schemas),
+            families=families,
         )
+
+
+def _description(databases: tuple[Database, ...]) -> str:
+    if len(databases) == 1:
+        return f"Records in {_FAMILY_TITLES[databases[0].family]}, and which libraries hold them."
+    names = ", ".join(database.name for database in databases)
+    return f"Searches these databases together, each of which has an address of its own: {names}."
 
 
 def scan_terms(found: ScanResult, position: int, count: int) -> list[ScanTerm]:

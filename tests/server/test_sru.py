@@ -151,6 +151,26 @@ def test_explain_names_the_schemas_that_a_database_can_give(
     assert ({"cnmarcxml", "unimarcxml"} <= schemas) == told
 
 
+@pytest.mark.parametrize(
+    ("path", "described", "sets", "missing"),
+    [
+        ("cn_cat", "CNMARC", {"unimarc"}, {"LC children's subject heading"}),
+        ("we_cat", "MARC 21", {"marc"}, {"Uniform book number (China)"}),
+        ("", "cn_cat, we_cat", {"marc", "unimarc"}, set()),
+    ],
+)
+def test_explain_is_made_for_each_database(
+    demo: RunningServer, path: str, described: str, sets: set[str], missing: set[str]
+) -> None:
+    _, root = ask(demo, path, login=None)
+    assert described in texts(root, "//e:databaseInfo/e:description")[0]
+    told = set(root.xpath("//e:indexInfo/e:set/@name", namespaces=NAMESPACES))
+    assert told & {"marc", "unimarc"} == sets
+    titles = set(texts(root, "//e:index/e:title[@lang='en']"))
+    both = {"LC children's subject heading", "Uniform book number (China)", "Held by"}
+    assert both - titles == missing
+
+
 @pytest.mark.parametrize("database", ["cn_cat", "we_cat"])
 @pytest.mark.parametrize("version", ["1.1", "1.2", "2.0"])
 def test_every_schema_told_is_delivered_by_name_and_by_identifier(

@@ -12,6 +12,7 @@ from protocol.access_points import ACCESS_POINTS, BY_NAME
 from protocol.cql import parse_query, resolve_index
 from protocol.cql_features import RELATION_MODIFIERS, RELATIONS
 from protocol.diagnostic import SruFault
+from protocol.record import MarcFamily
 from protocol.sru import SruLimits
 from protocol.sru_facets import FACET_FIELDS, facet_field
 from protocol.zeerex import (
@@ -73,9 +74,10 @@ def test_every_cql_index_of_the_table_is_told_and_works(record: etree._Element) 
     told = set()
     for name in record.findall(".//z:index/z:map/z:name", ZR):
         told.add(f"{name.get('set')}.{name.text}")
-    assert told == {name for point in ACCESS_POINTS for name in point.cql}
-    for index in told:
-        assert resolve_index(index) in ACCESS_POINTS
+    own = {f"local.{point.name}" for point in ACCESS_POINTS if not point.cql}
+    assert told == own | {name for point in ACCESS_POINTS for name in point.cql}
+    assert "local.classification_clc" in told
+    assert {resolve_index(index) for index in told} == set(ACCESS_POINTS)
 
 
 def test_every_prefix_used_is_declared(record: etree._Element) -> None:
@@ -176,3 +178,29 @@ def test_a_record_may_leave_access_points_out() -> None:
     record = etree.fromstring(explain_record(SERVER, LIMITS, points=[BY_NAME["title"]]))
     maps = record.findall(".//z:index/z:map", ZR)
     assert len(maps) == len(BY_NAME["title"].cql)
+
+
+@pytest.mark.parametrize("family", MarcFamily)
+def test_a_database_tells_what_records_of_its_marc_family_can_have(family: MarcFamily) -> None:
+    record = etree.fromstring(explain_record(SERVER, LIMITS, families=[family]))
+    told = values(record, ".//z:index/z:title[@lang='en']/text()")
+    fields = {
+        MarcFamily.MARC21: lambda point: point.marc21,
+        MarcFamily.UNIMARC: lambda point: point.unimarc,
+    }[family]
+    assert set(told) == {
+        point.title
+        for point in ACCESS_POINTS
+        if fields(point) or point.name in ("any", "possessing_institution")
+    }
+    is_marc21 = family is MarcFamily.MARC21
+    sets = values(record, "z:indexInfo/z:set/@name")
+    assert ("marc" in sets, "unimarc" in sets) == (is_marc21, not is_marc21)
+    assert ("Uniform book number (China)" in told) is not is_marc21
+
+
+def test_databases_of_both_families_tell_everything(record: etree._Element) -> None:
+    assert len(record.findall(".//z:index", ZR)) == len(ACCESS_POINTS)
+    assert {"marc", "unimarc"} <= set(values(record, "z:indexInfo/z:set/@name"))
+    for index in ("marc.245$a", "unimarc.200$a"):
+        assert resolve_index(index) is BY_NAME["title"]
