@@ -11,7 +11,7 @@
         <title>SRU 联目</title>
         <link rel="stylesheet" href="/assets/style.css"/>
       </head>
-      <body><main><xsl:apply-templates select="*"/></main></body>
+      <body><main class="sru"><xsl:apply-templates select="*"/></main></body>
     </html>
   </xsl:template>
 

@@ -225,3 +225,22 @@ def test_these_checks_find_what_is_wrong(browser: Chromium) -> None:
     )
     assert any(offence.startswith("label") for offence in browser.offences())
     assert "the page itself" in browser.too_wide()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "version=1.2&operation=searchRetrieve&recordSchema=brief&query=cql.allRecords=1",
+        "version=1.1&operation=scan&scanClause=dc.title=a",
+        "version=2.0",
+    ],
+)
+def test_an_sru_response_with_its_stylesheet_fits_a_phone(
+    running_browser: Chromium, asked: str
+) -> None:
+    for size in (PHONE, DESKTOP):
+        running_browser.resize(size)
+        running_browser.open(f"/cn_cat?{asked}&stylesheet=/assets/sru.xsl")
+        assert running_browser.find_all("main.sru td")
+        assert running_browser.too_wide() == []
+    running_browser.complaints()  # Chromium tells that it will drop XSLT one day
