@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from protocol.diagnostic import Bib1, Diagnostic, SruFault
+from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
+from protocol.diagnostic_map import to_sru
 from protocol.record import Database
 from server.config import Config
 from server.outbox import Outbox
@@ -34,6 +35,14 @@ from server.search_sign_in import SignInPages
 from server.search_texts import Texts, prefers_html
 from server.search_view import line
 from server.service import Service
+
+# Their details say in English what the marked place shows.
+_EXPLAINED = frozenset({
+    SruDiagnostic.GENERAL_SYSTEM_ERROR, SruDiagnostic.QUERY_SYNTAX_ERROR,
+    SruDiagnostic.TOO_MANY_CHARACTERS_IN_QUERY, SruDiagnostic.UNSUPPORTED_PARENTHESES,
+    SruDiagnostic.UNSUPPORTED_QUOTES, SruDiagnostic.TOO_MANY_CHARACTERS_IN_TERM,
+    SruDiagnostic.TOO_MANY_BOOLEANS, SruDiagnostic.QUERY_FEATURE_UNSUPPORTED,
+})  # fmt: skip
 
 
 class SearchPages:
@@ -169,19 +178,25 @@ class SearchPages:
 def _message(diagnostic: Diagnostic, t: Texts) -> str:
     if diagnostic.condition == Bib1.TOO_MANY_INDEX_TERMS:
         return t("refused_broad")
-    message = diagnostic.condition.message
-    return f"{message}: {diagnostic.addinfo}" if diagnostic.addinfo else message
+    return _told(to_sru(diagnostic), t)
 
 
 def _reason(fault: SruFault, words: str, t: Texts) -> tuple[str, tuple[str, str, str] | None]:
     """Why a CQL query is refused, with its text cut about the place of the fault."""
-    reason = fault.message or fault.condition.message
-    if fault.details:
-        reason = f"{reason}: {fault.details}"
+    reason = _told(fault, t)
     if fault.position is None:
         return reason, None
     at = min(fault.position, len(words))
     return (
-        f"{reason} ({t('refused_at', position=at + 1)})",
+        t("refused_at", reason=reason, position=at + 1),
         (words[:at], words[at : at + 1], words[at + 1 :]),
     )
+
+
+def _told(fault: SruFault, t: Texts) -> str:
+    """The fault in the language of `t`, with the value that is refused."""
+    known = t.tables["diagnostic"].get(str(fault.condition.value))
+    reason = known or fault.message or fault.condition.message
+    if not fault.details or (known and fault.condition in _EXPLAINED and t.language != "en"):
+        return reason
+    return t("refused_value", reason=reason, value=fault.details)

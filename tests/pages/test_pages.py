@@ -302,6 +302,24 @@ def test_an_error_is_a_page_that_says_why(
     assert message in " ".join(page.tree.text_content().split())
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("colour=red", "没有这个检索点：colour（第 1 个字符处）"),
+        ("title = (", "检索式语法错误（第 9 个字符处）"),
+        ('title = "red', "引号不配对（第 9 个字符处）"),
+        ("title < red", "该检索点不支持这种关系：title <（第 1 个字符处）"),
+        ('dc.date within "abc def"', "关系符与检索词不能这样组合：abc"),
+    ],
+)
+def test_a_chinese_reader_is_told_in_chinese_why_a_query_fails(
+    browser: PlainBrowser, query: str, message: str
+) -> None:
+    page = browser.get("/?lang=zh&in=cql&q=" + quote(query))
+    assert page.status == 400
+    assert page.one("//section[@role='alert']/p[1]") == message
+
+
 def test_the_place_of_a_fault_is_marked(browser: PlainBrowser) -> None:
     page = browser.get("/?in=cql&q=" + quote("title = red and colour = blue"))
     assert page.one("//code") == "title = red and colour = blue"

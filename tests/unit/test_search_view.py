@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from protocol.diagnostic import SruDiagnostic
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Database, MarcFamily, StoredRecord
 from server.search_texts import LANGUAGES, preferred_language, prefers_html, texts
 from server.search_view import Value, labelled, line, marc_lines, record_path
+from tests.unit.cql_corpus import CORPUS
 
 WESTERN = Database("we_cat", "Western", MarcFamily.MARC21)
 CHINESE = Database("cn_cat", "Chinese", MarcFamily.UNIMARC)
@@ -103,6 +105,14 @@ def test_both_languages_say_the_same_things() -> None:
     for key, text in english["text"].items():
         blanks = set(re.findall(r"{(\w+)}", text))
         assert set(re.findall(r"{(\w+)}", chinese["text"][key])) == blanks, key
+
+
+def test_every_refusal_of_a_query_has_a_text_in_both_languages() -> None:
+    english = texts("en").tables["diagnostic"]
+    for number, text in english.items():
+        assert SruDiagnostic(int(number)).message == text
+    refused = (case.outcome for case in CORPUS if case.outcome.startswith("!"))
+    assert {text.split()[1] for text in refused} <= set(english)
 
 
 def test_every_text_is_used_and_every_text_used_is_there() -> None:
