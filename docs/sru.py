@@ -50,7 +50,8 @@ OPERATIONS = (
                 "MARC family has with their relations, modifiers and sorting, schemas, defaults, "
                 "limits, extensions"),
     ("searchRetrieve", "CQL or PQF, sorting, kept result sets, facets, the running quota"),
-    ("scan", "words, or with == whole fields; exact counts by database; whereInList"),
+    ("scan", "words, or with == whole fields; exact counts by database; whereInList; displayTerm "
+             "where a field is written otherwise, and for libraries their names"),
     ("update", "SRU Record Update 1.0, by POST with an account: read and checked, then answered "
                "with a diagnostic, because records cannot be changed over SRU yet"),
 )  # fmt: skip

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from protocol.diagnostic import Bib1, Diagnostic
 from server.access import Principal
 from server.config import Config
+from server.libraries import library
 from server.log import Log
 from server.search_texts import LANGUAGES, Texts, preferred_language, texts
 from server.service import Service
@@ -162,11 +163,7 @@ class Shell:
 
     def library_name(self, code: str) -> str:
         """What a library is called, by its code in whatever case."""
-        try:
-            institution = self.service.sign_in.members.institution(code.upper())
-        except MemberError:
-            institution = None
-        return institution.name if institution else code.upper()
+        return library(self.service, code).name
 
 
 def redirect(target: str) -> web.Response:

@@ -27,6 +27,7 @@ from protocol.zeerex import RESTRICTIONS, ServerDescription, explain_record
 from server import sru_quota, sru_update
 from server.access import Principal
 from server.config import Config, Sru
+from server.libraries import library
 from server.outbox import Outbox
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in
@@ -165,6 +166,10 @@ class SruService:
             notes.append(to_sru(found))
         else:
             terms = scan_terms(found, request.response_position, request.maximum_terms)
+            if start.access_point == "possessing_institution":
+                terms = [
+                    replace(term, display=library(self._service, term.value).name) for term in terms
+                ]
         extra = await sru_quota.quota(self._service.config, principal, request.extra)
         if isinstance(extra, SruFault):
             notes.append(extra)

@@ -32,6 +32,7 @@ from protocol.sru_version import RecordSchema
 from server import record_forms, sru_quota
 from server.access import Principal
 from server.http_log import SESSION
+from server.libraries import library
 from server.outbox import Outbox
 from server.retrieval import Item, RecordForm, Retrieved
 from server.service import Service
@@ -225,7 +226,9 @@ class SearchRetrieve:
             wish.field,
             [
                 FacetTerm(
-                    term.display,
+                    library(self._service, term.term).code
+                    if wish.field.access_point == "possessing_institution"
+                    else term.display,
                     term.count,
                     narrowed(text, request.cql, wish.field, term.term),
                 )

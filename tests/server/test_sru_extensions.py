@@ -154,6 +154,7 @@ def test_libraries_are_counted_by_what_they_hold(demo: RunningServer) -> None:
         held = faceted(demo, "", f'bath.possessingInstitution=="{library}"')
         assert held.texts("s2:numberOfRecords") == [count]
     assert answer.texts("//f:index") == ["bath.possessingInstitution"]
+    assert sorted(answer.texts("//f:actualTerm")) == ["DEMO1", "DEMO2", "DEMO3"]
 
 
 def test_a_list_of_terms_is_paged_and_sorted(demo: RunningServer) -> None:

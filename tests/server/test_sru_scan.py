@@ -147,3 +147,14 @@ def test_whole_fields_are_scanned_by_their_relation(demo: RunningServer) -> None
     assert answer.texts("//zs:displayTerm") != []
     assert answer.texts("//zs:value")[0].startswith("knuth")
     assert " " in answer.texts("//zs:value")[0]
+
+
+@pytest.mark.parametrize(
+    "clause", ["bath.possessingInstitution=demo1", "local.possessing_institution=DEMO1"]
+)
+def test_a_list_of_libraries_shows_their_names(demo: RunningServer, clause: str) -> None:
+    answer = get(demo, "all", version="1.2", operation="scan", scanClause=clause, maximumTerms="3")
+    assert answer.texts("//zs:term/zs:value") == ["demo1", "demo2", "demo3"]
+    assert answer.texts("//zs:term/zs:displayTerm") == [
+        "First demo library", "Second demo library", "Third demo library",
+    ]  # fmt: skip
