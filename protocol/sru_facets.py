@@ -198,8 +198,8 @@ def _refused(name: str, value: str) -> SruFault:
     return SruFault(SruDiagnostic.UNSUPPORTED_PARAMETER_VALUE, f"{name} {value}"[:200])
 
 
-def narrowed(text: str, query: CqlQuery | None, field: FacetField, term: str) -> str:
-    """CQL for the records of a query that have `term`; the term's clause alone without CQL.
+def narrowed(text: str, query: CqlQuery, field: FacetField, term: str) -> str:
+    """CQL for the records of a query that have `term`.
 
     `text` is what `query` was parsed from.
     """
@@ -207,8 +207,6 @@ def narrowed(text: str, query: CqlQuery | None, field: FacetField, term: str) ->
     clause = " or ".join(f'{index}=="{quoted}"' for index in field.counted or (field.index,))
     if field.counted:
         clause = f"({clause})"
-    if query is None:
-        return clause
     if query.sort_keys:
         # A sort order holds for a whole query and cannot stand in brackets.
         text = text[: query.sort_keys[0].position].rstrip()

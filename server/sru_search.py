@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import hdrs, web
 
+from protocol.cql_ast import to_text
+from protocol.cql_from_query import from_query
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.frozen import frozen
@@ -221,7 +223,10 @@ class SearchRetrieve:
         )  # fmt: skip
         if isinstance(found, Diagnostic):
             return to_sru(found)
-        text = request.given.get("query", "")
+        text, asked = request.given.get("query", ""), request.cql
+        if asked is None:  # It was PQF; there is CQL for whatever PQF can say.
+            asked = from_query(request.query)
+            text = to_text(asked)
         return Facet(
             wish.field,
             [
@@ -230,7 +235,7 @@ class SearchRetrieve:
                     if wish.field.access_point == "possessing_institution"
                     else term.display,
                     term.count,
-                    narrowed(text, request.cql, wish.field, term.term),
+                    narrowed(text, asked, wish.field, term.term),
                 )
                 for term in found.terms
             ],

@@ -135,8 +135,18 @@ def test_facets_count_the_records_found(demo: RunningServer) -> None:
         assert narrowed.texts("s2:numberOfRecords") == [term.findtext("{*}count")]
 
 
-def test_every_facet_narrows_to_what_it_counts(demo: RunningServer) -> None:
-    answer = faceted(demo, "we_cat", "author=knuth or title=algorithms", facetLimit="4")
+@pytest.mark.parametrize(
+    ("language", "query"),
+    [
+        ("cql", "author=knuth or title=algorithms"),
+        ("pqf", "@or @attr 1=1003 knuth @attr 1=4 @attr 5=1 algorithm"),
+        ("pqf", "@not @attr 1=4 @attr 4=1 @attr 3=1 @attr 5=1 introd @attr 1=31 1990"),
+    ],
+)
+def test_every_facet_narrows_to_what_it_counts(
+    demo: RunningServer, language: str, query: str
+) -> None:
+    answer = faceted(demo, "we_cat", query, facetLimit="4", queryType=language)
     indexes = answer.texts("//f:facet/f:index")
     assert {"dc.language", "dc.date", "dc.creator", "dc.subject", "dc.type"} <= set(indexes)
     for term in answer.root.iterfind(".//f:term", NAMESPACES):

@@ -131,9 +131,3 @@ def test_a_term_has_the_query_that_finds_its_records(
     narrow = narrowed(text, query, found, term)
     assert narrow == expected
     assert not isinstance(cql.parse_query(narrow), SruFault)
-
-
-def test_a_query_in_pqf_is_narrowed_by_the_clause_alone() -> None:
-    field = facet_field("language")
-    assert field is not None
-    assert narrowed("@attr 1=4 x", None, field, "chi") == 'dc.language=="chi"'
