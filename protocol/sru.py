@@ -109,6 +109,9 @@ def _version(given: Mapping[str, str], limits: SruLimits) -> SruVersion | SruFau
         if V2_0.name not in limits.versions:
             return SruFault(SruDiagnostic.MANDATORY_PARAMETER_MISSING, "version")
         return V2_0
+    if given.get("operation") == "update" and name not in limits.versions:
+        # Record Update has a version of its own, and changes nothing by GET.
+        return SruFault(SruDiagnostic.UNSUPPORTED_OPERATION, "update: send it by POST")
     if name not in limits.versions:
         return SruFault(SruDiagnostic.UNSUPPORTED_VERSION, max(limits.versions))
     return VERSIONS[name]

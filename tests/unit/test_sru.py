@@ -161,6 +161,7 @@ def test_an_empty_parameter_counts_as_left_out() -> None:
         ("version=1.0&operation=searchRetrieve&query=x", ["! 5 2.0"]),
         ("version=3&operation=searchRetrieve&query=x", ["! 5 2.0"]),
         ("version=1.1&operation=update", ["! 4 update"]),
+        ("version=1.0&operation=update&action=create", ["! 4 update: send it by POST"]),
         (SEARCH + "&colour=red", ["! 8 colour"]),
         (SEARCH + "&recordXMLEscaping=xml", ["! 8 recordXMLEscaping"]),
         ("query=x&recordXPath=/a", ["! 8 recordXPath"]),
