@@ -20,6 +20,22 @@ from protocol.sru_version import V1_2, V2_0, VERSIONS
 from server.http_responses import NO_STORE
 from server.sign_in import wants_html
 
+# What a page says above the reason. Nobody knows the reader's language where a
+# request is refused before its cookies are read, so it says it twice.
+_CHINESE: Mapping[int, str] = {
+    400: "请求有误",
+    401: "请先登录",
+    403: "不允许访问",
+    404: "没有这个页面",
+    405: "不支持这种请求方式",
+    413: "请求的内容过大",
+    414: "地址过长",
+    415: "不支持这种内容类型",
+    429: "请求过于频繁，请稍后再试",
+    500: "系统出错，请稍后再试",
+    503: "系统暂时不可用，请稍后再试",
+}
+
 # The routes that answer SRU, as they are added to the application.
 SRU_ROUTES = frozenset({"/", "/{database}"})
 
@@ -68,7 +84,9 @@ def page(status: int, detail: str, headers: Mapping[str, str] | None = None) -> 
     """The same for people."""
     title = http.HTTPStatus(status).phrase
     return web.Response(
-        text=_template().render(title=title, status=status, detail=detail),
+        text=_template().render(
+            title=title, title_zh=_CHINESE.get(status, ""), status=status, detail=detail
+        ),
         status=status, content_type="text/html", headers=_merged(PAGE_HEADERS, headers),
     )  # fmt: skip
 

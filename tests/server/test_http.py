@@ -196,7 +196,8 @@ def test_a_person_is_told_in_a_page(server: RunningServer) -> None:
     assert reply.status == 404
     assert reply.header("Content-Type") == "text/html; charset=utf-8"
     root = etree.fromstring(reply.body, etree.HTMLParser())
-    assert root.findtext(".//h2") == "Not Found"
+    assert root.xpath("normalize-space(//h2)") == "Not Found 没有这个页面"
+    assert root.xpath("string(//h2/span/@lang)") == "zh-CN"
     assert root.find(".//b") is None  # what was asked for is text, not markup
 
 

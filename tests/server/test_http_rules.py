@@ -58,6 +58,8 @@ def test_an_address_without_an_account_is_limited_and_asked_to_wait(
     assert statuses == [200, 200, 429]
     page = curl(limited, "/status", "-H", "Accept: text/html")
     assert (page.status, page.header("Content-Type")) == (429, "text/html; charset=utf-8")
+    assert "Too Many Requests" in page.body.decode()
+    assert "请求过于频繁，请稍后再试" in page.body.decode()
     for path in ("/healthz", "/readyz", "/assets/style.css"):
         assert curl(limited, path).status == 200  # neither watched nor shown is limited
 
