@@ -20,7 +20,8 @@ class Description:
 
     Lists keep the order of the record and hold no value twice; the first title
     is the title proper. `dates` are years or intervals of years, `1998/2001`,
-    open ones `1998/`. `languages` are codes of ISO 639-2.
+    open ones `1998/`; `date_stated` is how the publication statement says it, as
+    `唐咸通9年(868)`. `languages` are codes of ISO 639-2.
     """
 
     control_number: str = ""
@@ -32,6 +33,7 @@ class Description:
     places: list[str] = field(default_factory=list)
     publishers: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
+    date_stated: str = ""
     extents: list[str] = field(default_factory=list)
     series: list[str] = field(default_factory=list)
     isbns: list[str] = field(default_factory=list)  # as written, without qualifiers

@@ -110,6 +110,8 @@ def _read_publication_marc21(field: Field, description: Description) -> None:
         return  # production, distribution, manufacture, copyright
     description.places += [unbracketed(text) for text in each(field, "a")]
     description.publishers += [unbracketed(text) for text in each(field, "b")]
+    stated = [unbracketed(text) for text in each(field, "c")]
+    description.date_stated = description.date_stated or ", ".join(filter(None, stated))
 
 
 def _read_lccn(field: Field, description: Description) -> None:

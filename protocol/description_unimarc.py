@@ -193,6 +193,8 @@ def _read_publication(field: Field, description: Description) -> None:
         return
     description.places += [unbracketed(text) for text in each(field, "a")]
     description.publishers += [unbracketed(text) for text in each(field, "c")]
+    stated = [unbracketed(text) for text in each(field, "d")]
+    description.date_stated = description.date_stated or ", ".join(filter(None, stated))
 
 
 def _read_extent(field: Field, description: Description) -> None:

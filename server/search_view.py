@@ -54,7 +54,7 @@ def line(record: StoredRecord, holders: int = 0, *, apart: bool = False) -> Line
         _title(work, record),
         language_tag(work),
         f"{shown} …" if len(authors) > _AUTHORS_SHOWN_MAX else shown,
-        ", ".join([*work.publishers[:1], *_dates(work)[:1]]),
+        ", ".join([*work.publishers[:1], *_dates(work)]),
         record.database.title,
         holders,
     )
@@ -70,7 +70,10 @@ def language_tag(work: Description) -> str:
 
 
 def _dates(work: Description) -> list[str]:
-    return [date.replace("/", "–") for date in work.dates]
+    """One date at most: as the item has it, else the year that is coded."""
+    if work.date_stated:
+        return [work.date_stated]
+    return [date.replace("/", "–") for date in work.dates[:1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def labelled(record: StoredRecord, texts: Texts) -> Labelled:
         ("responsibility", _plain([work.responsibility])),
         ("other_titles", _plain(work.titles[1:])),
         ("edition", _plain([work.edition])),
-        ("published", _plain([", ".join(filter(None, [published, *_dates(work)[:1]]))])),
+        ("published", _plain([", ".join(filter(None, [published, *_dates(work)]))])),
         ("extents", _plain(work.extents)),
         ("series", _linked(work.series, "series")),
         ("isbns", _plain(work.isbns)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,26 @@ def test_a_line_says_what_one_chooses_by() -> None:
     assert found.published == "Addison-Wesley, 1997"
     assert (found.database, found.holders, found.language) == ("Western", 3, "en")
     assert found.path == "/we_cat/record/W1"
+
+
+@pytest.mark.parametrize(
+    ("stated", "published"),
+    [
+        ([("a", "北京"), ("c", "中华书局"), ("d", "2008.1")], "中华书局, 2008.1"),
+        ([("d", "唐咸通9年(868)")], "唐咸通9年(868)"),
+        ([("c", "中华书局"), ("d", "[2008")], "中华书局, 2008"),
+        ([("c", "中华书局")], "中华书局, 0868–0870"),
+    ],
+)
+def test_a_date_is_shown_as_the_item_has_it(stated: list[tuple[str, str]], published: str) -> None:
+    fields = [
+        Field.of("100", "  ", [("a", "20261112g08680870em y0chiy50      ea")]),
+        Field.of("200", "1 ", [("a", "金剛經")]),
+        Field.of("210", "  ", stated),
+    ]
+    found = replace(western(*fields), database=Database("ancient", "古籍", MarcFamily.UNIMARC))
+    assert line(found).published == published
+    assert dict(labelled(found, texts("zh")).fields)["published"][0].text.endswith(published)
 
 
 def test_more_authors_than_a_line_has_room_for_are_told_by_an_ellipsis() -> None:
