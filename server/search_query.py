@@ -19,6 +19,7 @@ from protocol.query import (
     Clause,
     Operator,
     Query,
+    Relation,
     SortSpec,
     Structure,
     joined,
@@ -225,8 +226,16 @@ def _class_mark(words: str, ranked: bool) -> Query:
     )
 
 
+def _anything(words: str, ranked: bool) -> Query:
+    """Words anywhere; a lone * is every record, for who would look around."""
+    return _EVERY_RECORD if words == "*" else _ANYWHERE(words, ranked)
+
+
+_ANYWHERE = _text("any")
+_EVERY_RECORD = Clause("any", "", Relation.ALWAYS)
+
 FIELDS: dict[str, Callable[[str, bool], Query | SruFault]] = {
-    "any": _text("any"),
+    "any": _anything,
     "title": _with_readings("title"),
     "author": _with_readings("author"),
     "subject": _text("subject"),

@@ -106,6 +106,8 @@ def test_every_page_can_be_used_by_ear_and_by_keyboard(browser: PlainBrowser, pa
         ('/we_cat?q="art of computer programming"', 4),
         ('/?q="computer art of programming"', 0),
         ("/we_cat?q=dc.creator%3Dknuth and title%3Dprogramming&in=cql", 4),
+        ("/ancient?q=*", 12),
+        ("/cn_cat?q=*&library=demo3", 4),
     ],
 )
 def test_each_field_finds_what_it_should(browser: PlainBrowser, path: str, hits: int) -> None:
@@ -113,6 +115,11 @@ def test_each_field_finds_what_it_should(browser: PlainBrowser, path: str, hits:
     assert page.status == 200
     assert page.hits == hits
     assert len(page.all("//ol[@class='lines']/li")) == hits
+
+
+def test_a_database_can_be_looked_through(browser: PlainBrowser) -> None:
+    page = browser.get(browser.get("/").link("12 records"))
+    assert (page.status, page.hits) == (200, 12)
 
 
 def test_a_line_says_what_one_chooses_by(browser: PlainBrowser) -> None:
