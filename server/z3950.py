@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._association.receive_data(data)
         if not self._busy:
             self._serve()
-        elif self._reading:
+        if (self._busy or not self._writable) and self._reading:
             # Requests wait in the client's and the system's buffers, not in ours.
             self._reading = False
             self._transport.pause_reading()
@@ -236,7 +236,8 @@ class Connection(asyncio.Protocol):
             await self._answer(request)
         self._busy = False
         self._flush(None)
-        if not self._reading and not self._transport.is_closing():
+        # A client that does not take its answers is asked for no more requests.
+        if not self._reading and self._writable and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 
