@@ -269,7 +269,13 @@ class SpoolMeter:
                 if isinstance(call.outcome, Receipt):
                     self.void(call.outcome, _CANCELLED)
             elif call.resume is not None:
-                call.resume()
+                try:
+                    call.resume()
+                except Exception as error:
+                    # Of one connection; the others of the group still go on.
+                    asyncio.get_running_loop().call_exception_handler(
+                        {"message": "an answer could not be sent", "exception": error}
+                    )
 
     # What follows may run in the thread.
 

@@ -137,6 +137,10 @@ class Association:
         elif not queue:
             self._queue = None
 
+    def receive_eof(self) -> None:
+        """No more octets come from the peer: a request that has only begun is dropped."""
+        self._framer = _DRAINED
+
     def take(self, data: bytes) -> PresentRequest | KnownSearch | None:
         """The one request that `data` is, if it is of a known form and nothing waits.
 

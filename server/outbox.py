@@ -46,13 +46,23 @@ class Outbox:
         self._timer = None
         still_waiting = []
         for pair in self._waiting:
-            if pair[0].get_write_buffer_size():
+            # A transport that fails drops its buffer before it tells so with `lost`.
+            if pair[0].get_write_buffer_size() or pair[0].is_closing():
                 still_waiting.append(pair)
             else:
                 self._meter.confirm(pair[1])
         self._waiting = still_waiting
         if still_waiting:
             self._arm()
+
+    async def finish(self) -> None:
+        """Settle all that is decided when the server stops; the rest counts as not sent."""
+        for _ in range(2):  # connections that have just been closed tell so
+            await asyncio.sleep(0)
+        self.settle()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()

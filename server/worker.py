@@ -75,6 +75,7 @@ async def _serve(
         await stop.wait()
         loop.remove_reader(lifeline)
         await asyncio.gather(z3950.stop(config.server.shutdown_grace_s), http.stop())
+        await z3950.outbox.finish()
 
 
 async def _renew_tls(config: Config, z3950: Z3950Server, listener: socket.socket) -> None:

@@ -85,7 +85,6 @@ class Z3950Server:
                 await asyncio.wait_for(self._drained.wait(), grace_s)
         for connection in list(self.connections):
             connection.abort()
-        self.outbox.settle()
 
 
 class Connection(asyncio.Protocol):
@@ -142,6 +141,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
+        self._association.receive_eof()
         # TLS cannot be closed on one side only: the transport ends with it.
         if self._association.idle or self._transport.get_extra_info("ssl_object") is not None:
             return False
@@ -249,12 +249,11 @@ class Connection(asyncio.Protocol):
         except Exception:
             self._failed(type(request).__name__)
             return
-        if answer is not None:
-            for response in answer.responses:
-                association.send(response)
-            if self._stopping:
-                association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
-            self._flush(answer.receipt)
+        for response in answer.responses if answer is not None else ():
+            association.send(response)
+        if self._stopping:
+            association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
+        self._flush(answer.receipt if answer is not None else None)
 
     def _failed(self, request: str) -> None:
         """To be called while the exception is handled."""
@@ -306,6 +305,6 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection; what the peer has not taken counts as not sent."""
-        if self._transport.get_write_buffer_size():
-            self._server.outbox.lost(self._transport, ConnectionAbortedError())
+        unsent = self._transport.get_write_buffer_size()
+        self._server.outbox.lost(self._transport, ConnectionAbortedError() if unsent else None)
         self._transport.abort()

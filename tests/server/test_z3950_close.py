@@ -115,6 +115,17 @@ def test_a_request_before_init_is_closed(server: RunningServer) -> None:
     assert text == "SearchRequest before InitializeRequest"
 
 
+def test_half_a_request_is_dropped_when_the_client_sends_no_more(server: RunningServer) -> None:
+    octets = apdu.encode(search_request("@attr 1=4 史记"))
+    for before in range(2):
+        with connected(server.z3950) as client:
+            client.socket.sendall(octets * before + octets[:10])
+            client.socket.shutdown(socket.SHUT_WR)
+            for _ in range(before):
+                assert isinstance(client.receive(), apdu.SearchResponse)
+            assert client.receive() is None  # and no Close for lack of activity
+
+
 def test_version_2_has_no_close_so_the_connection_just_ends(server: RunningServer) -> None:
     client = Client(server.z3950)
     assert client.init(protocol_version=VERSION_2).protocol_version == VERSION_2

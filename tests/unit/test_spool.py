@@ -331,3 +331,20 @@ async def test_what_cannot_be_written_down_fails_its_caller_only(
 async def test_a_response_of_absurd_length_is_refused(meter: SpoolMeter) -> None:
     with pytest.raises(MeteringError, match="70000 deliveries"):
         await meter.deliver([delivery()] * 70_000)
+
+
+async def test_an_answer_that_fails_holds_up_no_other_of_its_group(tmp_path: Path) -> None:
+    meter = SpoolMeter(tmp_path, clock=lambda: NOW_US, sync="off")
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    others = asyncio.Event()
+
+    def broken() -> None:
+        raise ValueError("cannot be sent")
+
+    meter.enter([delivery(1)]).resume = broken
+    meter.enter([delivery(2)]).resume = others.set
+    async with asyncio.timeout(10):
+        await others.wait()
+    assert isinstance(reported[0]["exception"], ValueError)
+    await meter.close()
