@@ -51,6 +51,8 @@ class _Group(click.Group):
             sys.exit(leave.exit_code)
         except click.Abort:
             sys.exit(130)
+        except click.exceptions.NoArgsIsHelpError as error:
+            _refuse(f"a command is missing ({error.ctx.command_path} --help)")
         except click.UsageError as error:
             hint = f" ({error.ctx.command_path} --help)" if error.ctx else ""
             _refuse(error.format_message() + hint)
@@ -60,6 +62,9 @@ class _Group(click.Group):
             _refuse(str(error))
         except BrokenPipeError:
             sys.exit(1)
+        except OSError as error:  # a path that cannot be used, a full disk
+            place = f"{error.filename}: " if error.filename is not None else ""
+            _refuse(f"{place}{error.strerror or error}")
         sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -101,20 +101,38 @@ class Members:
     reading only. One of an earlier version is brought up to date first.
 
     Raises:
-        MemberError: the database is missing, cannot be brought up to date, or
-            is of a later version.
+        MemberError: the database is missing, cannot be opened or brought up to
+            date, or is of a later version.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.exists():
+            raise MemberError(f"{path}: no such database; add a member first")
+        try:
+            self._open(path, create)
+        except sqlite3.DatabaseError as error:
+            raise MemberError(f"{path}: {error}") from error
+        self._hasher = argon2.PasswordHasher()
+        # argon2id takes some 50 ms by design; a client that signs in for each
+        # request is recognised by a keyed digest that lives in this process only.
+        self._verified: OrderedDict[bytes, None] = OrderedDict()
+        self._digest_key = secrets.token_bytes(32)
+        self._unknown_hash: str | None = None
+        # Who came with which credentials, as long as nothing is committed here:
+        # a member that is suspended is suspended for the next request.
+        self._header = b""
+        self._accounts: dict[bytes, Account] = {}
+        self._key_holders: dict[bytes, tuple[ApiKey, Institution]] = {}
+
+    def _open(self, path: Path, create: bool) -> None:
+        if create:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._create_schema()
             _migrate(self._connection)
         else:
-            if not path.exists():
-                raise MemberError(f"{path}: no such database; add a member first")
             _bring_up_to_date(path)
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro",
@@ -128,18 +146,7 @@ class Members:
         if version != SCHEMA_VERSION:
             self._connection.close()
             raise MemberError(f"{path}: schema version {version}, expected {SCHEMA_VERSION}")
-        self._hasher = argon2.PasswordHasher()
-        # argon2id takes some 50 ms by design; a client that signs in for each
-        # request is recognised by a keyed digest that lives in this process only.
-        self._verified: OrderedDict[bytes, None] = OrderedDict()
-        self._digest_key = secrets.token_bytes(32)
-        self._unknown_hash: str | None = None
-        # Who came with which credentials, as long as nothing is committed here:
-        # a member that is suspended is suspended for the next request.
         self._wal_index = WalIndex(self._connection, path)
-        self._header = b""
-        self._accounts: dict[bytes, Account] = {}
-        self._key_holders: dict[bytes, tuple[ApiKey, Institution]] = {}
 
     def _create_schema(self) -> None:
         with self._transaction():

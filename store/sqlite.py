@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,13 +32,15 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection that may be handed from thread to thread.
 
     Raises:
-        StoreError: there is no catalogue at `path`, or of another schema.
+        StoreError: there is no catalogue at `path`, it cannot be read, or has
+            another schema.
     """
     if not path.is_file():
         raise StoreError(f"there is no catalogue at {path}")
-    connection = _connect(f"{path.resolve().as_uri()}?mode=ro", READER_CACHE_KIB)
-    connection.execute("PRAGMA query_only = ON")
-    version = _schema_version(connection)
+    with _naming(path):
+        connection = _connect(f"{path.resolve().as_uri()}?mode=ro", READER_CACHE_KIB)
+        connection.execute("PRAGMA query_only = ON")
+        version = _schema_version(connection)
     if version != SCHEMA_VERSION:
         connection.close()
         raise StoreError(
@@ -53,18 +57,28 @@ def open_writer(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     may lose the last commits, but never leaves half of one.
 
     Raises:
-        StoreError: the file's schema is newer than this program.
+        StoreError: the file cannot be opened, or its schema is newer than this program.
     """
     is_new = not path.exists()
-    connection = _connect(path.resolve().as_uri(), WRITER_CACHE_KIB)
-    if is_new:
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_MAX_BYTES}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    _migrate(connection, path)
+    with _naming(path):
+        connection = _connect(path.resolve().as_uri(), WRITER_CACHE_KIB)
+        if is_new:
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_MAX_BYTES}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path)
     return connection
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """What SQLite cannot open as a StoreError that says which file."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path}: {error}") from error
 
 
 def _connect(uri: str, cache_kib: int) -> sqlite3.Connection:

@@ -49,6 +49,15 @@ def test_every_command_helps_with_an_example(command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "a command is missing (lianmu --help)"),
+        (["member"], "a command is missing (lianmu member --help)"),
+        (["demo", "--dir", "{tmp}/broken.toml/demo"], "broken.toml/demo: Not a directory"),
+        (["serve", "--config", "{tmp}"], "Is a directory"),
+        (
+            ["load", "--config", "{config}", "--database", "we_cat",
+             "--report", "{tmp}/broken.toml/report.csv", "{tmp}/broken.toml"],
+            "broken.toml: File exists",
+        ),
         (["nonsense"], "No such command 'nonsense'"),
         (["serve"], "Missing option '--config'"),
         (["serve", "--config", "{tmp}/none.toml"], "none.toml: no such file"),
@@ -90,6 +99,48 @@ def test_bad_input_is_refused_in_one_line(
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments"),
+    [
+        ("catalogue.sqlite", ["serve"]),
+        ("catalogue.sqlite", ["load", "--database", "we_cat", "{config}"]),
+        ("catalogue.sqlite", ["doctor"]),
+        ("members.sqlite", ["serve"]),
+        ("members.sqlite", ["member", "list"]),
+        ("members.sqlite", ["usage", "PKU"]),
+        ("ledger.sqlite", ["serve"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_file_that_is_no_database_is_named(
+    tmp_path: Path, config: str, file: str, arguments: list[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / file).write_bytes(b"not a database " * 500)
+    done = lianmu(*(a.format(config=config) for a in arguments), "--config", config)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "file is not a database" in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "config.toml"
+    path.write_text('[server]\ndata_dir = "file/data"\nworkers = 1\n')
+    for arguments in (
+        ["serve"],
+        ["load", "--database", "we_cat", str(path)],
+        ["member", "add", "PKU", "--name", "Peking"],
+        ["member", "list"],
+        ["operator", "add", "admin"],
+    ):
+        done = lianmu(*arguments, "--config", str(path))
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert "Not a directory" in done.stderr
 
 
 def test_a_member_is_added_listed_and_has_a_year(config: str) -> None:
