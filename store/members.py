@@ -17,6 +17,7 @@ from typing import TypeVar
 import argon2
 
 from store.snapshot import WalIndex
+from store.sqlite import StoreError, transaction
 
 SCHEMA_VERSION = 3
 # What brings a database of each earlier version to the next.
@@ -110,6 +111,7 @@ class Members:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.exists():
             raise MemberError(f"{path}: no such database; add a member first")
+        self._path = path
         try:
             self._open(path, create)
         except sqlite3.DatabaseError as error:
@@ -158,13 +160,11 @@ class Members:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+            with transaction(self._connection, self._path):
+                yield
+        except StoreError as error:
+            raise MemberError(str(error)) from error
 
     def close(self) -> None:
         self._connection.close()

@@ -24,7 +24,7 @@ from store.index import add_packed, index_record, pack
 from store.postings import encode
 from store.records import RecordRows, agency_of, with_number
 from store.registers import fingerprint, register_names
-from store.sqlite import FILE_NAME, StoreError, open_writer
+from store.sqlite import FILE_NAME, StoreError, open_writer, transaction
 
 MERGE_AFTER_RECORDS = 500  # readers keep that many in memory, some 15 kB each
 MERGES_LOGGED = 1000
@@ -99,25 +99,24 @@ class CatalogueWriter:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Several changes that come together or not at all; may be nested."""
+        """Several changes that come together or not at all; may be nested.
+
+        Raises:
+            StoreError: the catalogue cannot be written; nothing has changed.
+        """
         if self._in_transaction:
             yield
             return
-        self.connection.execute("BEGIN IMMEDIATE")
-        self._in_transaction = True
-        try:
-            yield
-            if self._merge_after_records is not None and (
-                self._delta_count() > self._merge_after_records
-            ):
-                self.merge_step(MERGE_STEP_RECORDS)
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        else:
-            self.connection.execute("COMMIT")
-        finally:
-            self._in_transaction = False
+        with transaction(self.connection, self.path):
+            self._in_transaction = True
+            try:
+                yield
+                if self._merge_after_records is not None and (
+                    self._delta_count() > self._merge_after_records
+                ):
+                    self.merge_step(MERGE_STEP_RECORDS)
+            finally:
+                self._in_transaction = False
 
     def put(
         self,

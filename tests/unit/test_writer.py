@@ -211,3 +211,44 @@ def test_the_file_is_ready_for_readers_beside_a_writer(writer: CatalogueWriter) 
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader.execute("DELETE FROM record")
     reader.close()
+
+
+def test_a_full_disk_undoes_the_transaction_and_is_named(writer: CatalogueWriter) -> None:
+    first = put(writer, book("n1", "Physics"))
+    pages = writer.connection.execute("PRAGMA page_count").fetchone()[0]
+    writer.connection.execute(f"PRAGMA max_page_count = {pages}")
+    full = pytest.raises(StoreError, match=r"catalogue\.sqlite: database or disk is full")
+    with full, writer.transaction():
+        for number in range(2, 500):
+            put(writer, book(f"n{number}", f"Volume {number} of a long series"))
+    writer.connection.execute("PRAGMA max_page_count = 1000000")
+    assert put(writer, book("n2", "Chemistry")) != first
+    assert consistent(writer)
+
+
+class FailingOnce:
+    """A connection whose next COMMIT finds no room on the disk."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.failed = False
+
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        if statement == "COMMIT" and not self.failed:
+            self.failed = True
+            raise sqlite3.OperationalError("database or disk is full")
+        return self.connection.execute(statement)
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)
+    connection.execute("CREATE TABLE t (x)")
+    failing = FailingOnce(connection)
+    path = tmp_path / "x.sqlite"
+    full = pytest.raises(StoreError, match=r"x\.sqlite: database or disk is full")
+    with full, sqlite.transaction(failing, path):  # type: ignore[arg-type]
+        connection.execute("INSERT INTO t VALUES (1)")
+    with sqlite.transaction(failing, path):  # type: ignore[arg-type]
+        connection.execute("INSERT INTO t VALUES (2)")
+    assert connection.execute("SELECT x FROM t").fetchall() == [(2,)]
+    connection.close()
