@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -17,6 +18,14 @@ STOP_TIMEOUT_S = 30.0
 LIANMU = (sys.executable, "-m", "server")
 CHECKOUT = Path(__file__).resolve().parents[1]
 
+# Becomes the command in its arguments, after asking the system (PR_SET_PDEATHSIG)
+# to stop it when the thread that started it has ended, however that ended.
+_LEASH = """\
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 _READY = re.compile(r"^READY z3950=(\S+) http=(\S+)(?: z3950s=(\S+))?$")
 
 
@@ -71,7 +80,7 @@ class RunningServer:
 def running(arguments: Sequence[str], config: Path) -> Iterator[RunningServer]:
     """Run `lianmu` with `arguments` until the block ends."""
     process = subprocess.Popen(
-        [*LIANMU, *arguments],
+        [sys.executable, "-c", _LEASH, str(os.getpid()), *LIANMU, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
