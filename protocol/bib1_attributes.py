@@ -109,8 +109,11 @@ _DATE_STRUCTURES = frozenset({4, 5, 100})
 _LOCAL_NUMBER = 107
 _KNOWN_STRUCTURES = frozenset(_TEXT_STRUCTURES) | _DATE_STRUCTURES | {_LOCAL_NUMBER}
 
-_RIGHT, _LEFT, _BOTH, _NONE, _PROCESS_HASH, _REGULAR_1, _Z3958 = 1, 2, 3, 100, 101, 102, 104
-_TRUNCATIONS = frozenset({_RIGHT, _LEFT, _BOTH, _NONE, _PROCESS_HASH, _REGULAR_1, _Z3958})
+_RIGHT, _LEFT, _BOTH, _NONE = 1, 2, 3, 100
+# RegExpr-2 is answered as RegExpr-1 is; its prefix for a number of errors is refused.
+_PROCESS_HASH, _REGULAR_1, _REGULAR_2, _Z3958 = 101, 102, 103, 104
+_MASKING = frozenset({_PROCESS_HASH, _REGULAR_1, _REGULAR_2, _Z3958})
+_TRUNCATIONS = _MASKING | {_RIGHT, _LEFT, _BOTH, _NONE}
 _UNDEFINED_BY_EVERGREEN = 0
 
 _UNSUPPORTED = {
@@ -153,7 +156,7 @@ class Reading:
         if self.relation is Relation.ALWAYS:
             every = [Clause(each.point.name, "", Relation.ALWAYS) for each in self.targets]
             return joined(Operator.OR, every)
-        if self.truncation in (_PROCESS_HASH, _REGULAR_1, _Z3958):
+        if self.truncation in _MASKING:
             masked = _masked(text, self.truncation)
             if isinstance(masked, Diagnostic):
                 return masked
@@ -362,7 +365,8 @@ def _masked(text: str, truncation: int) -> str | Diagnostic:
     else:
         plain = _from_regular_expression(text)
         if plain is None:
-            return Diagnostic(Bib1.TRUNCATION_UNSUPPORTED, f"102: {text}"[:_SHOWN_CHARS_MAX])
+            told = f"{truncation}: {text}"[:_SHOWN_CHARS_MAX]
+            return Diagnostic(Bib1.TRUNCATION_UNSUPPORTED, told)
         masked = plain
     while MASK_ANY * 2 in masked:
         masked = masked.replace(MASK_ANY * 2, MASK_ANY)
@@ -372,7 +376,7 @@ def _masked(text: str, truncation: int) -> str | Diagnostic:
 
 
 def _from_regular_expression(text: str) -> str | None:
-    """RE-1 as far as masks say the same: `.`, `.*` and escapes; None beyond that."""
+    """A regular expression as far as masks can say it: `.`, `.*` and escapes; None beyond that."""
     masked: list[str] = []
     at = 0
     while at < len(text):

@@ -143,7 +143,7 @@ def test_small_sets_come_with_the_response_and_large_ones_do_not(demo: RunningSe
         ("@attr 1=4 @attr 2=100 x", Bib1.RELATION_UNSUPPORTED, "100"),
         ("@attr 1=4 @attr 4=77 x", Bib1.STRUCTURE_UNSUPPORTED, "77"),
         ("@attr 1=4 @attr 3=9 x", Bib1.POSITION_UNSUPPORTED, "9"),
-        ("@attr 1=4 @attr 5=103 x", Bib1.TRUNCATION_UNSUPPORTED, "103"),
+        ("@attr 1=4 @attr 5=105 x", Bib1.TRUNCATION_UNSUPPORTED, "105"),
         ("@attr 1=4 @attr 6=9 x", Bib1.COMPLETENESS_UNSUPPORTED, "9"),
         ("@set nowhere", Bib1.RESULT_SET_UNKNOWN, "nowhere"),
     ],
