@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ LARGE = 64
 # Both systems keep some megabytes of what was sent and not read.
 IN_BUFFERS_BYTES_MAX = 32_000_000
 BLOCKED_AFTER_S = 2.0
+ANSWERED_AFTER_S = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +75,26 @@ def test_requests_of_a_client_that_does_not_read_are_not_taken(server: RunningSe
         for _ in range(LARGE):
             assert isinstance(client.receive(), apdu.SearchResponse)
         rest.join()
+
+
+def test_what_breaks_the_protocol_is_told_behind_an_answer_not_read_yet(
+    server: RunningServer,
+) -> None:
+    client = Client(server.z3950)
+    assert client.init("demo1/demo1", preferred_message_size=64 << 20).result
+    client.search("@attr 1=4 many", "we_cat")
+    # One answer larger than the systems' buffers.
+    ranges = tuple(apdu.Range(1, RECORDS) for _ in range(PRESENTS))
+    client.send(present_request(1, RECORDS, oid.XML, additional_ranges=ranges))
+    time.sleep(ANSWERED_AFTER_S)
+    client.socket.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    time.sleep(ANSWERED_AFTER_S)
+    response = client.receive()
+    assert isinstance(response, apdu.PresentResponse)
+    assert response.number_of_records_returned > RECORDS
+    close = client.receive()
+    assert isinstance(close, apdu.Close)
+    assert close.close_reason == apdu.CloseReason.PROTOCOL_ERROR
+    assert client.receive() is None
+    client.close()
+    assert "Fatal error" not in server.log
