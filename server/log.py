@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +17,9 @@ _FIELDS = "lianmu_fields"
 
 class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{time}Z {record.levelname.lower():7} {record.getMessage()}{fields}"
+        line = f"{at}Z {record.levelname.lower():7} {record.getMessage()}{fields}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
@@ -75,3 +78,23 @@ class Log:
     def exception(self, event: str, **fields: Any) -> None:
         """Log with the traceback of the exception being handled."""
         self._logger.exception(event, extra={_FIELDS: fields})
+
+
+class Seldom:
+    """For an event that may come with every request: when to tell it, and how often it came."""
+
+    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._times = 0
+        self._next_s = -math.inf
+
+    def count(self) -> int:
+        """To be called at each event: how many there were since the last told; 0: tell none now."""
+        self._times += 1
+        now_s = self._clock()
+        if now_s < self._next_s:
+            return 0
+        self._next_s = now_s + self._interval_s
+        times, self._times = self._times, 0
+        return times

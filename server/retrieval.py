@@ -15,10 +15,13 @@ from protocol.diagnostic import Bib1, Diagnostic
 from protocol.frozen import frozen
 from protocol.record import Holding, StoredRecord
 from server.access import SIGN_IN_HINT, Principal
-from server.log import Log
+from server.log import Log, Seldom
 from store.interface import Catalogue
 
 log = Log("lianmu.retrieval")
+
+# A disk that is full is not to be filled further by saying so at every request.
+_TELL_WITHHELD = Seldom(interval_s=5.0)
 
 PAGE_RECORDS = 100  # fetched and made at once
 
@@ -191,7 +194,11 @@ async def retrieve(
 
 def withheld(error: MeteringError) -> Diagnostic:
     """What is told instead of records that the ledger did not take."""
-    log.error("records withheld: the ledger takes no entries", reason=str(error))
+    times = _TELL_WITHHELD.count()
+    if times:
+        log.error(
+            "records withheld: the ledger takes no entries", responses=times, reason=str(error)
+        )
     return Diagnostic(Bib1.TEMPORARY_SYSTEM_ERROR, "downloads cannot be entered at present")
 
 
