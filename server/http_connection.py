@@ -33,7 +33,7 @@ class Connection(web.RequestHandler):
     `others` are the worker's open connections; one too many is turned away.
     """
 
-    __slots__ = ("_max", "_others", "_outbox", "_turned_away")
+    __slots__ = ("_max", "_others", "_outbox", "_sends_to", "_turned_away")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Connection(web.RequestHandler):
         self._outbox = outbox
         self._others = others
         self._max = config.connections_max
+        # aiohttp forgets its transport when it closes a connection, before that has ended.
+        self._sends_to: asyncio.WriteTransport | None = None
         self._turned_away: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,6 +65,7 @@ class Connection(web.RequestHandler):
             log.warning("too many connections", connections=len(self._others))
             return
         self._others.add(self)
+        self._sends_to = cast(asyncio.WriteTransport, transport)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -84,8 +87,9 @@ class Connection(web.RequestHandler):
         if self._turned_away is not None:
             return
         self._others.discard(self)
-        if self.transport is not None:
-            self._outbox.lost(self.transport, exc)
+        if self._sends_to is not None:
+            self._outbox.lost(self._sends_to, exc)
+            self._sends_to = None
         super().connection_lost(exc)
 
     def handle_error(
