@@ -114,7 +114,8 @@ class Presenter:
 
         None: `present` or `piggyback` must be asked.
         """
-        if count > AT_ONCE_RECORDS_MAX or not isinstance(result_set, RecordSet):
+        bound = min(AT_ONCE_RECORDS_MAX, self.service.config.z3950.present_records_max)
+        if count > bound or not isinstance(result_set, RecordSet):
             return None
         if start < 1 or count < 1 or start + count - 1 > len(result_set):
             return None

@@ -223,3 +223,19 @@ def test_pipelined_requests_are_answered_in_order(server: RunningServer) -> None
                 record = given.records[0].record
                 assert isinstance(record, apdu.External)
                 assert f"w{number:03}".encode() in record.data
+
+
+def test_the_bound_of_records_holds_at_once_too(tmp_path: Path) -> None:
+    records = {"we_cat": [marc21(f"w{number:03}", f"Volume {number}") for number in range(9)]}
+    piggyback = search_request(
+        "@attr 1=4 volume", "we_cat", small_set_upper_bound=9, large_set_lower_bound=10
+    )
+    with own_server(tmp_path, records, present_records_max=3) as bounded:
+        for request in (present_request(1, 5), piggyback):
+            first, second = raw(
+                bounded, "demo1/demo1", [search_request("@attr 1=4 volume", "we_cat"), request]
+            )[2:]
+            assert second == first
+            response = apdu.decode(second)
+            assert isinstance(response, (apdu.PresentResponse, apdu.SearchResponse))
+            assert response.number_of_records_returned == 3
