@@ -237,6 +237,7 @@ class SpoolMeter:
             self._slow_commits = 0
             self._slow_until_s = ended_s + SLOW_PAUSE_S
         self._done(group)
+        self._gather_rest()
 
     def _mark_soon(self) -> None:
         if self._loop is not None and not self._closing:
@@ -256,6 +257,10 @@ class SpoolMeter:
         """The thread has ended a job."""
         self._busy = False
         self._done(group)
+        self._gather_rest()
+
+    def _gather_rest(self) -> None:
+        """Go on with what came meanwhile, or was too much for one group."""
         if (self._calls or self._voided) and self._loop is not None and not self._gathering:
             self._gather(self._loop)
 

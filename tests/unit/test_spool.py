@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from metering import spool
 from metering.entry import Draft, Kind
 from metering.interface import Delivery, Meter, MeteringError, Receipt
 from metering.spool import SLOW_COMMITS, SpoolMeter
@@ -347,4 +348,16 @@ async def test_an_answer_that_fails_holds_up_no_other_of_its_group(tmp_path: Pat
     async with asyncio.timeout(10):
         await others.wait()
     assert isinstance(reported[0]["exception"], ValueError)
+    await meter.close()
+
+
+async def test_more_calls_than_go_into_a_group_are_the_next_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "GROUP_CALLS_MAX", 2)
+    meter = SpoolMeter(tmp_path, clock=lambda: NOW_US, sync="off")
+    await meter.deliver([delivery(0)])  # there is room now: the next is written in the loop
+    async with asyncio.timeout(10):
+        receipts = await asyncio.gather(*(meter.deliver([delivery(n)]) for n in range(1, 6)))
+    assert receipts == [Receipt(n + 1, 1) for n in range(1, 6)]
     await meter.close()
