@@ -59,9 +59,14 @@ def test_sessions_of_the_other_worker_go_on_and_the_dead_one_is_replaced(tmp_pat
         # The system spreads connections over both: none on one of them is a 1 in 2^23 chance.
         assert 0 < len(alive) < CLIENTS
         deadline = time.monotonic() + REPLACED_WITHIN_S
-        while len(children(server)) < len(before) and time.monotonic() < deadline:
+        # The dead one is a child until the supervisor has seen it, and then another is.
+        while True:
+            after = children(server)
+            if before[1] not in after and len(after) == len(before):
+                break
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.05)
-        after = children(server)
         assert len(after) == len(before)
         assert before[1] not in after
         # New clients come to either, those that waited in the dead one's queue too.
