@@ -16,7 +16,8 @@ from statistics import median
 
 from benchmarks import server_cpu
 from benchmarks.generate import Workload
-from benchmarks.load_generator import Address, Load, LoadGenerator, Operation, Workpiece
+from benchmarks.load_generator import LoadGenerator, Operation, Workpiece
+from benchmarks.load_process import Address, Load
 from benchmarks.servers import Server
 
 WARM_UP_S = 1.0

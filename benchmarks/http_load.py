@@ -6,28 +6,22 @@ outstanding, and every answer is checked before the next is sent.
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 import select
 import socket
 import time
-from array import array
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlencode
 
-from benchmarks.load_generator import Address, Load
+from benchmarks.load_generator import connect
+from benchmarks.load_process import Address, Load, LoadProcess, Tally, serve_work
 
 RECEIVE_SIZE_BYTES = 1 << 18
-CONNECT_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 60.0
-ERROR_EXAMPLES = 5
 COMPLAINT_SIZE_BYTES = 400
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -88,18 +82,11 @@ def answer_end(data: bytes) -> int | None:
     return end if end <= len(data) else None
 
 
-class HttpLoadGenerator:
+class HttpLoadGenerator(LoadProcess):
     """A child process with `connections` open connections."""
 
     def __init__(self, address: Address, *, connections: int = 10) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, child_pipe = context.Pipe()
-        self._process = context.Process(
-            target=_child_main, args=(child_pipe, address, connections), daemon=True
-        )
-        self._process.start()
-        child_pipe.close()
-        self._receive()
+        super().__init__(_child_main, address, connections)
 
     def run(
         self, exchanges: Sequence[HttpExchange], *, seconds: float, operations: int = 1 << 60
@@ -109,40 +96,7 @@ class HttpLoadGenerator:
         Raises:
             RuntimeError: the generator itself failed.
         """
-        self._pipe.send((tuple(exchanges), seconds, operations))
-        answer = self._receive()
-        assert isinstance(answer, Load)
-        return answer
-
-    def close(self) -> None:
-        """Close the connections and end the child."""
-        with suppress(OSError):
-            self._pipe.send(None)
-        self._process.join(10)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _receive(self) -> object:
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("the load generator died") from None
-        if isinstance(answer, Exception):
-            self.close()
-            raise RuntimeError(f"load generator: {answer}") from answer
-        return answer
+        return self.ask((tuple(exchanges), seconds, operations))
 
 
 @dataclass(slots=True, eq=False)
@@ -153,15 +107,13 @@ class _Connection:
     received: bytearray = field(default_factory=bytearray)
 
 
-class _Run:
+class _Run(Tally):
     """One run over open connections."""
 
     def __init__(self, exchanges: Iterator[HttpExchange], count: int) -> None:
+        super().__init__()
         self._exchanges = exchanges
         self._left = count
-        self._latencies_s = array("d")
-        self._errors: list[str] = []
-        self._error_count = 0
 
     def work(self, connections: Sequence[_Connection], seconds: float) -> Load:
         poll = select.epoll()
@@ -175,23 +127,23 @@ class _Run:
         while busy:
             events = poll.poll(DRAIN_TIMEOUT_S)
             if not events:
-                self._fail(f"no answer within {DRAIN_TIMEOUT_S} s")
+                self.fail(f"no answer within {DRAIN_TIMEOUT_S} s")
                 break
             for number, _ in events:
                 connection = by_number[number]
                 data = connection.socket.recv(RECEIVE_SIZE_BYTES)
                 if not data:
-                    self._fail("the server closed the connection")
+                    self.fail("the server closed the connection")
                     poll.unregister(number)
                     busy -= 1
                 elif self._finished(connection, data):
                     now_s = time.perf_counter()
-                    self._latencies_s.append(now_s - connection.started_s)
+                    self.latencies_s.append(now_s - connection.started_s)
                     if now_s >= deadline_s or not self._begin(connection, now_s):
                         busy -= 1
         ended_s, cpu_ended_s = time.perf_counter(), time.process_time()
         poll.close()
-        return self._load(ended_s - started_s, cpu_ended_s - cpu_started_s)
+        return self.load(ended_s - started_s, cpu_ended_s - cpu_started_s)
 
     def _begin(self, connection: _Connection, now_s: float) -> bool:
         """Send the next request; False: none is left."""
@@ -213,46 +165,20 @@ class _Run:
         assert connection.exchange is not None
         complaint = connection.exchange.complaint(answer)
         if complaint or end != len(answer):
-            self._fail(complaint or "more than one answer to one request")
+            self.fail(complaint or "more than one answer to one request")
         return True
-
-    def _fail(self, reason: str) -> None:
-        self._error_count += 1
-        if len(self._errors) < ERROR_EXAMPLES:
-            self._errors.append(reason)
-
-    def _load(self, wall_s: float, generator_cpu_s: float) -> Load:
-        ordered = sorted(self._latencies_s)
-
-        def percentile_us(part: float) -> float:
-            if not ordered:
-                return 0.0
-            return 1e6 * ordered[min(int(part * len(ordered)), len(ordered) - 1)]
-
-        return Load(
-            operations=len(ordered),
-            wall_s=wall_s,
-            generator_cpu_s=generator_cpu_s,
-            errors=self._error_count,
-            error_examples=tuple(self._errors),
-            p50_us=percentile_us(0.50),
-            p95_us=percentile_us(0.95),
-            p99_us=percentile_us(0.99),
-            max_us=percentile_us(1.0),
-        )
 
 
 def _child_main(pipe: Connection, address: Address, connections: int) -> None:
     opened: list[_Connection] = []
     try:
-        for _ in range(connections):
-            one = socket.create_connection(address, timeout=CONNECT_TIMEOUT_S)
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            opened.append(_Connection(one))
-        pipe.send(None)
-        while job := pipe.recv():
+        opened.extend(_Connection(connect(address)) for _ in range(connections))
+
+        def work(job: tuple[tuple[HttpExchange, ...], float, int]) -> Load:
             exchanges, seconds, count = job
-            pipe.send(_Run(cycle(exchanges), count).work(opened, seconds))
+            return _Run(cycle(exchanges), count).work(opened, seconds)
+
+        serve_work(pipe, work)
     except EOFError:  # the parent is gone
         pass
     except Exception as error:

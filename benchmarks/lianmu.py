@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from benchmarks.load_generator import Address
+from benchmarks.load_process import Address
 from benchmarks.servers import (
     START_TIMEOUT_S,
     LoadFigures,

@@ -14,30 +14,23 @@ server that holds the generated records:
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import select
 import socket
 import sys
 import time
-from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from benchmarks import apdus
+from benchmarks.load_process import Address, Load, LoadProcess, Tally, serve_work
 
 RECEIVE_SIZE_BYTES = 1 << 18
 CONNECT_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 60.0
-ERROR_EXAMPLES = 5
 COMPLAINT_SIZE_BYTES = 160
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +76,7 @@ class Workpiece:
     sessions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One run as the client saw it."""
-
-    operations: int
-    wall_s: float
-    generator_cpu_s: float
-    errors: int
-    error_examples: tuple[str, ...]
-    p50_us: float
-    p95_us: float
-    p99_us: float
-    max_us: float
-
-    @property
-    def operations_per_s(self) -> float:
-        return self.operations / self.wall_s
-
-
-class LoadGenerator:
+class LoadGenerator(LoadProcess):
     """A child process with `connections` open associations, of which `idle` send nothing."""
 
     def __init__(
@@ -114,15 +88,8 @@ class LoadGenerator:
         user: str = "",
         password: str = "",
     ) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, child_pipe = context.Pipe()
         init = apdus.init_request(user, password)
-        self._process = context.Process(
-            target=_child_main, args=(child_pipe, address, connections, idle, init), daemon=True
-        )
-        self._process.start()
-        child_pipe.close()
-        self._receive()
+        super().__init__(_child_main, address, connections, idle, init)
 
     def run(self, workpiece: Workpiece, *, seconds: float, operations: int = 1 << 60) -> Load:
         """Work for `seconds` or until `operations` are done, whichever comes first.
@@ -130,40 +97,7 @@ class LoadGenerator:
         Raises:
             RuntimeError: the generator itself failed.
         """
-        self._pipe.send((workpiece, seconds, operations))
-        answer = self._receive()
-        assert isinstance(answer, Load)
-        return answer
-
-    def close(self) -> None:
-        """Close every association and end the child."""
-        with suppress(OSError):
-            self._pipe.send(None)
-        self._process.join(10)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _receive(self) -> object:
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise RuntimeError("the load generator died") from None
-        if isinstance(answer, Exception):
-            self.close()
-            raise RuntimeError(f"load generator: {answer}") from answer
-        return answer
+        return self.ask((workpiece, seconds, operations))
 
 
 @dataclass(slots=True, eq=False)
@@ -177,15 +111,13 @@ class _Association:
     received: bytearray = field(default_factory=bytearray)
 
 
-class _Run:
+class _Run(Tally):
     """One run over open associations."""
 
     def __init__(self, operations: Iterator[Operation], count: int) -> None:
+        super().__init__()
         self._operations = operations
         self._left = count
-        self._latencies_s = array("d")
-        self._errors: list[str] = []
-        self._error_count = 0
 
     def keep_alive(self, associations: list[_Association], seconds: float) -> Load:
         poll = select.epoll()
@@ -199,27 +131,27 @@ class _Run:
         while busy:
             events = poll.poll(DRAIN_TIMEOUT_S)
             if not events:
-                self._fail(f"no answer within {DRAIN_TIMEOUT_S} s")
+                self.fail(f"no answer within {DRAIN_TIMEOUT_S} s")
                 break
             for number, _ in events:
                 association = by_number[number]
                 try:
                     data = association.socket.recv(RECEIVE_SIZE_BYTES)
                 except ConnectionError as error:
-                    self._fail(str(error))
+                    self.fail(str(error))
                     data = b""
                 if not data:
-                    self._fail("the server closed the connection")
+                    self.fail("the server closed the connection")
                     poll.unregister(number)
                     busy -= 1
                 elif not self._proceed(association, data):
                     now_s = time.perf_counter()
-                    self._latencies_s.append(now_s - association.started_s)
+                    self.latencies_s.append(now_s - association.started_s)
                     if now_s >= deadline_s or not self._begin(association, now_s):
                         busy -= 1
         ended_s, cpu_ended_s = time.perf_counter(), time.process_time()
         poll.close()
-        return self._load(ended_s - started_s, cpu_ended_s - cpu_started_s)
+        return self.load(ended_s - started_s, cpu_ended_s - cpu_started_s)
 
     def sessions(self, address: Address, init: bytes, connections: int, seconds: float) -> Load:
         """Every operation on a connection of its own, from connect to the server's Close."""
@@ -236,7 +168,7 @@ class _Run:
             if now_s >= deadline_s or not self._left:
                 return
             self._left -= 1
-            association = _Association(_connect(address), started_s=now_s)
+            association = _Association(connect(address), started_s=now_s)
             association.operation = (greeting, *next(self._operations))
             associations[association.socket.fileno()] = association
             poll.register(association.socket.fileno(), select.EPOLLIN)
@@ -247,14 +179,14 @@ class _Run:
         while associations:
             events = poll.poll(DRAIN_TIMEOUT_S)
             if not events:
-                self._fail(f"no answer within {DRAIN_TIMEOUT_S} s")
+                self.fail(f"no answer within {DRAIN_TIMEOUT_S} s")
                 break
             for number, _ in events:
                 association = associations[number]
                 try:
                     data = association.socket.recv(RECEIVE_SIZE_BYTES)
                 except ConnectionError as error:
-                    self._fail(str(error))
+                    self.fail(str(error))
                     data = b""
                 finished = association.step == len(association.operation)
                 if data and not finished:
@@ -263,8 +195,8 @@ class _Run:
                     continue
                 # The server's Close, or the end of the stream after it.
                 if not finished:
-                    self._fail("the server closed the connection")
-                self._latencies_s.append(time.perf_counter() - association.started_s)
+                    self.fail("the server closed the connection")
+                self.latencies_s.append(time.perf_counter() - association.started_s)
                 poll.unregister(number)
                 del associations[number]
                 association.socket.close()
@@ -273,7 +205,7 @@ class _Run:
         for association in associations.values():
             association.socket.close()
         poll.close()
-        return self._load(ended_s - started_s, cpu_ended_s - cpu_started_s)
+        return self.load(ended_s - started_s, cpu_ended_s - cpu_started_s)
 
     def _begin(self, association: _Association, now_s: float) -> bool:
         """Send the first request of the next operation; False: none is left."""
@@ -299,35 +231,12 @@ class _Run:
         exchange = association.operation[association.step]
         complaint = exchange.complaint(data)
         if complaint or end != len(data):
-            self._fail(complaint or "more than one answer to one request")
+            self.fail(complaint or "more than one answer to one request")
         association.step += 1
         if association.step == len(association.operation):
             return False
         association.socket.send(association.operation[association.step].request)
         return True
-
-    def _fail(self, reason: str) -> None:
-        self._error_count += 1
-        if len(self._errors) < ERROR_EXAMPLES:
-            self._errors.append(reason)
-
-    def _load(self, wall_s: float, generator_cpu_s: float) -> Load:
-        ordered = sorted(self._latencies_s)
-
-        def percentile_us(part: float) -> float:
-            return 1e6 * ordered[min(int(part * len(ordered)), len(ordered) - 1)]
-
-        return Load(
-            operations=len(ordered),
-            wall_s=wall_s,
-            generator_cpu_s=generator_cpu_s,
-            errors=self._error_count,
-            error_examples=tuple(self._errors),
-            p50_us=percentile_us(0.50) if ordered else 0.0,
-            p95_us=percentile_us(0.95) if ordered else 0.0,
-            p99_us=percentile_us(0.99) if ordered else 0.0,
-            max_us=percentile_us(1.0) if ordered else 0.0,
-        )
 
 
 def _child_main(
@@ -337,14 +246,15 @@ def _child_main(
     try:
         while len(associations) < connections + idle:
             associations.append(_associate(address, init))
-        pipe.send(None)
-        while job := pipe.recv():
+
+        def work(job: tuple[Workpiece, float, int]) -> Load:
             workpiece, seconds, count = job
             run = _Run(cycle(workpiece.operations), count)
             if workpiece.sessions:
-                pipe.send(run.sessions(address, init, connections, seconds))
-            else:
-                pipe.send(run.keep_alive(associations[:connections], seconds))
+                return run.sessions(address, init, connections, seconds)
+            return run.keep_alive(associations[:connections], seconds)
+
+        serve_work(pipe, work)
     except EOFError:  # the parent is gone
         pass
     except Exception as error:
@@ -354,7 +264,7 @@ def _child_main(
             association.socket.close()
 
 
-def _connect(address: Address) -> socket.socket:
+def connect(address: Address) -> socket.socket:
     connection = socket.create_connection(address, timeout=CONNECT_TIMEOUT_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
@@ -366,7 +276,7 @@ def _associate(address: Address, init: bytes) -> _Association:
     Raises:
         ConnectionError: the server closed the connection or refused Init.
     """
-    connection = _connect(address)
+    connection = connect(address)
     connection.sendall(init)
     answer = b""
     while apdus.apdu_end(answer) is None if answer else True:

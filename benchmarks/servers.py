@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks import server_cpu
-from benchmarks.load_generator import Address
+from benchmarks.load_process import Address
 
 WORK_DIR = Path(__file__).parent / "work"
 DATABASE = "we_cat"

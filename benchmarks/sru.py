@@ -24,7 +24,8 @@ from benchmarks.compare import OURS, PEER, WARM_UP_S, Measured, Round, Row, mach
 from benchmarks.generate import Workload, prepared
 from benchmarks.http_load import HttpExchange, HttpLoadGenerator, search_request
 from benchmarks.lianmu import Lianmu
-from benchmarks.load_generator import Address, Operation
+from benchmarks.load_generator import Operation
+from benchmarks.load_process import Address
 from benchmarks.run import row_parser
 from benchmarks.servers import Server, running
 from benchmarks.zebra import ZebraSru

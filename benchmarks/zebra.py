@@ -15,7 +15,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from benchmarks.load_generator import Address
+from benchmarks.load_process import Address
 from benchmarks.servers import (
     LoadFigures,
     Server,

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from benchmarks.http_load import HttpExchange, HttpLoadGenerator, answer_end, search_request
-from benchmarks.load_generator import Address
+from benchmarks.load_process import Address
 
 BODY = (
     b"<r><numberOfRecords>2</numberOfRecords><record>9780000000002<recordPosition>1"
