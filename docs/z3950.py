@@ -42,7 +42,8 @@ SERVICES = (
                 "levels 1 and 2, message and record sizes"),
     ("Scan", "words or whole fields, step size, preferred position, exact counts by database"),
     ("Sort", "several sets and keys, by Bib-1 use attribute or by name of the access point, "
-             "missing-value action; Chinese by pinyin; upper and lower case are one"),
+             "missing-value action; Chinese by pinyin; case, where a key tells it apart, "
+             "among values that are otherwise the same"),
     ("Delete", "by list and all"),
     ("ResourceReport, TriggerResourceControl", "Resource-1: this year's downloads, quota and "
                                                "cost of the member, currency 156 (CNY)"),

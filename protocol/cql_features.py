@@ -118,7 +118,9 @@ PROXIMITY_UNITS: tuple[Feature, ...] = (
 SORT_MODIFIERS: tuple[Feature, ...] = (
     Feature("sort.ascending", "so without sort.descending"),
     Feature("sort.descending", "the greatest first"),
-    Feature("sort.ignoreCase", "always so"),
+    Feature("sort.ignoreCase", "so without sort.respectCase"),
+    Feature("sort.respectCase", "among values that are the same but for case and marks, "
+            "capitals first"),
     Feature("sort.ignoreAccents", "always so"),
     Feature("sort.missingHigh", "records without the value after all others: the default"),
     Feature("sort.missingLow", "records without the value before all others"),
@@ -126,7 +128,6 @@ SORT_MODIFIERS: tuple[Feature, ...] = (
     Feature("sort.missingFail", "diagnostic 93 where a record has no value"),
     Feature("sort.missingValue", "records without the value as if they had this one",
             value="= a value"),
-    _missing("sort.respectCase", "upper and lower case told apart"),
     _missing("sort.respectAccents", "accents told apart"),
     _missing("sort.locale", "order by locale: it is by Pinyin for Chinese", value="a locale"),
     _missing("sort.unicodeCollate", "collation levels", value="a level"),

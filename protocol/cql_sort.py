@@ -18,13 +18,15 @@ SORT_KEYS_CHARS_MAX = 1024
 _MODIFIERS: dict[str, tuple[str, str | bool]] = {
     "ascending": ("descending", False),
     "descending": ("descending", True),
+    "ignorecase": ("case_sensitive", False),
+    "respectcase": ("case_sensitive", True),
     "missinghigh": ("missing", "high"),
     "missinglow": ("missing", "low"),
     "missingomit": ("missing", "omit"),
     "missingfail": ("missing", "fail"),
 }
 # Sort values are folded as index terms are.
-_ALWAYS_SO = frozenset({"ignorecase", "ignoreaccents"})
+_ALWAYS_SO = frozenset({"ignoreaccents"})
 _MISSING_ACTIONS = {
     "abort": "fail",
     "highvalue": "high",
@@ -56,8 +58,10 @@ def sort_specs(query: CqlQuery) -> tuple[SortSpec, ...] | SruFault:
             if isinstance(spec, SruFault):
                 return spec
             name = resolve_modifier(modifier, prefixes).removeprefix("sort.")
-            what = "missing" if name.startswith("missing") else "order"
-            if name not in _ALWAYS_SO and given.setdefault(what, name) != name:
+            what = "missing" if name.startswith("missing") else name
+            if name in _MODIFIERS and what != "missing":
+                what = _MODIFIERS[name][0]
+            if given.setdefault(what, name) != name:
                 return _unsupported(modifier)
             spec = _modified(spec, modifier, name)
         fault = _add(found, spec, key)
@@ -70,8 +74,7 @@ def sort_specs_1_1(text: str) -> tuple[SortSpec, ...] | SruFault:
     """The keys of the SRU 1.1 parameter: `path[,schema[,ascending[,caseSensitive[,missing]]]]`.
 
     Keys stand apart by blanks; a path is an index name (`title`, `dc.date`).
-    Schemas are not looked at: an index means the same in each of them. Case
-    is never told apart, so to ask for that is diagnostic 91.
+    Schemas are not looked at: an index means the same in each of them.
     """
     if len(text) > SORT_KEYS_CHARS_MAX:
         return SruFault(SruDiagnostic.TOO_MANY_SORT_KEYS, f"at most {SORT_KEYS_CHARS_MAX} octets")
@@ -91,12 +94,14 @@ def sort_specs_1_1(text: str) -> tuple[SortSpec, ...] | SruFault:
             return spec
         if ascending not in ("", "0", "1"):
             return SruFault(SruDiagnostic.UNSUPPORTED_SORT_DIRECTION, ascending)
-        if case_sensitive not in ("", "0"):
+        if case_sensitive not in ("", "0", "1"):
             return SruFault(SruDiagnostic.UNSUPPORTED_SORT_CASE, case_sensitive)
         action = _missing_action(missing)
         if action is None:
             return SruFault(SruDiagnostic.UNSUPPORTED_MISSING_VALUE_ACTION, missing)
-        spec = replace(spec, descending=ascending == "0", missing=action)
+        spec = replace(
+            spec, descending=ascending == "0", case_sensitive=case_sensitive == "1", missing=action
+        )
         fault = _add(found, spec, SortKey(path))
         if fault is not None:
             return fault

@@ -58,22 +58,37 @@ def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
     then by their characters.
     """
     extraction = _Extraction(record, family)
-    is_marc21 = family is MarcFamily.MARC21
-    values = {}
-    title = record.first("245" if is_marc21 else "200")
-    if title is not None:
-        values["title"] = extraction.sort_text(title, "anp" if is_marc21 else "ahi")
-    tags = ("100", "110", "111") if is_marc21 else ()
-    names = [each for each in record.fields if each.tag in tags]
-    names = names or [each for each in record.fields if each.tag[:1] == "7" and each.tag < "730"]
-    if names:
-        values["author"] = extraction.sort_text(names[0], "abcdq" if is_marc21 else "abcdf")
+    values = {
+        name: extraction.sort_text(source, codes)
+        for name, (source, codes) in _sort_sources(record, family).items()
+    }
     if years := extraction.years():
         values["date"] = years[0]
     modified = record.first("005")
     if modified is not None and modified.text[:8].isdecimal():
         values["date_modified"] = modified.text[:14].rstrip(".")
     return {name: value for name, value in values.items() if value}
+
+
+def cased_sort_text(record: MarcRecord, family: MarcFamily, access_point: str) -> str:
+    """What the record sorts by as it is written, upper and lower case apart; "": nothing."""
+    source, codes = _sort_sources(record, family).get(access_point, (None, ""))
+    return "" if source is None else _Extraction(record, family).filing_text(source, codes)
+
+
+def _sort_sources(record: MarcRecord, family: MarcFamily) -> dict[str, tuple[Field, str]]:
+    """The field, and its subfields, that each sortable access point of text is taken from."""
+    is_marc21 = family is MarcFamily.MARC21
+    sources = {}
+    title = record.first("245" if is_marc21 else "200")
+    if title is not None:
+        sources["title"] = (title, "anp" if is_marc21 else "ahi")
+    tags = ("100", "110", "111") if is_marc21 else ()
+    names = [each for each in record.fields if each.tag in tags]
+    names = names or [each for each in record.fields if each.tag[:1] == "7" and each.tag < "730"]
+    if names:
+        sources["author"] = (names[0], "abcdq" if is_marc21 else "abcdf")
+    return sources
 
 
 def sort_value(access_point: str, text: str) -> str:
@@ -192,13 +207,18 @@ class _Extraction:
                         stated += years_in(value)
         return coded or stated
 
-    def sort_text(self, source: Field, codes: str) -> str:
-        """What `source` sorts by."""
+    def filing_text(self, source: Field, codes: str) -> str:
+        """The text of `source` without what filing passes over."""
         text = " ".join(source.values(codes))
         if not text.isascii() and _NON_SORTING_SIGNS.search(text):
-            text = _NON_SORTING_SIGNS.sub("", _NON_SORTING.sub("", text))
-        elif self._is_marc21 and source.tag in NONFILING:
-            text = text[nonfiling(source.tag, source.text) :]
+            return _NON_SORTING_SIGNS.sub("", _NON_SORTING.sub("", text))
+        if self._is_marc21 and source.tag in NONFILING:
+            return text[nonfiling(source.tag, source.text) :]
+        return text
+
+    def sort_text(self, source: Field, codes: str) -> str:
+        """What `source` sorts by."""
+        text = self.filing_text(source, codes)
         value = key(text)
         if pinyin.is_han(text):
             reading = self._reading(source.tag, source, codes, text)

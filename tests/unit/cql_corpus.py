@@ -41,6 +41,8 @@ def _order(spec: SortSpec) -> str:
     words = [spec.access_point]
     if spec.descending:
         words.append("descending")
+    if spec.case_sensitive:
+        words.append("cased")
     if spec.missing != "high":
         words.append(f"missing {spec.missing}")
     return f"[{' '.join(words)}]"

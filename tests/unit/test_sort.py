@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Clause, SortSpec
+from store import sort as sort_module
 from store.result_set import RecordSet
 from tests.catalogue_records import DATABASES, Library, book, chinese_book, put
 
@@ -64,6 +66,48 @@ def test_one_key_orders_both_ways(library: Library) -> None:
 def test_the_second_key_decides_among_equals(library: Library) -> None:
     assert ordered(library, SortSpec("date"), SortSpec("title", descending=True)) == "dabc"
     assert ordered(library, SortSpec("author"), SortSpec("date")) == "acbd"
+
+
+CASES = (
+    ("1", "apple pie", "SMITH, J."),
+    ("2", "APPLE PIE", "smith, j."),
+    ("3", "Banana", "Smith, J."),
+    ("4", "Apple pie", ""),
+    ("5", "apple pie", "smith, j."),
+)
+
+
+@pytest.fixture(params=["merged", "delta"])
+def cases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+    library = Library(tmp_path)
+    for number, title, author in CASES:
+        put(library.writer, book(number, title, author=author, note="science"))
+    if request.param == "merged":
+        library.merge()
+    yield library
+    library.close()
+
+
+def test_case_is_told_apart_where_the_key_says_so(cases: Library) -> None:
+    cased = SortSpec("title", case_sensitive=True)
+    assert ordered(cases, SortSpec("title")) == "12453"
+    assert ordered(cases, cased) == "24153"
+    assert ordered(cases, replace(cased, descending=True)) == "31542"
+    author = SortSpec("author", case_sensitive=True, missing="low")
+    assert ordered(cases, author) == "41325"
+    assert ordered(cases, author, cased) == "41325"
+    assert ordered(cases, SortSpec("author", missing="low"), cased) == "42153"
+    assert ordered(cases, SortSpec("date", case_sensitive=True)) == "12345"
+
+
+def test_case_of_very_many_equal_records_is_left_aside(
+    cases: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cased = SortSpec("title", case_sensitive=True)
+    monkeypatch.setattr(sort_module, "CASED_RECORDS_INLINE_MAX", 3)
+    assert ordered(cases, cased) == "24153"  # in a thread
+    monkeypatch.setattr(sort_module, "CASED_RECORDS_MAX", 3)
+    assert ordered(cases, cased) == "12453"
 
 
 def test_equal_records_keep_their_order(library: Library) -> None:
