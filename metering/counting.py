@@ -138,7 +138,6 @@ class Counter:
         self.newly_billed: list[tuple[Key, int, str]] = []
         self.newly_voided: dict[str, int] = {}  # when, by id of the delivery
         self._counted: dict[str, Counted] = {}
-        self._deliveries: dict[str, tuple[Draft, str]] = {}  # with what each repeats
         # (at_us, id) in ledger order
         self._billed: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
         # When deliveries were voided, as far as this batch has to know.
@@ -164,8 +163,10 @@ class Counter:
             raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
         counted: Counted | None
         if draft.kind is Kind.DELIVERY:
-            return _of_delivery(draft, self.repeated(draft))
-        if draft.kind is Kind.VOID:
+            repeated = self._repeated(draft)
+            meter = Meter.REPEAT if repeated else Meter.DOWNLOAD
+            counted = _of_itself(draft, meter, 1, repeated)
+        elif draft.kind is Kind.VOID:
             counted = self._void(draft)
         elif draft.kind is Kind.CORRECTION:
             counted = self._correction(draft)
@@ -205,11 +206,8 @@ class Counter:
                 if voided_us is not None:
                     self._voided_us[entry_id] = voided_us
 
-    def repeated(self, draft: Draft) -> str:
-        """The id of the billed delivery that this one repeats; "": it is billed itself.
-
-        What `count` asks of a delivery, whose other figures are its own.
-        """
+    def _repeated(self, draft: Draft) -> str:
+        """The id of the billed delivery that this one repeats; "": it is billed itself."""
         key = (draft.institution, draft.record_id)
         billed = self._billed[key]
         if billed:
@@ -222,11 +220,9 @@ class Counter:
                         first_us <= billed_us <= last_us
                         and self._voided_us.get(entry_id, AT_US_MAX) >= draft.at_us
                     ):
-                        self._deliveries[draft.id] = (draft, entry_id)
                         return entry_id
         billed.append((draft.at_us, draft.id))
         self.newly_billed.append((key, draft.at_us, draft.id))
-        self._deliveries[draft.id] = (draft, "")
         return ""
 
     def _void(self, draft: Draft) -> Counted | None:
@@ -262,9 +258,6 @@ class Counter:
         target = self._counted.get(draft.refers_to)
         if target is not None:
             return target
-        delivery = self._deliveries.get(draft.refers_to)
-        if delivery is not None:
-            return _of_delivery(*delivery)
         row = self._connection.execute(_TARGET, (draft.refers_to,)).fetchone()
         if row is None:
             return None
@@ -274,10 +267,6 @@ class Counter:
             of_target, institution, record_id, database, control_number,
             Meter(meter), quantity, year, day, "",
         )  # fmt: skip
-
-
-def _of_delivery(draft: Draft, repeated: str) -> Counted:
-    return _of_itself(draft, Meter.REPEAT if repeated else Meter.DOWNLOAD, 1, repeated)
 
 
 def _of_itself(draft: Draft, meter: Meter, quantity: int, refers_to: str = "") -> Counted:

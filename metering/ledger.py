@@ -14,14 +14,12 @@ from typing import Any
 
 from metering.counting import Counted, Counter, RepeatRule, RepeatWindow
 from metering.entry import (
-    AT_US_MAX,
     FIELDS,
     GENESIS_HASH,
     Draft,
     Entry,
     Kind,
     Meter,
-    accounting_day,
     entry_hash,
 )
 from metering.interface import MeteringError
@@ -37,7 +35,6 @@ _COLUMNS = ", ".join(FIELDS)
 _INSERT = f"INSERT INTO entry ({_COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))})"
 _KIND_TEXT = {kind: str(kind.value) for kind in Kind}
 _METER_TEXT = {meter: str(meter.value) for meter in Meter}
-_DELIVERY, _DOWNLOAD, _REPEAT = "delivery", "download", "repeat"
 _ROLLUP_COLUMNS = "institution, year, day, kind, meter, entries, quantity"
 _ADD_TO_ROLLUP = f"""
 INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -207,41 +204,27 @@ class Transaction(Snapshot):
         counter = Counter(self._connection, self._rule, recent)
         counter.look_up_billed(batch)
         for place, draft in zip(fresh, batch, strict=True):
-            if draft.kind is Kind.DELIVERY and 0 <= draft.at_us < AT_US_MAX:
-                # As `counter.count`: nearly every entry, so without what a value costs.
-                refers_to = counter.repeated(draft)
-                year, day = accounting_day(draft.at_us)
-                institution, kind, quantity = draft.institution, _DELIVERY, 1
-                meter = _REPEAT if refers_to else _DOWNLOAD
-                seq += 1
-                contents = (
-                    seq, draft.id, kind, meter, 1, institution, draft.account, draft.database,
-                    draft.record_id, draft.control_number, draft.at_us, year, day,
-                    draft.protocol, draft.session, refers_to, draft.note,
-                )  # fmt: skip
-            else:
-                counted = counter.count(draft)
-                if counted is None:
-                    outcomes[place] = Outcome.MOOT
-                    continue
-                institution, year, day = counted.institution, counted.year, counted.day
-                kind, meter = _KIND_TEXT[draft.kind], _METER_TEXT[counted.meter]
-                quantity = counted.quantity
-                seq += 1
-                contents = (
-                    seq, draft.id, kind, meter, quantity, institution, draft.account,
-                    counted.database, counted.record_id, counted.control_number, draft.at_us,
-                    year, day, draft.protocol, draft.session, counted.refers_to, draft.note,
-                )  # fmt: skip
+            counted = counter.count(draft)
+            if counted is None:
+                outcomes[place] = Outcome.MOOT
+                continue
+            seq += 1
+            kind, meter = _KIND_TEXT[draft.kind], _METER_TEXT[counted.meter]
+            contents = (
+                seq, draft.id, kind, meter, counted.quantity, counted.institution,
+                draft.account, counted.database, counted.record_id, counted.control_number,
+                draft.at_us, counted.year, counted.day, draft.protocol, draft.session,
+                counted.refers_to, draft.note,
+            )  # fmt: skip
             own_hash = entry_hash(previous, contents)
             rows.append((*contents, previous, own_hash))
             previous = own_hash
-            key = (institution, year, day, kind, meter)
+            key = (counted.institution, counted.year, counted.day, kind, meter)
             in_rollup = sums.get(key)
             if in_rollup is None:
                 in_rollup = sums[key] = [0, 0]
             in_rollup[0] += 1
-            in_rollup[1] += quantity
+            in_rollup[1] += counted.quantity
         self._connection.executemany(_INSERT, rows)
         self._connection.executemany(
             _ADD_TO_ROLLUP, [(*key, *amounts) for key, amounts in sums.items()]
@@ -420,7 +403,7 @@ def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) 
                 break
         elif kind == Kind.VOID:
             voided_us[refers_to] = at_us
-        elif kind == _DELIVERY and meter == _DOWNLOAD:
+        elif kind == Kind.DELIVERY and meter == Meter.DOWNLOAD:
             billed.append(((institution, record_id), at_us, entry_id))
         if len(billed) > RECENT_MAX:  # more than is kept: look each up for a while
             recent.reset(seq, newest_us + 1)
