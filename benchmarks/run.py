@@ -102,6 +102,11 @@ def run(rows: Sequence[Row], options: argparse.Namespace) -> int:
     finally:
         if not options.keep:
             shutil.rmtree(options.work / str(options.records), ignore_errors=True)
+    return finish(measured, options)
+
+
+def finish(measured: Sequence[Measured], options: argparse.Namespace) -> int:
+    """Write every round where `--json` says; the exit status."""
     if options.json:
         rounds = {
             one.row.title: {

@@ -12,11 +12,10 @@ every answer is checked: the hits, the number of records, the ISBN.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from benchmarks import server_cpu
@@ -26,7 +25,7 @@ from benchmarks.http_load import HttpExchange, HttpLoadGenerator, search_request
 from benchmarks.lianmu import Lianmu
 from benchmarks.load_generator import Operation
 from benchmarks.load_process import Address
-from benchmarks.run import row_parser
+from benchmarks.run import finish, row_parser
 from benchmarks.servers import Server, running
 from benchmarks.zebra import ZebraSru
 
@@ -163,15 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if not options.keep:
             shutil.rmtree(work_dir, ignore_errors=True)
-    if options.json:
-        rounds = {
-            one.row.title: {
-                name: [asdict(single) for single in each] for name, each in one.rounds.items()
-            }
-            for one in measured
-        }
-        options.json.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
-    return 1 if any(one.errors() for one in measured) else 0
+    return finish(measured, options)
 
 
 if __name__ == "__main__":

@@ -46,11 +46,10 @@ class RecordForm:
 
 @frozen
 class MadeItem:
-    """A position of a response with its record: an `Item` that can be no diagnostic."""
+    """A position of a response with its record: as `Item`, but never a diagnostic."""
 
     record: StoredRecord
     content: bytes
-    form: RecordForm
 
 
 # The forms in which a record may be given, the best first; never none.
@@ -97,17 +96,16 @@ def choose_at_once(
     bytes_max: int,
     protocol: str,
     session: str,
-) -> Chosen | Diagnostic | None:
+) -> Chosen | None:
     """The forms of a few records, without waiting and without entering them yet.
 
     None: `retrieve` must be asked, because the form shows holdings, there are too
-    many records, or they take more than `bytes_max` together. A Diagnostic is as
-    there.
+    many records, they take more than `bytes_max` together, or a diagnostic is due.
     """
     if form.make_with_holdings is not None or len(record_ids) > PAGE_RECORDS:
         return None
-    if form.full and not principal.may_download and record_ids:
-        return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+    if form.full and not principal.may_download:
+        return None
     chosen = Chosen(form, [], [])
     size = 0
     for record in catalogue.fetch_at_once(record_ids):
@@ -119,7 +117,7 @@ def choose_at_once(
         size += len(content)
         if size > bytes_max:
             return None
-        chosen.items.append(MadeItem(record, content, form))
+        chosen.items.append(MadeItem(record, content))
         if form.billable:
             chosen.deliveries.append(_delivery(principal, record, protocol, session))
     return chosen

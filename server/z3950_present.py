@@ -123,11 +123,10 @@ class Presenter:
         record_ids = result_set.ids(start, count)
         if form is None or isinstance(record_ids, Diagnostic):
             return None
-        chosen = choose_at_once(
+        return choose_at_once(
             self.service.catalogue, self.principal, record_ids, form,
             self.negotiated.preferred_message_size, "z3950", self.session,
         )  # fmt: skip
-        return None if isinstance(chosen, Diagnostic) else chosen
 
     def _usual_form(
         self, names: apdu.RecordComposition | None, syntax: Oid | None
