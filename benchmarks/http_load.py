@@ -7,9 +7,7 @@ outstanding, and every answer is checked before the next is sent.
 from __future__ import annotations
 
 import re
-import select
 import socket
-import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +18,6 @@ from urllib.parse import urlencode
 from benchmarks.load_generator import connect
 from benchmarks.load_process import Address, Load, LoadProcess, Tally, serve_work
 
-RECEIVE_SIZE_BYTES = 1 << 18
-DRAIN_TIMEOUT_S = 60.0
 COMPLAINT_SIZE_BYTES = 400
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -116,34 +112,7 @@ class _Run(Tally):
         self._left = count
 
     def work(self, connections: Sequence[_Connection], seconds: float) -> Load:
-        poll = select.epoll()
-        by_number = {connection.socket.fileno(): connection for connection in connections}
-        cpu_started_s, started_s = time.process_time(), time.perf_counter()
-        deadline_s = started_s + seconds
-        busy = 0
-        for number, connection in by_number.items():
-            poll.register(number, select.EPOLLIN)
-            busy += self._begin(connection, started_s)
-        while busy:
-            events = poll.poll(DRAIN_TIMEOUT_S)
-            if not events:
-                self.fail(f"no answer within {DRAIN_TIMEOUT_S} s")
-                break
-            for number, _ in events:
-                connection = by_number[number]
-                data = connection.socket.recv(RECEIVE_SIZE_BYTES)
-                if not data:
-                    self.fail("the server closed the connection")
-                    poll.unregister(number)
-                    busy -= 1
-                elif self._finished(connection, data):
-                    now_s = time.perf_counter()
-                    self.latencies_s.append(now_s - connection.started_s)
-                    if now_s >= deadline_s or not self._begin(connection, now_s):
-                        busy -= 1
-        ended_s, cpu_ended_s = time.perf_counter(), time.process_time()
-        poll.close()
-        return self.load(ended_s - started_s, cpu_ended_s - cpu_started_s)
+        return self.keep_busy(connections, seconds, self._begin, self._proceed)
 
     def _begin(self, connection: _Connection, now_s: float) -> bool:
         """Send the next request; False: none is left."""
@@ -156,17 +125,18 @@ class _Run(Tally):
         connection.socket.sendall(connection.exchange.request)
         return True
 
-    def _finished(self, connection: _Connection, data: bytes) -> bool:
+    def _proceed(self, connection: _Connection, data: bytes) -> bool:
+        """Take `data` in; False once the answer is whole."""
         connection.received += data
         answer = bytes(connection.received)
         end = answer_end(answer)
         if end is None:
-            return False
+            return True
         assert connection.exchange is not None
         complaint = connection.exchange.complaint(answer)
         if complaint or end != len(answer):
             self.fail(complaint or "more than one answer to one request")
-        return True
+        return False
 
 
 def _child_main(pipe: Connection, address: Address, connections: int) -> None:

@@ -25,11 +25,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks import apdus
-from benchmarks.load_process import Address, Load, LoadProcess, Tally, serve_work
+from benchmarks.load_process import (
+    DRAIN_TIMEOUT_S,
+    RECEIVE_SIZE_BYTES,
+    Address,
+    Load,
+    LoadProcess,
+    Tally,
+    serve_work,
+)
 
-RECEIVE_SIZE_BYTES = 1 << 18
 CONNECT_TIMEOUT_S = 30.0
-DRAIN_TIMEOUT_S = 60.0
 COMPLAINT_SIZE_BYTES = 160
 
 
@@ -120,38 +126,7 @@ class _Run(Tally):
         self._left = count
 
     def keep_alive(self, associations: list[_Association], seconds: float) -> Load:
-        poll = select.epoll()
-        by_number = {association.socket.fileno(): association for association in associations}
-        busy = 0
-        cpu_started_s, started_s = time.process_time(), time.perf_counter()
-        deadline_s = started_s + seconds
-        for number, association in by_number.items():
-            poll.register(number, select.EPOLLIN)
-            busy += self._begin(association, started_s)
-        while busy:
-            events = poll.poll(DRAIN_TIMEOUT_S)
-            if not events:
-                self.fail(f"no answer within {DRAIN_TIMEOUT_S} s")
-                break
-            for number, _ in events:
-                association = by_number[number]
-                try:
-                    data = association.socket.recv(RECEIVE_SIZE_BYTES)
-                except ConnectionError as error:
-                    self.fail(str(error))
-                    data = b""
-                if not data:
-                    self.fail("the server closed the connection")
-                    poll.unregister(number)
-                    busy -= 1
-                elif not self._proceed(association, data):
-                    now_s = time.perf_counter()
-                    self.latencies_s.append(now_s - association.started_s)
-                    if now_s >= deadline_s or not self._begin(association, now_s):
-                        busy -= 1
-        ended_s, cpu_ended_s = time.perf_counter(), time.process_time()
-        poll.close()
-        return self.load(ended_s - started_s, cpu_ended_s - cpu_started_s)
+        return self.keep_busy(associations, seconds, self._begin, self._proceed)
 
     def sessions(self, address: Address, init: bytes, connections: int, seconds: float) -> Load:
         """Every operation on a connection of its own, from connect to the server's Close."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import select
+import socket
+import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 Address = tuple[str, int]
 
+RECEIVE_SIZE_BYTES = 1 << 18
+DRAIN_TIMEOUT_S = 60.0
 ERROR_EXAMPLES = 5
 END_TIMEOUT_S = 10.0
 
@@ -36,6 +41,16 @@ class Load:
         return self.operations / self.wall_s
 
 
+class Client(Protocol):
+    """One connection and the operation under way on it."""
+
+    socket: socket.socket
+    started_s: float
+
+
+C = TypeVar("C", bound=Client)
+
+
 class Tally:
     """Latencies and errors of one run."""
 
@@ -48,6 +63,52 @@ class Tally:
         self._error_count += 1
         if len(self._errors) < ERROR_EXAMPLES:
             self._errors.append(reason)
+
+    def keep_busy(
+        self,
+        clients: Sequence[C],
+        seconds: float,
+        begin: Callable[[C, float], bool],
+        proceed: Callable[[C, bytes], bool],
+    ) -> Load:
+        """Let each client do one operation after another, for `seconds` at most.
+
+        `begin` sends the first request of the next operation, at a time, and is
+        False when none is left; `proceed` takes octets in and is False once the
+        operation is over.
+        """
+        poll = select.epoll()
+        by_number = {client.socket.fileno(): client for client in clients}
+        busy = 0
+        cpu_started_s, started_s = time.process_time(), time.perf_counter()
+        deadline_s = started_s + seconds
+        for number, client in by_number.items():
+            poll.register(number, select.EPOLLIN)
+            busy += begin(client, started_s)
+        while busy:
+            events = poll.poll(DRAIN_TIMEOUT_S)
+            if not events:
+                self.fail(f"no answer within {DRAIN_TIMEOUT_S} s")
+                break
+            for number, _ in events:
+                client = by_number[number]
+                try:
+                    data = client.socket.recv(RECEIVE_SIZE_BYTES)
+                except ConnectionError as error:
+                    self.fail(str(error))
+                    data = b""
+                if not data:
+                    self.fail("the server closed the connection")
+                    poll.unregister(number)
+                    busy -= 1
+                elif not proceed(client, data):
+                    now_s = time.perf_counter()
+                    self.latencies_s.append(now_s - client.started_s)
+                    if now_s >= deadline_s or not begin(client, now_s):
+                        busy -= 1
+        ended_s, cpu_ended_s = time.perf_counter(), time.process_time()
+        poll.close()
+        return self.load(ended_s - started_s, cpu_ended_s - cpu_started_s)
 
     def load(self, wall_s: float, generator_cpu_s: float) -> Load:
         ordered = sorted(self.latencies_s)
