@@ -6,6 +6,10 @@
 | void | takes back what its delivery counted, in that delivery's year |
 | holding added | 1 holding, once per institution, record and year |
 | holding removed | takes back the holding counted in the same year; else 0 |
+| batch delivery | 1 batch record, apart from downloads and without a repeat rule |
+| upload | 1 upload of its item, once per record; 0 while an earlier one stands |
+| cover | 1 cover of its item, likewise |
+| upload reversed | takes back what the upload or cover counted, if that was in the same year; else 0 |
 | correction | what it says |
 | audit | 0 |
 """  # noqa: E501
@@ -75,6 +79,7 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
     year: int
     day: int
     refers_to: str
+    item: str
 
 
 # Every query goes by institution and record, so that one index serves them all.
@@ -95,8 +100,15 @@ SELECT coalesce(sum(quantity), 0) FROM entry
 WHERE institution = ? AND record_id = ? AND year = ? AND meter = 'holding'
   AND kind IN ('holding_added', 'holding_removed')
 """
+_STANDING = """
+SELECT coalesce(sum(quantity), 0) FROM entry
+WHERE record_id = ? AND meter = ? AND kind IN ('upload', 'cover', 'upload_reversed')
+"""
+_REVERSED = """
+SELECT 1 FROM entry WHERE record_id = ? AND kind = 'upload_reversed' AND refers_to = ?
+"""
 _TARGET = """
-SELECT kind, meter, quantity, institution, record_id, database, control_number, year, day
+SELECT kind, meter, quantity, institution, record_id, database, control_number, year, day, item
 FROM entry WHERE id = ?
 """
 _VOIDED = """
@@ -143,15 +155,18 @@ class Counter:
         # When deliveries were voided, as far as this batch has to know.
         self._voided_us: dict[str, int] = {}
         self._held: dict[tuple[str, int, int], int] = {}
+        self._standing: dict[tuple[int, Meter], int] = {}
+        self._reversed: set[str] = set()
 
     def count_all(self, drafts: Sequence[Draft]) -> Iterator[Counted | None]:
-        """What each draft counts; None: a void of what is void already or was never stored.
+        """What each draft counts; None: it takes back what is taken back or was never stored.
 
         To be called once.
 
         Raises:
-            MeteringError: a correction refers to an entry that does not exist, or a
-                time is outside the years 1970 to 9999.
+            MeteringError: a correction refers to an entry that does not exist, a void
+                or reversal to one of another kind than it takes back, or a time is
+                outside the years 1970 to 9999.
         """
         self.look_up_billed(drafts)
         for draft in drafts:
@@ -172,6 +187,14 @@ class Counter:
             counted = self._correction(draft)
         elif draft.kind is Kind.AUDIT:
             counted = _of_itself(draft, Meter.NONE, 0)
+        elif draft.kind is Kind.BATCH:
+            counted = _of_itself(draft, Meter.BATCH, 1)
+        elif draft.kind is Kind.UPLOAD:
+            counted = self._upload(draft, Meter.UPLOAD)
+        elif draft.kind is Kind.COVER:
+            counted = self._upload(draft, Meter.COVER)
+        elif draft.kind is Kind.UPLOAD_REVERSED:
+            counted = self._reversal(draft)
         else:
             counted = self._holding(draft)
         if counted is not None:
@@ -229,7 +252,7 @@ class Counter:
         target = self._target(draft)
         if target is None or draft.refers_to in self._voided_us:
             return None
-        if target.draft.kind is not Kind.DELIVERY:
+        if target.draft.kind not in (Kind.DELIVERY, Kind.BATCH):
             raise MeteringError(f"entry {draft.id} voids {draft.refers_to}, which is no delivery")
         voided = (target.institution, target.record_id, draft.refers_to)
         if self._connection.execute(_VOIDED, voided).fetchone() is not None:
@@ -248,6 +271,38 @@ class Counter:
         self._held[key] = now
         return _of_itself(draft, Meter.HOLDING, now - held)
 
+    def _upload(self, draft: Draft, meter: Meter) -> Counted:
+        standing = self._stands(draft.record_id, meter)
+        quantity = 0 if standing > 0 else 1
+        self._standing[draft.record_id, meter] = standing + quantity
+        return _of_itself(draft, meter, quantity)
+
+    def _stands(self, record_id: int, meter: Meter) -> int:
+        """How many uploads of a record count and were not reversed, whoever made them."""
+        standing = self._standing.get((record_id, meter))
+        if standing is None:
+            (standing,) = self._connection.execute(_STANDING, (record_id, meter.value)).fetchone()
+        return int(standing)
+
+    def _reversal(self, draft: Draft) -> Counted | None:
+        target = self._target(draft)
+        if target is None or draft.refers_to in self._reversed:
+            return None
+        if target.draft.kind not in (Kind.UPLOAD, Kind.COVER):
+            raise MeteringError(f"entry {draft.id} reverses {draft.refers_to}, which is no upload")
+        done = self._connection.execute(_REVERSED, (target.record_id, draft.refers_to))
+        if done.fetchone() is not None:
+            return None
+        self._reversed.add(draft.refers_to)
+        year, day = accounting_day(draft.at_us)
+        quantity = -target.quantity if year == target.year else 0
+        key = (target.record_id, target.meter)
+        self._standing[key] = self._stands(*key) + quantity
+        return Counted(
+            draft, target.institution, target.record_id, target.database, target.control_number,
+            target.meter, quantity, year, day, draft.refers_to, target.item,
+        )  # fmt: skip
+
     def _correction(self, draft: Draft) -> Counted:
         target = self._target(draft)
         if target is None:
@@ -261,11 +316,11 @@ class Counter:
         row = self._connection.execute(_TARGET, (draft.refers_to,)).fetchone()
         if row is None:
             return None
-        kind, meter, quantity, institution, record_id, database, control_number, year, day = row
+        kind, meter, quantity, institution, record_id, database, number, year, day, item = row
         of_target = Draft(id=draft.refers_to, kind=Kind(kind), at_us=0)
         return Counted(
-            of_target, institution, record_id, database, control_number,
-            Meter(meter), quantity, year, day, "",
+            of_target, institution, record_id, database, number,
+            Meter(meter), quantity, year, day, "", item,
         )  # fmt: skip
 
 
@@ -273,12 +328,12 @@ def _of_itself(draft: Draft, meter: Meter, quantity: int, refers_to: str = "") -
     year, day = accounting_day(draft.at_us)
     return Counted(
         draft, draft.institution, draft.record_id, draft.database, draft.control_number,
-        meter, quantity, year, day, refers_to or draft.refers_to,
+        meter, quantity, year, day, refers_to or draft.refers_to, draft.item,
     )  # fmt: skip
 
 
 def _of_target(draft: Draft, target: Counted, meter: Meter, quantity: int) -> Counted:
     return Counted(
         draft, target.institution, target.record_id, target.database, target.control_number,
-        meter, quantity, target.year, target.day, draft.refers_to,
+        meter, quantity, target.year, target.day, draft.refers_to, draft.item or target.item,
     )  # fmt: skip

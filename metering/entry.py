@@ -25,6 +25,10 @@ class Kind(StrEnum):
     VOID = "void"  # the delivery it refers to did not go out
     HOLDING_ADDED = "holding_added"
     HOLDING_REMOVED = "holding_removed"
+    BATCH = "batch"  # a record delivered by an ISBN job
+    UPLOAD = "upload"  # a bibliographic record that the catalogue accepted
+    UPLOAD_REVERSED = "upload_reversed"  # the upload or cover it refers to was merged away
+    COVER = "cover"  # a cover image of a record, accepted
     CORRECTION = "correction"  # of the entry it refers to, made by a person
     AUDIT = "audit"  # a remark of the system; counts nothing
 
@@ -35,6 +39,9 @@ class Meter(StrEnum):
     DOWNLOAD = "download"  # D: deliveries that may be billed
     REPEAT = "repeat"  # deliveries that are not, by the repeat rule
     HOLDING = "holding"  # H
+    BATCH = "batch"  # B, apart from D
+    UPLOAD = "upload"  # U, by item
+    COVER = "cover"  # cover images, by item
     NONE = ""
 
 
@@ -42,8 +49,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fact, with an id that its maker chose so that a retry is the same entry.
 
     `meter` and `quantity` are stated for a correction only; the ledger counts
-    every other kind itself. A void and a correction refer to another entry's id
-    and take over what they leave empty from it.
+    every other kind itself. `item` names what the tariff prices, such as
+    "upload.chinese.full"; batch deliveries, uploads and covers state it. A void, a
+    reversal and a correction refer to another entry's id and take over from it
+    what they leave empty.
     """
 
     id: str
@@ -60,6 +69,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ""
     meter: Meter = Meter.NONE
     quantity: int = 0
+    item: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -82,6 +92,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     session: str
     refers_to: str  # for a repeat: the billed delivery that it repeats
     note: str
+    item: str  # of the tariff; "": none
     previous: bytes
     hash: bytes
 
@@ -90,12 +101,14 @@ FIELDS = Entry.__struct_fields__
 
 
 def entry_hash(previous: bytes, contents: tuple[Any, ...]) -> bytes:
-    """SHA-256 over the predecessor's hash and the fields `seq` to `note`.
+    """SHA-256 over the predecessor's hash and the fields `seq` to `item`.
 
-    The fields are a JSON array in UTF-8 without white space, with no more escapes
-    than JSON demands, so that any language can recompute it.
+    An empty `item` is left out, for it came with schema 2 and entries of schema 1
+    were hashed without it. The fields are a JSON array in UTF-8 without white space,
+    with no more escapes than JSON demands, so that any language can recompute it.
     """
-    return hashlib.sha256(previous + msgspec.json.encode(contents)).digest()
+    hashed = contents if contents[-1] else contents[:-1]
+    return hashlib.sha256(previous + msgspec.json.encode(hashed)).digest()
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -75,7 +75,10 @@ class Usage:
     voided: int
     quota: int  # 6 * H // 5
     billable: int
-    charge_fen: int
+    charge_fen: int  # for downloads over the quota
+    batch: int = 0  # B, records delivered by ISBN jobs
+    uploads: dict[str, int] = field(default_factory=dict)  # records by item, reversed ones not
+    covers: dict[str, int] = field(default_factory=dict)  # cover images by item, likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
@@ -25,7 +25,7 @@ from metering.entry import (
 from metering.interface import MeteringError
 from metering.recent import RECENT_MAX, Key, RecentDeliveries
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RECENT_WINDOW_S_MAX = 600
 # Entries come nearly in order of time: behind so many old ones none is recent.
 _OLD_ENTRIES = 10_000
@@ -35,25 +35,25 @@ _COLUMNS = ", ".join(FIELDS)
 _INSERT = f"INSERT INTO entry ({_COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))})"
 _KIND_TEXT = {kind: str(kind.value) for kind in Kind}
 _METER_TEXT = {meter: str(meter.value) for meter in Meter}
-_ROLLUP_COLUMNS = "institution, year, day, kind, meter, entries, quantity"
+_ROLLUP_COLUMNS = "institution, year, day, kind, meter, item, entries, quantity"
 _ADD_TO_ROLLUP = f"""
-INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (institution, year, day, kind, meter) DO UPDATE
+INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (institution, year, day, kind, meter, item) DO UPDATE
 SET entries = entries + excluded.entries, quantity = quantity + excluded.quantity
 """
 _BACKWARDS = """
 SELECT at_us, kind, meter, institution, record_id, id, refers_to FROM entry ORDER BY seq DESC
 """
 _RECOUNT = """
-SELECT institution, year, day, kind, meter, count(*), sum(quantity)
-FROM entry GROUP BY institution, year, day, kind, meter
+SELECT institution, year, day, kind, meter, item, count(*), sum(quantity)
+FROM entry GROUP BY institution, year, day, kind, meter, item
 """
 
 
 class Outcome(Enum):
     CREATED = "created"
     EXISTS = "exists"
-    MOOT = "moot"  # a void of what is void already or was never stored
+    MOOT = "moot"  # it takes back what is taken back already or was never stored
 
 
 class EntryConflict(MeteringError):  # noqa: N818  (the name is the field's)
@@ -68,14 +68,23 @@ class Totals:
     downloads: int = 0
     repeats: int = 0
     voided: int = 0
+    batch: int = 0
+    uploads: dict[str, int] = field(default_factory=dict)  # by item
+    covers: dict[str, int] = field(default_factory=dict)  # by item
 
-    def add(self, kind: str, meter: str, entries: int, quantity: int) -> None:
+    def add(self, kind: str, meter: str, item: str, entries: int, quantity: int) -> None:
         if meter == Meter.DOWNLOAD:
             self.downloads += quantity
         elif meter == Meter.REPEAT:
             self.repeats += quantity
         elif meter == Meter.HOLDING:
             self.holdings += quantity
+        elif meter == Meter.BATCH:
+            self.batch += quantity
+        elif meter == Meter.UPLOAD:
+            self.uploads[item] = self.uploads.get(item, 0) + quantity
+        elif meter == Meter.COVER:
+            self.covers[item] = self.covers.get(item, 0) + quantity
         if kind == Kind.VOID:
             self.voided += entries
 
@@ -114,12 +123,12 @@ class Snapshot:
             condition += " AND institution = ?"
             parameters.append(institution)
         totals: dict[str, Totals] = {}
-        for code, kind, meter, entries, quantity in self._connection.execute(
-            "SELECT institution, kind, meter, sum(entries), sum(quantity) FROM rollup"
-            f" WHERE {condition} GROUP BY institution, kind, meter",
+        for code, kind, meter, item, entries, quantity in self._connection.execute(
+            "SELECT institution, kind, meter, item, sum(entries), sum(quantity) FROM rollup"
+            f" WHERE {condition} GROUP BY institution, kind, meter, item",
             parameters,
         ):
-            totals.setdefault(code, Totals()).add(kind, meter, entries, quantity)
+            totals.setdefault(code, Totals()).add(kind, meter, item, entries, quantity)
         return totals
 
     def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
@@ -198,7 +207,7 @@ class Transaction(Snapshot):
         """Append drafts with new ids; `fresh` are their places in `outcomes`."""
         seq, previous = self.head()
         rows = []
-        sums: dict[tuple[str, int, int, str, str], list[int]] = {}
+        sums: dict[tuple[str, int, int, str, str, str], list[int]] = {}
         # A second batch of a transaction follows what `recent` does not know of yet.
         recent = self._recent if not self._counters else None
         counter = Counter(self._connection, self._rule, recent)
@@ -214,12 +223,12 @@ class Transaction(Snapshot):
                 seq, draft.id, kind, meter, counted.quantity, counted.institution,
                 draft.account, counted.database, counted.record_id, counted.control_number,
                 draft.at_us, counted.year, counted.day, draft.protocol, draft.session,
-                counted.refers_to, draft.note,
+                counted.refers_to, draft.note, counted.item,
             )  # fmt: skip
             own_hash = entry_hash(previous, contents)
             rows.append((*contents, previous, own_hash))
             previous = own_hash
-            key = (counted.institution, counted.year, counted.day, kind, meter)
+            key = (counted.institution, counted.year, counted.day, kind, meter, counted.item)
             in_rollup = sums.get(key)
             if in_rollup is None:
                 in_rollup = sums[key] = [0, 0]
@@ -374,10 +383,10 @@ class Ledger:
             recounted = set(connection.execute(_RECOUNT))
             kept = set(connection.execute(f"SELECT {_ROLLUP_COLUMNS} FROM rollup"))
             for line in sorted(recounted ^ kept):
-                institution, year, day, kind, meter, *_ = line
+                institution, year, day, kind, meter, item, *_ = line
                 problem = (
                     f"the roll-up of {institution or 'no institution'}, year {year}, day {day},"
-                    f" {kind} {meter} is not the sum of the entries"
+                    f" {' '.join(filter(None, (kind, meter, item)))} is not the sum of the entries"
                 )
                 return Verification(found.entries, found.head_hash, problem)
             return found
@@ -438,8 +447,12 @@ def _same(stored: Entry | Draft | None, draft: Draft) -> bool:
     same = (stored.kind, stored.at_us, stored.account, stored.protocol, stored.session) == (
         draft.kind, draft.at_us, draft.account, draft.protocol, draft.session
     ) and stored.note == draft.note  # fmt: skip
+    if draft.item and draft.item != stored.item:
+        return False
     if draft.kind is not Kind.DELIVERY:
         same = same and stored.refers_to == draft.refers_to
+    if draft.kind is Kind.UPLOAD_REVERSED:
+        return same
     if draft.kind is Kind.CORRECTION:
         return same and (stored.meter, stored.quantity) == (draft.meter, draft.quantity)
     return same and (
@@ -460,24 +473,48 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables where there are none; an existing ledger is opened without a lock."""
-    if _version(connection) != 0:
+    """Bring the tables up to this program; a ledger that is so is opened without a lock."""
+    if _version(connection) == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version(connection) == 0:  # nobody was faster
+        version = _version(connection)
+        if version == 0:
             for statement in _statements(files("metering").joinpath("schema.sql").read_text()):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        else:
+            for migrate in MIGRATIONS[version - 1 :]:
+                migrate(connection)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
 
 
+def _to_schema_2(connection: sqlite3.Connection) -> None:
+    """Entries and sums by item; the old entries have none and keep their hashes."""
+    connection.execute("ALTER TABLE entry ADD COLUMN item TEXT NOT NULL DEFAULT ''")
+    connection.execute(
+        "CREATE INDEX entry_of_upload ON entry (record_id, meter)"
+        " WHERE kind IN ('upload', 'cover', 'upload_reversed')"
+    )
+    connection.execute("DROP TABLE rollup")
+    connection.execute(
+        "CREATE TABLE rollup (institution TEXT NOT NULL, year INTEGER NOT NULL,"
+        " day INTEGER NOT NULL, kind TEXT NOT NULL, meter TEXT NOT NULL, item TEXT NOT NULL,"
+        " entries INTEGER NOT NULL, quantity INTEGER NOT NULL,"
+        " PRIMARY KEY (year, institution, day, kind, meter, item)) STRICT, WITHOUT ROWID"
+    )
+    connection.execute(f"INSERT INTO rollup ({_ROLLUP_COLUMNS}) {_RECOUNT}")
+
+
+MIGRATIONS = (_to_schema_2,)  # each from its number to the next
+
+
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, SCHEMA_VERSION):
+    if not 0 <= version <= SCHEMA_VERSION:
         raise MeteringError(f"the ledger has schema {version}, this program knows {SCHEMA_VERSION}")
     return int(version)
 

@@ -1,4 +1,4 @@
--- The ledger. Version 1; `PRAGMA user_version` holds the version of a file.
+-- The ledger. Version 2; `PRAGMA user_version` holds the version of a file.
 
 CREATE TABLE entry (
     seq INTEGER PRIMARY KEY,
@@ -18,12 +18,16 @@ CREATE TABLE entry (
     session TEXT NOT NULL,
     refers_to TEXT NOT NULL,
     note TEXT NOT NULL,
+    item TEXT NOT NULL,
     previous BLOB NOT NULL,
     hash BLOB NOT NULL
 ) STRICT;
 
 CREATE INDEX entry_of_member ON entry (institution, year, seq);
 CREATE INDEX entry_of_record ON entry (institution, record_id, at_us);
+
+CREATE INDEX entry_of_upload ON entry (record_id, meter)
+WHERE kind IN ('upload', 'cover', 'upload_reversed');
 
 CREATE TRIGGER entry_is_final BEFORE UPDATE ON entry
 BEGIN SELECT RAISE(ABORT, 'a ledger entry is never updated'); END;
@@ -45,9 +49,10 @@ CREATE TABLE rollup (
     day INTEGER NOT NULL,
     kind TEXT NOT NULL,
     meter TEXT NOT NULL,
+    item TEXT NOT NULL,
     entries INTEGER NOT NULL,
     quantity INTEGER NOT NULL,
-    PRIMARY KEY (year, institution, day, kind, meter)
+    PRIMARY KEY (year, institution, day, kind, meter, item)
 ) STRICT, WITHOUT ROWID;
 
 -- How far each source of entries was read; moved in the transaction that appends.

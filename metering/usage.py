@@ -89,7 +89,7 @@ class UsageReader:
         for counted in snapshot.preview(waiting):
             if counted.year == year:
                 totals.setdefault(counted.institution, Totals()).add(
-                    counted.draft.kind, counted.meter, 1, counted.quantity
+                    counted.draft.kind, counted.meter, counted.item, 1, counted.quantity
                 )
         return totals
 
@@ -134,4 +134,7 @@ def usage_of(institution: str, year: int, totals: Totals) -> Usage:
         quota=quota(totals.holdings),
         billable=over,
         charge_fen=over * tariff_of_year(year).price_fen(DOWNLOAD_OVER_QUOTA),
+        batch=totals.batch,
+        uploads=totals.uploads,
+        covers=totals.covers,
     )

@@ -125,7 +125,7 @@ def _figures(config: Config, year: int) -> tuple[dict[str, Any], list[dict[str, 
         entries, head_hash = accounting.ledger.head()
         rows = []
         for institution in members.institutions():
-            usage = usages.get(institution.code, Usage(institution.code, year, *[0] * 7))
+            usage = usages.get(institution.code, Usage(institution.code, year, 0, 0, 0, 0, 0, 0, 0))
             rows.append(
                 {"code": institution.code, "name": institution.name,
                  "status": institution.status, **asdict(usage)}

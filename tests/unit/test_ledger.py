@@ -109,17 +109,20 @@ def test_an_entry_states_all_that_its_draft_said(ledger: Ledger) -> None:
 def test_anyone_can_recompute_the_hash_with_plain_json(ledger: Ledger) -> None:
     odd = '\u8054\u76ee "\\/\b\f\n\r\t\x00\x1f\x7f\u2028\U00020000'
     ledger.append([delivery("a", institution=odd), delivery("b", record_id=8)])
+    ledger.append([Draft(id="c", kind=Kind.UPLOAD, at_us=NOON, item="upload.chinese.full")])
     previous = GENESIS_HASH
     for entry in ledger.entries():
         fields = [entry.seq, entry.id, entry.kind, entry.meter, entry.quantity, entry.institution,
                   entry.account, entry.database, entry.record_id, entry.control_number,
                   entry.at_us, entry.year, entry.day, entry.protocol, entry.session,
                   entry.refers_to, entry.note]  # fmt: skip
+        if entry.item:
+            fields.append(entry.item)
         text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         assert entry.previous == previous
         assert entry.hash == hashlib.sha256(previous + text.encode()).digest()
         previous = entry.hash
-    assert ledger.head() == (2, previous)
+    assert ledger.head() == (3, previous)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_anyone_can_recompute_the_hash_with_plain_json(ledger: Ledger) -> None:
         ("INSERT OR REPLACE INTO entry SELECT * FROM entry WHERE seq = 1", "never replaced"),
         ("REPLACE INTO entry SELECT 3, id, kind, meter, 0, institution, account, database,"
          " record_id, control_number, at_us, year, day, protocol, session, refers_to, note,"
-         " previous, hash FROM entry WHERE seq = 1", "never replaced"),
+         " item, previous, hash FROM entry WHERE seq = 1", "never replaced"),
     ],
 )  # fmt: skip
 def test_the_database_itself_refuses_to_change_an_entry(

@@ -1,0 +1,81 @@
+"""A ledger that an earlier program wrote is brought up to date and stays what it was."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from metering.entry import Draft, Kind
+from metering.ledger import Ledger, Outcome, Totals
+from tests.unit.test_ledger import NOON, SECOND_US, delivery, tampered, void
+
+SCHEMAS = Path(__file__).with_name("schemas")
+SPOOL = "20240506T040000Z-3f2a9c1e"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file of schema 1 with every kind of entry that it knew."""
+    path = tmp_path / "ledger.sqlite"
+    outsider = sqlite3.connect(path)
+    outsider.executescript((SCHEMAS / "ledger-1.sql").read_text())
+    outsider.execute("PRAGMA user_version = 1")
+    outsider.close()
+    return path
+
+
+def test_old_entries_keep_their_hashes_and_their_sums(old: Path) -> None:
+    outsider = sqlite3.connect(old)
+    before = outsider.execute("SELECT seq, id, previous, hash FROM entry ORDER BY seq").fetchall()
+    outsider.close()
+    with contextlib.closing(Ledger(old)) as ledger:
+        after = [(entry.seq, entry.id, entry.previous, entry.hash) for entry in ledger.entries()]
+        assert after == before
+        assert len(after) == 9
+        found = ledger.verify()
+        assert (found.ok, found.entries) == (True, 9)
+        assert ledger.totals(2024) == {
+            "": Totals(),
+            "PKU": Totals(downloads=0, repeats=1, voided=1),
+            "THU": Totals(downloads=1),
+        }
+        ledger.rebuild_rollup()
+        assert ledger.verify().ok
+
+
+def test_new_entries_follow_the_old_ones(old: Path) -> None:
+    with contextlib.closing(Ledger(old)) as ledger:
+        outcomes = ledger.append(
+            [
+                delivery("new", NOON + 20 * SECOND_US),  # repeats one of the old file
+                Draft(id="u", kind=Kind.UPLOAD, at_us=NOON, institution="PKU", item="upload.x"),
+                void(f"{SPOOL}:4:void", f"{SPOOL}:4"),
+                void(f"{SPOOL}:3:void", f"{SPOOL}:3"),  # is there
+            ]
+        )
+        assert outcomes == [Outcome.CREATED] * 3 + [Outcome.EXISTS]
+        assert ledger.verify().entries == 12
+        assert ledger.totals(2024)["PKU"] == Totals(repeats=2, voided=1, uploads={"upload.x": 1})
+        assert ledger.totals(2024)["THU"] == Totals(voided=1)
+        with ledger.reading() as snapshot:
+            assert snapshot.positions() == {f"spool:{SPOOL}": (1, 420)}
+
+
+def test_an_old_entry_that_was_changed_is_named_after_the_migration(old: Path) -> None:
+    with contextlib.closing(Ledger(old)):
+        pass
+    tampered(old, "UPDATE entry SET record_id = 9 WHERE seq = 4")
+    with contextlib.closing(Ledger(old)) as ledger:
+        assert ledger.verify().first_bad == f"{SPOOL}:4"
+
+
+def test_an_old_entry_stays_final_after_the_migration(old: Path) -> None:
+    with contextlib.closing(Ledger(old)):
+        pass
+    outsider = sqlite3.connect(old)
+    with pytest.raises(sqlite3.IntegrityError, match="never updated"):
+        outsider.execute("UPDATE entry SET item = 'upload.ancient.full'")
+    outsider.close()
