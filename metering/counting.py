@@ -16,11 +16,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -35,6 +32,8 @@ from metering.entry import (
     year_span_us,
 )
 from metering.interface import MeteringError
+from metering.ledger_lookup import Lookup
+from metering.ledger_page import entry as entry_of
 from metering.recent import Key, RecentDeliveries
 
 RepeatWindow = int | Literal["day", "year"]
@@ -82,76 +81,30 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
     item: str
 
 
-# Every query goes by institution and record, so that one index serves them all.
-_BILLED = """
-WITH asked (institution, record_id) AS (VALUES {places})
-SELECT delivery.institution, delivery.record_id, delivery.at_us, delivery.id, (
-    SELECT void.at_us FROM entry AS void
-    WHERE void.institution = delivery.institution AND void.record_id = delivery.record_id
-      AND void.kind = 'void' AND void.refers_to = delivery.id
-  )
-FROM asked CROSS JOIN entry AS delivery USING (institution, record_id)
-WHERE delivery.at_us BETWEEN ? AND ?
-  AND delivery.kind = 'delivery' AND delivery.meter = 'download'
-ORDER BY delivery.seq
-"""
-_HELD = """
-SELECT coalesce(sum(quantity), 0) FROM entry
-WHERE institution = ? AND record_id = ? AND year = ? AND meter = 'holding'
-  AND kind IN ('holding_added', 'holding_removed')
-"""
-_STANDING = """
-SELECT coalesce(sum(quantity), 0) FROM entry
-WHERE record_id = ? AND meter = ? AND kind IN ('upload', 'cover', 'upload_reversed')
-"""
-_REVERSED = """
-SELECT 1 FROM entry WHERE record_id = ? AND kind = 'upload_reversed' AND refers_to = ?
-"""
-_TARGET = """
-SELECT kind, meter, quantity, institution, record_id, database, control_number, year, day, item
-FROM entry WHERE id = ?
-"""
-_VOIDED = """
-SELECT 1 FROM entry
-WHERE institution = ? AND record_id = ? AND kind = 'void' AND refers_to = ?
-"""
-_KEYS_PER_QUERY = 200
-
-
-class _Remembered(defaultdict[Key, list[tuple[int, str]]]):
-    """What was billed before the batch, copied as it is asked for."""
-
-    def __init__(self, before: Mapping[Key, list[tuple[int, str]]]) -> None:
-        super().__init__()
-        self._before = before
-
-    def __missing__(self, key: Key) -> list[tuple[int, str]]:
-        billed = self[key] = self._before.get(key, [])[:]
-        return billed
-
-
 class Counter:
     """Counts one batch of drafts, each as if those before it were in the ledger already."""
 
     def __init__(
-        self,
-        connection: sqlite3.Connection,
-        rule: RepeatRule,
-        recent: RecentDeliveries | None = None,
+        self, lookup: Lookup, rule: RepeatRule, recent: RecentDeliveries | None = None
     ) -> None:
-        """`connection` is inside the transaction that the figures shall belong to.
+        """`lookup` is inside the transaction that the figures shall belong to.
 
         `recent`, if given, is true of the ledger as it is.
         """
-        self._connection = connection
+        self._lookup = lookup
         self._rule = rule
         self._recent = recent
         # What the batch changes in `recent`, once it is stored.
         self.newly_billed: list[tuple[Key, int, str]] = []
         self.newly_voided: dict[str, int] = {}  # when, by id of the delivery
+        self._deliveries: list[Draft] = []  # of the batch
+        self._delivered = 0  # how many of them are counted
+        self._places: dict[str, int] = {}  # in `_deliveries`; filled when a void asks
+        self._repeats: set[str] = set()
         self._counted: dict[str, Counted] = {}
-        # (at_us, id) in ledger order
-        self._billed: defaultdict[Key, list[tuple[int, str]]] = defaultdict(list)
+        # (at_us, id) in ledger order: before the batch, and of the batch.
+        self._billed_before: Mapping[Key, Sequence[tuple[int, str]]] = {}
+        self._billed: dict[Key, list[tuple[int, str]]] = {}
         # When deliveries were voided, as far as this batch has to know.
         self._voided_us: dict[str, int] = {}
         self._held: dict[tuple[str, int, int], int] = {}
@@ -174,14 +127,12 @@ class Counter:
 
     def count(self, draft: Draft) -> Counted | None:
         """As `count_all`, for one draft after another, once `look_up_billed` knows them all."""
-        if not 0 <= draft.at_us < AT_US_MAX:
-            raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
+        check_time(draft)
         counted: Counted | None
         if draft.kind is Kind.DELIVERY:
-            repeated = self._repeated(draft)
-            meter = Meter.REPEAT if repeated else Meter.DOWNLOAD
-            counted = _of_itself(draft, meter, 1, repeated)
-        elif draft.kind is Kind.VOID:
+            repeated = self.repeated(draft)
+            return _of_itself(draft, Meter.REPEAT if repeated else Meter.DOWNLOAD, 1, repeated)
+        if draft.kind is Kind.VOID:
             counted = self._void(draft)
         elif draft.kind is Kind.CORRECTION:
             counted = self._correction(draft)
@@ -203,7 +154,8 @@ class Counter:
 
     def look_up_billed(self, drafts: Sequence[Draft]) -> None:
         """Fetch the billed deliveries in the ledger that those among `drafts` may repeat."""
-        deliveries = [draft for draft in drafts if draft.kind is Kind.DELIVERY]
+        delivery = Kind.DELIVERY
+        deliveries = self._deliveries = [draft for draft in drafts if draft.kind is delivery]
         times_us = [draft.at_us for draft in deliveries if 0 <= draft.at_us < AT_US_MAX]
         if not times_us:
             return
@@ -214,38 +166,51 @@ class Counter:
         first_us = max(0, earliest[0])
         last_us = min(AT_US_MAX, latest[1])
         if self._recent is not None and first_us >= self._recent.since_us:
-            self._billed = _Remembered(self._recent.billed)
+            self._billed_before = self._recent.billed
             self._voided_us |= self._recent.voided_us
             return
-        keys = list({(draft.institution, draft.record_id) for draft in deliveries})
-        for begin in range(0, len(keys), _KEYS_PER_QUERY):
-            some = keys[begin : begin + _KEYS_PER_QUERY]
-            query = _BILLED.format(places=", ".join(["(?, ?)"] * len(some)))
-            parameters = [*chain.from_iterable(some), first_us, last_us]
-            for institution, record_id, at_us, entry_id, voided_us in self._connection.execute(
-                query, parameters
-            ):
-                self._billed[institution, record_id].append((at_us, entry_id))
-                if voided_us is not None:
-                    self._voided_us[entry_id] = voided_us
+        keys = {(draft.institution, draft.record_id) for draft in deliveries}
+        before: dict[Key, list[tuple[int, str]]] = {}
+        for billed in self._lookup.billed(keys, first_us, last_us):
+            key = (billed.institution, billed.record_id)
+            before.setdefault(key, []).append((billed.at_us, billed.id))
+            voided_us = self._lookup.voided_us(*key, billed.id)
+            if voided_us is not None:
+                self._voided_us[billed.id] = voided_us
+        self._billed_before = before
 
-    def _repeated(self, draft: Draft) -> str:
-        """The id of the billed delivery that this one repeats; "": it is billed itself."""
+    def repeated(self, draft: Draft) -> str:
+        """Count a delivery: the id of the billed one that it repeats; "": it is billed."""
+        self._delivered += 1
         key = (draft.institution, draft.record_id)
-        billed = self._billed[key]
+        before = self._billed_before.get(key)
+        billed = self._billed.get(key)
+        if before or billed:
+            repeated = self._repeated(draft, billed or (), before or ())
+            if repeated:
+                self._repeats.add(draft.id)
+                return repeated
         if billed:
-            span = self._rule.span_us(draft.at_us)
-            if span is not None:
-                first_us, last_us = span
-                for billed_us, entry_id in reversed(billed):
+            billed.append((draft.at_us, draft.id))
+        else:
+            self._billed[key] = [(draft.at_us, draft.id)]
+        self.newly_billed.append((key, draft.at_us, draft.id))
+        return ""
+
+    def _repeated(
+        self, draft: Draft, billed: Sequence[tuple[int, str]], before: Sequence[tuple[int, str]]
+    ) -> str:
+        span = self._rule.span_us(draft.at_us)
+        if span is not None:
+            first_us, last_us = span
+            for some in (billed, before):
+                for billed_us, entry_id in reversed(some):
                     # By the time of the void and not by when it is folded.
                     if (
                         first_us <= billed_us <= last_us
                         and self._voided_us.get(entry_id, AT_US_MAX) >= draft.at_us
                     ):
                         return entry_id
-        billed.append((draft.at_us, draft.id))
-        self.newly_billed.append((key, draft.at_us, draft.id))
         return ""
 
     def _void(self, draft: Draft) -> Counted | None:
@@ -255,7 +220,7 @@ class Counter:
         if target.draft.kind not in (Kind.DELIVERY, Kind.BATCH):
             raise MeteringError(f"entry {draft.id} voids {draft.refers_to}, which is no delivery")
         voided = (target.institution, target.record_id, draft.refers_to)
-        if self._connection.execute(_VOIDED, voided).fetchone() is not None:
+        if self._lookup.voided_us(*voided) is not None:
             return None
         self._voided_us[draft.refers_to] = draft.at_us
         self.newly_voided[draft.refers_to] = draft.at_us
@@ -266,7 +231,7 @@ class Counter:
         key = (draft.institution, draft.record_id, year)
         held = self._held.get(key)
         if held is None:
-            (held,) = self._connection.execute(_HELD, key).fetchone()
+            held = self._lookup.held(*key)
         now = 1 if draft.kind is Kind.HOLDING_ADDED else 0
         self._held[key] = now
         return _of_itself(draft, Meter.HOLDING, now - held)
@@ -281,8 +246,8 @@ class Counter:
         """How many uploads of a record count and were not reversed, whoever made them."""
         standing = self._standing.get((record_id, meter))
         if standing is None:
-            (standing,) = self._connection.execute(_STANDING, (record_id, meter.value)).fetchone()
-        return int(standing)
+            standing = self._lookup.standing(record_id, meter)
+        return standing
 
     def _reversal(self, draft: Draft) -> Counted | None:
         target = self._target(draft)
@@ -290,8 +255,7 @@ class Counter:
             return None
         if target.draft.kind not in (Kind.UPLOAD, Kind.COVER):
             raise MeteringError(f"entry {draft.id} reverses {draft.refers_to}, which is no upload")
-        done = self._connection.execute(_REVERSED, (target.record_id, draft.refers_to))
-        if done.fetchone() is not None:
+        if self._lookup.reversed(target.record_id, draft.refers_to):
             return None
         self._reversed.add(draft.refers_to)
         year, day = accounting_day(draft.at_us)
@@ -310,18 +274,30 @@ class Counter:
         return _of_target(draft, target, draft.meter, draft.quantity)
 
     def _target(self, draft: Draft) -> Counted | None:
-        target = self._counted.get(draft.refers_to)
-        if target is not None:
-            return target
-        row = self._connection.execute(_TARGET, (draft.refers_to,)).fetchone()
-        if row is None:
+        counted = self._counted.get(draft.refers_to)
+        if counted is not None:
+            return counted
+        if not self._places:
+            self._places = {each.id: place for place, each in enumerate(self._deliveries)}
+        place = self._places.get(draft.refers_to)
+        if place is not None and place < self._delivered:
+            meter = Meter.REPEAT if draft.refers_to in self._repeats else Meter.DOWNLOAD
+            return _of_itself(self._deliveries[place], meter, 1)
+        contents = self._lookup.one(draft.refers_to)
+        if contents is None:
             return None
-        kind, meter, quantity, institution, record_id, database, number, year, day, item = row
-        of_target = Draft(id=draft.refers_to, kind=Kind(kind), at_us=0)
+        entry = entry_of(contents, b"", b"")
         return Counted(
-            of_target, institution, record_id, database, number,
-            Meter(meter), quantity, year, day, "", item,
+            Draft(id=entry.id, kind=entry.kind, at_us=entry.at_us),
+            entry.institution, entry.record_id, entry.database, entry.control_number,
+            entry.meter, entry.quantity, entry.year, entry.day, entry.refers_to, entry.item,
         )  # fmt: skip
+
+
+def check_time(draft: Draft) -> None:
+    """Raises MeteringError for a time outside the years 1970 to 9999."""
+    if not 0 <= draft.at_us < AT_US_MAX:
+        raise MeteringError(f"entry {draft.id}: its time is {draft.at_us} µs")
 
 
 def _of_itself(draft: Draft, meter: Meter, quantity: int, refers_to: str = "") -> Counted:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from metering.counting import Counted, Counter, RepeatRule, RepeatWindow
+import msgspec
+
+from metering.counting import Counted, Counter, RepeatRule, RepeatWindow, check_time
 from metering.entry import (
     FIELDS,
     GENESIS_HASH,
@@ -20,34 +24,48 @@ from metering.entry import (
     Entry,
     Kind,
     Meter,
-    entry_hash,
+    accounting_day,
+    day_span_us,
 )
 from metering.interface import MeteringError
+from metering.ledger_listing import EVERYTHING, Selection, listed
+from metering.ledger_lookup import Lookup, billed_in
+from metering.ledger_page import (
+    ENTRIES_MAX,
+    ENTRIES_MIN,
+    PAGE_COLUMNS,
+    Contents,
+    Page,
+    members_of,
+    pack,
+    ranges_of,
+    source_of,
+)
+from metering.ledger_page import entry as entry_of
+from metering.ledger_schema import ROLLUP_COLUMNS, connect, create, naming_errors
+from metering.ledger_verify import Verification, rebuild, verify
 from metering.recent import RECENT_MAX, Key, RecentDeliveries
 
-SCHEMA_VERSION = 2
 RECENT_WINDOW_S_MAX = 600
 # Entries come nearly in order of time: behind so many old ones none is recent.
 _OLD_ENTRIES = 10_000
-_PAGE_ROWS = 1_000
-_IDS_PER_QUERY = 500
 _COLUMNS = ", ".join(FIELDS)
 _INSERT = f"INSERT INTO entry ({_COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))})"
+_INSERT_PAGE = f"INSERT INTO page ({PAGE_COLUMNS}) VALUES ({', '.join('?' * len(Page._fields))})"
 _KIND_TEXT = {kind: str(kind.value) for kind in Kind}
 _METER_TEXT = {meter: str(meter.value) for meter in Meter}
-_ROLLUP_COLUMNS = "institution, year, day, kind, meter, item, entries, quantity"
+_DELIVERY = _KIND_TEXT[Kind.DELIVERY]
 _ADD_TO_ROLLUP = f"""
-INSERT INTO rollup ({_ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rollup ({ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (institution, year, day, kind, meter, item) DO UPDATE
 SET entries = entries + excluded.entries, quantity = quantity + excluded.quantity
 """
-_BACKWARDS = """
-SELECT at_us, kind, meter, institution, record_id, id, refers_to FROM entry ORDER BY seq DESC
-"""
-_RECOUNT = """
-SELECT institution, year, day, kind, meter, item, count(*), sum(quantity)
-FROM entry GROUP BY institution, year, day, kind, meter, item
-"""
+_summed = itemgetter(
+    *(
+        FIELDS.index(name)
+        for name in ("institution", "year", "day", "kind", "meter", "item", "quantity")
+    )
+)
 
 
 class Outcome(Enum):
@@ -89,26 +107,13 @@ class Totals:
             self.voided += entries
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What `verify` found; `first_bad` is the id of an entry, `problem` says what is wrong."""
-
-    entries: int  # good ones, from the first on
-    head_hash: bytes  # of the last good one
-    problem: str = ""
-    first_bad: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return not self.problem
-
-
 class Snapshot:
     """The ledger as it is in one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, rule: RepeatRule) -> None:
         self._connection = connection
         self._rule = rule
+        self._lookup = Lookup(connection, long_window=_is_long(rule))
 
     def positions(self) -> dict[str, tuple[int, int]]:
         """How far each source was folded."""
@@ -133,27 +138,34 @@ class Snapshot:
 
     def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
         """What the drafts would count if they were appended now."""
-        existing = self._existing([draft.id for draft in drafts])
-        counter = Counter(self._connection, self._rule)
+        existing = self._lookup.contents([draft.id for draft in drafts])
+        counter = Counter(self._lookup, self._rule)
         for counted in counter.count_all([d for d in drafts if d.id not in existing]):
             if counted is not None:
                 yield counted
+
+    def entry(self, entry_id: str) -> Entry | None:
+        """One entry by its id, with its hashes."""
+        contents = self._lookup.one(entry_id)
+        if contents is None:
+            return None
+        only = Selection(after=contents[0] - 1, up_to=contents[0])
+        return next(listed(self._connection, only), None)
+
+    def entries(self, selection: Selection = EVERYTHING) -> Iterator[Entry]:
+        """Entries in order, while the snapshot lasts."""
+        return listed(self._connection, selection)
 
     def head(self) -> tuple[int, bytes]:
         """Sequence number and hash of the last entry; 0 and zeros when there is none."""
         row = self._connection.execute(
             "SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1"
         ).fetchone()
-        return (0, GENESIS_HASH) if row is None else (row[0], row[1])
-
-    def _existing(self, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-        existing: dict[str, tuple[Any, ...]] = {}
-        for begin in range(0, len(ids), _IDS_PER_QUERY):
-            some = ids[begin : begin + _IDS_PER_QUERY]
-            places = ", ".join("?" * len(some))
-            query = f"SELECT {_COLUMNS} FROM entry WHERE id IN ({places})"
-            existing.update((row[1], row) for row in self._connection.execute(query, some))
-        return existing
+        page = self._connection.execute(
+            "SELECT first_seq + entries - 1, hash FROM page ORDER BY first_seq DESC LIMIT 1"
+        ).fetchone()
+        seq, own_hash = max(row or (0, GENESIS_HASH), page or (0, GENESIS_HASH))
+        return seq, own_hash
 
 
 class Transaction(Snapshot):
@@ -164,10 +176,12 @@ class Transaction(Snapshot):
     ) -> None:
         super().__init__(connection, rule)
         self._recent = recent
+        if _is_long(rule):
+            self._index_billed()
         if recent is not None:
             seq, _ = self.head()
             if seq != recent.seq:  # the first time, or another process has appended
-                _recall(connection, recent, seq)
+                _recall(self._lookup, recent, seq)
         self._counters: list[Counter] = []
         self._seq = 0
 
@@ -185,7 +199,7 @@ class Transaction(Snapshot):
         """
         outcomes = [Outcome.CREATED] * len(drafts)
         try:
-            self._append(drafts, range(len(drafts)), outcomes)
+            self._append(drafts, range(len(drafts)), outcomes, new=True)
         except sqlite3.IntegrityError as error:
             raise EntryConflict("an entry that passed for new exists") from error
         return outcomes
@@ -198,52 +212,159 @@ class Transaction(Snapshot):
             MeteringError: a correction refers to an unknown entry.
         """
         fresh, outcomes = self._fresh(drafts)
-        self._append([drafts[place] for place in fresh], fresh, outcomes)
+        self._append([drafts[place] for place in fresh], fresh, outcomes, new=False)
         return outcomes
 
     def _append(
-        self, batch: Sequence[Draft], fresh: Sequence[int], outcomes: list[Outcome]
+        self,
+        batch: Sequence[Draft],
+        fresh: Sequence[int],
+        outcomes: list[Outcome],
+        *,
+        new: bool,
     ) -> None:
-        """Append drafts with new ids; `fresh` are their places in `outcomes`."""
+        """Append drafts with new ids; `fresh` are their places in `outcomes`.
+
+        `new`: their maker numbers deliveries `source:index`, so they can go into
+        pages.
+        """
         seq, previous = self.head()
-        rows = []
-        sums: dict[tuple[str, int, int, str, str, str], list[int]] = {}
         # A second batch of a transaction follows what `recent` does not know of yet.
         recent = self._recent if not self._counters else None
-        counter = Counter(self._connection, self._rule, recent)
+        counter = Counter(self._lookup, self._rule, recent)
         counter.look_up_billed(batch)
+        rows: list[Contents] = []
+        hashes: list[bytes] = []
+        others: list[int] = []  # places of those that are no deliveries
+        delivery, sha256, own_hash = Kind.DELIVERY, hashlib.sha256, previous
+        first_us, last_us, year, day = 1, 0, 0, 0
         for place, draft in zip(fresh, batch, strict=True):
-            counted = counter.count(draft)
-            if counted is None:
-                outcomes[place] = Outcome.MOOT
-                continue
+            if draft.kind is delivery:  # as `count`, and quick
+                at_us = draft.at_us
+                if not first_us <= at_us <= last_us:
+                    check_time(draft)
+                    first_us, last_us = day_span_us(at_us)
+                    year, day = accounting_day(at_us)
+                repeated = counter.repeated(draft)
+                contents: Contents = (
+                    seq + 1, draft.id, _DELIVERY, "repeat" if repeated else "download", 1,
+                    draft.institution, draft.account, draft.database, draft.record_id,
+                    draft.control_number, at_us, year, day, draft.protocol, draft.session,
+                    repeated, draft.note, draft.item,
+                )  # fmt: skip
+            else:
+                counted = counter.count(draft)
+                if counted is None:
+                    outcomes[place] = Outcome.MOOT
+                    continue
+                others.append(len(rows))
+                contents = _contents(seq + 1, counted)
             seq += 1
-            kind, meter = _KIND_TEXT[draft.kind], _METER_TEXT[counted.meter]
-            contents = (
-                seq, draft.id, kind, meter, counted.quantity, counted.institution,
-                draft.account, counted.database, counted.record_id, counted.control_number,
-                draft.at_us, counted.year, counted.day, draft.protocol, draft.session,
-                counted.refers_to, draft.note, counted.item,
-            )  # fmt: skip
-            own_hash = entry_hash(previous, contents)
-            rows.append((*contents, previous, own_hash))
-            previous = own_hash
-            key = (counted.institution, counted.year, counted.day, kind, meter, counted.item)
-            in_rollup = sums.get(key)
-            if in_rollup is None:
-                in_rollup = sums[key] = [0, 0]
-            in_rollup[0] += 1
-            in_rollup[1] += counted.quantity
-        self._connection.executemany(_INSERT, rows)
-        self._connection.executemany(
-            _ADD_TO_ROLLUP, [(*key, *amounts) for key, amounts in sums.items()]
-        )
+            # As `entry_hash`, without calling it for every delivery.
+            own_hash = sha256(
+                own_hash + _to_json(contents if contents[-1] else contents[:-1])
+            ).digest()
+            rows.append(contents)
+            hashes.append(own_hash)
+        begin = 0
+        for end in [*others, len(rows)]:
+            previous = self._store_run(rows[begin:end], previous, hashes[begin:end], new=new)
+            if end < len(rows):
+                self._store_rows([rows[end]], previous, [hashes[end]], new=new)
+                previous = hashes[end]
+            begin = end + 1
+        self._add_to_rollup(rows)
         self._counters.append(counter)
         self._seq = seq
 
+    def _store_run(
+        self, rows: list[Contents], previous: bytes, hashes: list[bytes], *, new: bool
+    ) -> bytes:
+        """Store deliveries that follow one another; the hash of the last one."""
+        if not rows:
+            return previous
+        if new and len(rows) >= ENTRIES_MIN:
+            self._store_pages(rows, previous, hashes)
+        else:
+            self._store_rows(rows, previous, hashes, new=new)
+        return hashes[-1]
+
+    def _store_rows(
+        self, rows: list[Contents], previous: bytes, hashes: list[bytes], *, new: bool
+    ) -> None:
+        self._connection.executemany(
+            _INSERT,
+            [
+                (*row, before, own)
+                for row, before, own in zip(rows, [previous, *hashes], hashes, strict=False)
+            ],
+        )
+        for row in rows:
+            if row[2] == _DELIVERY:
+                source, index = source_of(row[1])
+                if index >= 0:
+                    if new and self._lookup.overlaps(source, index, index):
+                        raise EntryConflict(f"entry {row[1]} exists")
+                    self._note_range(source, index, index, row[0])
+
+    def _store_pages(self, rows: list[Contents], previous: bytes, hashes: list[bytes]) -> None:
+        for begin in range(0, len(rows), ENTRIES_MAX):
+            some = rows[begin : begin + ENTRIES_MAX]
+            some_hashes = hashes[begin : begin + ENTRIES_MAX]
+            page = pack(some, previous, some_hashes)
+            previous = some_hashes[-1]
+            ids = [row[1] for row in some]
+            if len(set(ids)) < len(ids):
+                raise EntryConflict("an id came twice")
+            self._connection.execute(_INSERT_PAGE, page)
+            for source, (first_index, last_index) in ranges_of(ids).items():
+                if self._lookup.overlaps(source, first_index, last_index):
+                    raise EntryConflict(f"entries of {source} passed for new and exist")
+                self._note_range(source, first_index, last_index, page.first_seq)
+            self._connection.executemany(
+                "INSERT INTO page_of_member (institution, year, first_seq) VALUES (?, ?, ?)",
+                [(*member, page.first_seq) for member in members_of(some)],
+            )
+            if _is_long(self._rule):
+                self._note_billed(page)
+
+    def _note_range(self, source: str, first_index: int, last_index: int, seq: int) -> None:
+        self._connection.execute(
+            "INSERT INTO range_of_source (source, first_index, last_index, first_seq)"
+            " VALUES (?, ?, ?, ?)",
+            (source, first_index, last_index, seq),
+        )
+
+    def _index_billed(self) -> None:
+        """Bring the index of billed deliveries up to the head, after a change of the window."""
+        up_to = self._lookup.billed_up_to()
+        newest = self._connection.execute("SELECT max(first_seq) FROM page").fetchone()[0] or 0
+        if newest > up_to:
+            for row in self._connection.execute(
+                f"SELECT {PAGE_COLUMNS} FROM page WHERE first_seq > ? ORDER BY first_seq", (up_to,)
+            ).fetchall():
+                self._note_billed(Page(*row))
+
+    def _note_billed(self, page: Page) -> None:
+        self._connection.executemany(
+            "INSERT INTO billed (seq, institution, record_id, at_us, id) VALUES (?, ?, ?, ?, ?)",
+            billed_in(page),
+        )
+        self._connection.execute("UPDATE billed_up_to SET seq = ?", (page.last_seq,))
+
+    def _add_to_rollup(self, rows: list[Contents]) -> None:
+        sums: dict[tuple[Any, ...], list[int]] = {}
+        for (*key, quantity), entries in Tally(map(_summed, rows)).items():
+            amounts = sums.setdefault(tuple(key), [0, 0])
+            amounts[0] += entries
+            amounts[1] += entries * quantity
+        self._connection.executemany(
+            _ADD_TO_ROLLUP, [(*key, *amounts) for key, amounts in sums.items()]
+        )
+
     def _fresh(self, drafts: Sequence[Draft]) -> tuple[list[int], list[Outcome]]:
         """Places of the drafts whose ids are new, and an outcome for each draft."""
-        stored = self._existing([draft.id for draft in drafts])
+        stored = self._lookup.contents([draft.id for draft in drafts])
         seen: dict[str, Draft] = {}
         fresh = []
         outcomes = []
@@ -254,7 +375,7 @@ class Transaction(Snapshot):
                 fresh.append(place)
                 outcomes.append(Outcome.CREATED)
                 continue
-            if not _same(_entry(row) if row else twin, draft):
+            if not _same(entry_of(row, b"", b"") if row else twin, draft):
                 raise EntryConflict(f"entry {draft.id} exists with other contents")
             outcomes.append(Outcome.EXISTS)
         return fresh, outcomes
@@ -268,8 +389,26 @@ class Transaction(Snapshot):
         )
 
     def rebuild_rollup(self) -> None:
-        self._connection.execute("DELETE FROM rollup")
-        self._connection.execute(f"INSERT INTO rollup ({_ROLLUP_COLUMNS}) {_RECOUNT}")
+        """Make all anew that follows from the entries."""
+        rebuild(self._connection)
+
+
+def _contents(seq: int, counted: Counted) -> Contents:
+    draft = counted.draft
+    return (
+        seq, draft.id, _KIND_TEXT[draft.kind], _METER_TEXT[counted.meter],
+        counted.quantity, counted.institution, draft.account, counted.database,
+        counted.record_id, counted.control_number, draft.at_us, counted.year, counted.day,
+        draft.protocol, draft.session, counted.refers_to, draft.note, counted.item,
+    )  # fmt: skip
+
+
+_to_json = msgspec.json.Encoder().encode
+
+
+def _is_long(rule: RepeatRule) -> bool:
+    """Whether the repeat rule asks for more than is kept in memory."""
+    return not isinstance(rule.window, int) or rule.window > RECENT_WINDOW_S_MAX
 
 
 class Ledger:
@@ -295,10 +434,10 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MeteringError(f"the ledger: {error}") from error
-        with _naming_errors():
-            self._writer = _connect(path)
-            _create(self._writer)
-            self._reader = _connect(path)
+        with naming_errors():
+            self._writer = connect(path)
+            create(self._writer)
+            self._reader = connect(path)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -307,7 +446,7 @@ class Ledger:
         Raises:
             MeteringError: the disk or the database refuses; nothing was stored.
         """
-        with self._write_lock, _naming_errors():
+        with self._write_lock, naming_errors():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 transaction = Transaction(self._writer, self._rule, self._recent)
@@ -322,7 +461,7 @@ class Ledger:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Snapshot]:
         """One consistent view; it waits for no writer."""
-        with self._read_lock, _naming_errors():
+        with self._read_lock, naming_errors():
             self._reader.execute("BEGIN")
             try:
                 # A deferred transaction sees what is there at its first reading.
@@ -337,27 +476,26 @@ class Ledger:
             return transaction.append(drafts)
 
     def entries(
-        self, institution: str | None = None, year: int | None = None, *, after: int = 0
+        self,
+        institution: str | None = None,
+        year: int | None = None,
+        *,
+        after: int = 0,
+        selection: Selection = EVERYTHING,
     ) -> Iterator[Entry]:
         """Entries in order, of one member or all, of one accounting year or all.
 
-        `after` is the sequence number to go on behind. No lock is held between pages.
+        `after` is the sequence number to go on behind. `selection` says more. No lock
+        is held between two entries.
         """
-        conditions, parameters = ["seq > ?"], [after]
-        more: Mapping[str, str | int | None] = {"institution": institution, "year": year}
-        extra = {name: value for name, value in more.items() if value is not None}
-        conditions += [f"{name} = ?" for name in extra]
-        query = (
-            f"SELECT {_COLUMNS} FROM entry WHERE {' AND '.join(conditions)}"
-            f" ORDER BY seq LIMIT {_PAGE_ROWS}"
-        )
-        while True:
-            with self._read_lock, _naming_errors():
-                rows = self._reader.execute(query, (*parameters, *extra.values())).fetchall()
-            yield from map(_entry, rows)
-            if len(rows) < _PAGE_ROWS:
-                return
-            parameters = [rows[-1][0]]
+        if selection is EVERYTHING:
+            selection = Selection(institution=institution, year=year, after=after)
+        return listed(self._reader, selection, self._read_lock)
+
+    def entry(self, entry_id: str) -> Entry | None:
+        """One entry by its id."""
+        with self.reading() as snapshot:
+            return snapshot.entry(entry_id)
 
     def head(self) -> tuple[int, bytes]:
         with self.reading() as snapshot:
@@ -374,22 +512,10 @@ class Ledger:
             transaction.rebuild_rollup()
 
     def verify(self) -> Verification:
-        """Hash every entry again, add all up again, and compare with the roll-up."""
-        with _naming_errors(), contextlib.closing(_connect(self._path)) as connection:
+        """Hash every entry again, add all up again, and compare with what is kept."""
+        with naming_errors(), contextlib.closing(connect(self._path)) as connection:
             connection.execute("BEGIN")
-            found = _verify_chain(connection)
-            if not found.ok:
-                return found
-            recounted = set(connection.execute(_RECOUNT))
-            kept = set(connection.execute(f"SELECT {_ROLLUP_COLUMNS} FROM rollup"))
-            for line in sorted(recounted ^ kept):
-                institution, year, day, kind, meter, item, *_ = line
-                problem = (
-                    f"the roll-up of {institution or 'no institution'}, year {year}, day {day},"
-                    f" {' '.join(filter(None, (kind, meter, item)))} is not the sum of the entries"
-                )
-                return Verification(found.entries, found.head_hash, problem)
-            return found
+            return verify(connection)
 
     def close(self) -> None:
         with self._write_lock, self._read_lock:
@@ -397,21 +523,20 @@ class Ledger:
             self._writer.close()
 
 
-def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) -> None:
+def _recall(lookup: Lookup, recent: RecentDeliveries, seq: int) -> None:
     """Read the last entries backwards as far as the repeat rule may ask for them."""
     newest_us, old = -1, 0
     billed: list[tuple[Key, int, str]] = []
     voided_us: dict[str, int] = {}
-    for at_us, kind, meter, institution, record_id, entry_id, refers_to in connection.execute(
-        _BACKWARDS
-    ):
+    for contents in lookup.newest_first():
+        _, entry_id, kind, meter, _, institution, _, _, record_id, _, at_us, *rest = contents
         newest_us = max(newest_us, at_us)
         if at_us < newest_us - 2 * recent.window_us:
             old += 1
             if old >= _OLD_ENTRIES:
                 break
         elif kind == Kind.VOID:
-            voided_us[refers_to] = at_us
+            voided_us[rest[_REFERS_TO]] = at_us
         elif kind == Kind.DELIVERY and meter == Meter.DOWNLOAD:
             billed.append(((institution, record_id), at_us, entry_id))
         if len(billed) > RECENT_MAX:  # more than is kept: look each up for a while
@@ -421,21 +546,7 @@ def _recall(connection: sqlite3.Connection, recent: RecentDeliveries, seq: int) 
     recent.advance(seq, billed[::-1], voided_us)
 
 
-def _verify_chain(connection: sqlite3.Connection) -> Verification:
-    count, previous = 0, GENESIS_HASH
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM entry ORDER BY seq"):
-        *contents, stored_previous, stored_hash = row
-        problem = ""
-        if row[0] != count + 1:
-            problem = f"entry {count + 1} is missing before entry {row[0]}"
-        elif stored_previous != previous:
-            problem = f"entry {row[0]} does not follow its predecessor"
-        elif stored_hash != entry_hash(previous, tuple(contents)):
-            problem = f"entry {row[0]} is not what was hashed"
-        if problem:
-            return Verification(count, previous, problem, row[1])
-        count, previous = row[0], stored_hash
-    return Verification(count, previous)
+_REFERS_TO = FIELDS.index("refers_to") - FIELDS.index("at_us") - 1
 
 
 def _same(stored: Entry | Draft | None, draft: Draft) -> bool:
@@ -458,79 +569,3 @@ def _same(stored: Entry | Draft | None, draft: Draft) -> bool:
     return same and (
         stored.institution, stored.record_id, stored.database, stored.control_number
     ) == (draft.institution, draft.record_id, draft.database, draft.control_number)  # fmt: skip
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(row[0], row[1], Kind(row[2]), Meter(row[3]), *row[4:])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -32768")
-    return connection
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    """Bring the tables up to this program; a ledger that is so is opened without a lock."""
-    if _version(connection) == SCHEMA_VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version(connection)
-        if version == 0:
-            for statement in _statements(files("metering").joinpath("schema.sql").read_text()):
-                connection.execute(statement)
-        else:
-            for migrate in MIGRATIONS[version - 1 :]:
-                migrate(connection)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _to_schema_2(connection: sqlite3.Connection) -> None:
-    """Entries and sums by item; the old entries have none and keep their hashes."""
-    connection.execute("ALTER TABLE entry ADD COLUMN item TEXT NOT NULL DEFAULT ''")
-    connection.execute(
-        "CREATE INDEX entry_of_upload ON entry (record_id, meter)"
-        " WHERE kind IN ('upload', 'cover', 'upload_reversed')"
-    )
-    connection.execute("DROP TABLE rollup")
-    connection.execute(
-        "CREATE TABLE rollup (institution TEXT NOT NULL, year INTEGER NOT NULL,"
-        " day INTEGER NOT NULL, kind TEXT NOT NULL, meter TEXT NOT NULL, item TEXT NOT NULL,"
-        " entries INTEGER NOT NULL, quantity INTEGER NOT NULL,"
-        " PRIMARY KEY (year, institution, day, kind, meter, item)) STRICT, WITHOUT ROWID"
-    )
-    connection.execute(f"INSERT INTO rollup ({_ROLLUP_COLUMNS}) {_RECOUNT}")
-
-
-MIGRATIONS = (_to_schema_2,)  # each from its number to the next
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not 0 <= version <= SCHEMA_VERSION:
-        raise MeteringError(f"the ledger has schema {version}, this program knows {SCHEMA_VERSION}")
-    return int(version)
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-@contextlib.contextmanager
-def _naming_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise MeteringError(f"the ledger: {error}") from error

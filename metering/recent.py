@@ -21,7 +21,8 @@ class RecentDeliveries:
         self.window_us = window_us
         self.seq = -1
         self.since_us = 0
-        self.billed: dict[Key, list[tuple[int, str]]] = {}  # (at_us, id) in ledger order
+        # (at_us, id) in ledger order; tuples, which the garbage collector need not watch.
+        self.billed: dict[Key, tuple[tuple[int, str], ...]] = {}
         self.voided_us: dict[str, int] = {}  # when some of them were voided, by id
         self._in_order: deque[tuple[int, Key]] = deque()
 
@@ -40,7 +41,9 @@ class RecentDeliveries:
         self.seq = seq
         billed = self.billed
         for key, at_us, entry_id in added:
-            billed.setdefault(key, []).append((at_us, entry_id))
+            known = billed.get(key)
+            new = (at_us, entry_id)
+            billed[key] = (*known, new) if known else (new,)
             self._in_order.append((at_us, key))
         self.voided_us |= voided_us
         if len(self.voided_us) > VOIDED_MAX:  # most are of repeats, which nobody asks for
@@ -62,6 +65,6 @@ class RecentDeliveries:
                 elif self.voided_us:
                     self.voided_us.pop(pair[1], None)
             if kept:
-                self.billed[key] = kept
+                self.billed[key] = tuple(kept)
             else:
                 self.billed.pop(key, None)

@@ -22,8 +22,11 @@ class Hold:
     before_us: int
 
     def holds(self, frame: Frame) -> bool:
-        times = [at_us for at_us, _ in frame.calls] + [void[2] for void in frame.voided]
-        return any(self.after_us < at_us < self.before_us for at_us in times)
+        after_us, before_us = self.after_us, self.before_us
+        for at_us, _ in frame.calls:  # a loop, for this is asked of every frame
+            if after_us < at_us < before_us:
+                return True
+        return bool(frame.voided) and any(after_us < void[2] < before_us for void in frame.voided)
 
 
 NO_HOLD = Hold(0, 0)
@@ -34,11 +37,15 @@ class SpoolReading:
     """What a spool holds from one position to another."""
 
     spool: Path
-    end: Position
+    at: tuple[int, int]  # segment and offset; `end` of it is a Position
     drafts: list[Draft] = field(default_factory=list)
     full: bool = False  # the limit was reached, more is there
     damaged: list[int] = field(default_factory=list)  # segments to be kept for inspection
     gap: bool = False  # segments from the position on were missing
+
+    @property
+    def end(self) -> Position:
+        return Position(*self.at)
 
     @property
     def newest_us(self) -> int:
@@ -60,7 +67,7 @@ def read_spool(
     orphan read to its end brings a void for each delivery that was not settled
     and an audit remark that counts them, and ends at DONE.
     """
-    reading = SpoolReading(spool, start)
+    reading = SpoolReading(spool, (start.segment, start.offset_bytes))
     for frame, end in _final_frames(reading, orphan):
         if len(reading.drafts) >= limit:
             reading.full = True
@@ -68,7 +75,7 @@ def read_spool(
         if hold.holds(frame):
             return reading
         reading.drafts += drafts(spool.name, frame)
-        reading.end = end
+        reading.at = end
     if reading.gap:
         note = f"segments from {start.segment} on were missing"
         reading.drafts.append(_audit(spool.name, f"{start.segment}:missing", now_us, note))
@@ -83,7 +90,7 @@ def read_spool(
         if lost:
             note = f"{len(lost)} deliveries voided: {reason}"
             reading.drafts.append(_audit(spool.name, "recovery", now_us, note))
-        reading.end = DONE
+        reading.at = DONE.segment, DONE.offset_bytes
     return reading
 
 
@@ -98,11 +105,12 @@ def newest_frames(spool: Path, start: Position) -> Iterator[Draft]:
 def drafts(name: str, frame: Frame) -> Iterator[Draft]:
     """A frame's deliveries, then its voids."""
     index = frame.first
+    kind = Kind.DELIVERY
     for at_us, deliveries in frame.calls:
         for delivery in deliveries:
             yield Draft(
                 id=f"{name}:{index}",
-                kind=Kind.DELIVERY,
+                kind=kind,
                 at_us=at_us,
                 institution=delivery.institution,
                 account=delivery.account,
@@ -118,31 +126,31 @@ def drafts(name: str, frame: Frame) -> Iterator[Draft]:
             yield _void(name, voided, at_us, reason)
 
 
-def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, Position]]:
-    """Frames from `reading.end` with where each ends; notes gaps and damaged segments."""
+def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, tuple[int, int]]]:
+    """Frames from `reading.at` with where each ends; notes gaps and damaged segments."""
     spool = reading.spool
-    numbers = [number for number in segments(spool) if number >= reading.end.segment]
-    reading.gap = numbers[:1] != [reading.end.segment or 1]
+    numbers = [number for number in segments(spool) if number >= reading.at[0]]
+    reading.gap = numbers[:1] != [reading.at[0] or 1]
     for number, following in zip(numbers, [*numbers[1:], 0], strict=True):
         try:
             segment = Segment(spool, number)
             size_bytes = _size_of_predecessor(spool, following) if following else 0
-            begin = reading.end.offset_bytes if number == reading.end.segment else 0
-            reading.end = Position(number, begin or segment.first_offset_bytes)
-            held: tuple[Frame, Position] | None = None
+            begin = reading.at[1] if number == reading.at[0] else 0
+            reading.at = number, begin or segment.first_offset_bytes
+            held: tuple[Frame, tuple[int, int]] | None = None
             for frame, end in segment.frames(begin):
                 if following and size_bytes and end > size_bytes:
                     break
                 if held is not None:
                     yield held
-                held = frame, Position(number, end)
+                held = frame, (number, end)
             if held is not None and (size_bytes if following else orphan):
                 yield held
             if following:
-                if (held[1] if held else reading.end).offset_bytes != size_bytes:
+                if (held[1] if held else reading.at)[1] != size_bytes:
                     reading.damaged.append(number)
-                reading.end = Position(following, 0)
-            elif orphan and segment.has_frame_behind(reading.end.offset_bytes):
+                reading.at = following, 0
+            elif orphan and segment.has_frame_behind(reading.at[1]):
                 reading.damaged.append(number)
         except FileNotFoundError:
             reading.gap = True
@@ -151,7 +159,7 @@ def _final_frames(reading: SpoolReading, orphan: bool) -> Iterator[tuple[Frame, 
             if following or orphan:
                 reading.damaged.append(number)
             if following:
-                reading.end = Position(following, 0)
+                reading.at = following, 0
 
 
 def _size_of_predecessor(spool: Path, number: int) -> int:

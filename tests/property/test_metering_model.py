@@ -17,11 +17,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from metering import ledger as ledger_module
 from metering.counting import RepeatWindow
 from metering.entry import Draft, Kind, Meter, accounting_day
 from metering.fold import Folder
 from metering.interface import Delivery, HoldingEvent, Receipt, Usage
 from metering.ledger import Ledger
+from metering.ledger_page import ENTRIES_MAX, ENTRIES_MIN
 from metering.spool_writer import SpoolWriter
 from metering.usage import UsageReader
 
@@ -69,9 +71,13 @@ class Metering(RuleBasedStateMachine):
         self.events: list[HoldingEvent] = []
         self.corrections: list[tuple[str, int]] = []
 
-    @initialize(window=st.sampled_from([30, 0, "day", "year"]))
-    def begin(self, window: RepeatWindow) -> None:
+    @initialize(
+        window=st.sampled_from([30, 0, "day", "year"]), smallest_page=st.sampled_from([1, 2, 8])
+    )
+    def begin(self, window: RepeatWindow, smallest_page: int) -> None:
         self.window = window
+        ledger_module.ENTRIES_MIN = smallest_page
+        ledger_module.ENTRIES_MAX = max(2, smallest_page)
         root = self.path / "spool"
         self.ledger = Ledger(self.path / "ledger.sqlite", repeat_window=window)
         self.ledger._writer.execute("PRAGMA synchronous = OFF")
@@ -288,6 +294,7 @@ class Metering(RuleBasedStateMachine):
             self.ledger.rebuild_rollup()
             assert [self.ledger.totals(year) for year in YEARS] == kept
             self.ledger.close()
+        ledger_module.ENTRIES_MIN, ledger_module.ENTRIES_MAX = ENTRIES_MIN, ENTRIES_MAX
         shutil.rmtree(self.path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from metering.entry import Draft, Kind
-from metering.ledger import Ledger, Outcome, Totals
+from metering.ledger import EntryConflict, Ledger, Outcome, Totals
 from tests.unit.test_ledger import NOON, SECOND_US, delivery, tampered, void
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -79,3 +79,40 @@ def test_an_old_entry_stays_final_after_the_migration(old: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="never updated"):
         outsider.execute("UPDATE entry SET item = 'upload.ancient.full'")
     outsider.close()
+
+
+def test_a_migrated_file_has_the_tables_of_a_new_one(old: Path, tmp_path: Path) -> None:
+    shapes = []
+    for path in (old, tmp_path / "new.sqlite"):
+        with contextlib.closing(Ledger(path)):
+            pass
+        outsider = sqlite3.connect(path)
+        names = [
+            row[0]
+            for row in outsider.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        columns = {
+            name: {row[1:] for row in outsider.execute(f"PRAGMA table_info({name})")}
+            for name in names
+        }
+        others = {
+            row[0]: " ".join(row[1].split())
+            for row in outsider.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type <> 'table' AND sql <> ''"
+            )
+        }
+        outsider.close()
+        # The default is what fills the old rows; nothing is inserted without an item.
+        columns["entry"] = {
+            (name, kind, required, None, key) for name, kind, required, _, key in columns["entry"]
+        }
+        shapes.append((columns, others))
+    assert shapes[0] == shapes[1]
+
+
+def test_a_spool_that_was_folded_before_is_not_folded_again(old: Path) -> None:
+    """Its deliveries are rows; nothing may put them into a page as well."""
+    with contextlib.closing(Ledger(old)) as ledger:
+        again = [delivery(f"{SPOOL}:{number}") for number in range(4, 40)]
+        with pytest.raises(EntryConflict), ledger.writing() as transaction:
+            transaction.append_new(again)

@@ -1,0 +1,192 @@
+"""Entries in order, of rows and pages together, and only those that are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from metering.entry import FIELDS, Entry, Kind, Meter
+from metering.ledger_page import PAGE_COLUMNS, Contents, Page, entries
+from metering.ledger_schema import naming_errors
+
+_ROWS_PER_QUERY = 1_000
+_PAGES_PER_QUERY = 8
+_COLUMNS = ", ".join(FIELDS)
+_PLACE = {name: place for place, name in enumerate(FIELDS)}
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries to list; what is None does not matter."""
+
+    institution: str | None = None
+    year: int | None = None  # of accounting
+    record_id: int | None = None
+    control_number: str | None = None
+    kind: Kind | None = None
+    meter: Meter | None = None
+    item: str | None = None
+    from_us: int | None = None  # UTC, inclusive
+    until_us: int | None = None  # UTC, exclusive
+    after: int = 0  # behind this sequence number
+    up_to: int | None = None  # this one and those before it
+
+    def conditions(self) -> tuple[str, list[Any]]:
+        """For the table `entry`, without `after`."""
+        parts, parameters = [], []
+        for name in ("institution", "year", "record_id", "control_number", "kind", "meter", "item"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f" AND {name} = ?")
+                parameters.append(str(value.value) if isinstance(value, (Kind, Meter)) else value)
+        for condition, value in (
+            ("at_us >= ?", self.from_us),
+            ("at_us < ?", self.until_us),
+            ("seq <= ?", self.up_to),
+        ):
+            if value is not None:
+                parts.append(f" AND {condition}")
+                parameters.append(value)
+        return "".join(parts), parameters
+
+    def wanted(self) -> Callable[[Contents], bool] | None:
+        """The same for an entry of a page; None: all are wanted."""
+        equal = [
+            (_PLACE[name], value)
+            for name in ("institution", "year", "record_id", "control_number", "meter")
+            if (value := getattr(self, name)) is not None
+        ]
+        at_us, first_us, end_us = _PLACE["at_us"], self.from_us, self.until_us
+        after, up_to = self.after, self.up_to
+
+        def wanted(row: Contents) -> bool:
+            return (
+                row[0] > after
+                and (up_to is None or row[0] <= up_to)
+                and all(row[place] == value for place, value in equal)
+                and (first_us is None or row[at_us] >= first_us)
+                and (end_us is None or row[at_us] < end_us)
+            )
+
+        return wanted if self != EVERYTHING else None
+
+    @property
+    def may_be_in_pages(self) -> bool:
+        return self.kind in (None, Kind.DELIVERY) and not self.item
+
+
+EVERYTHING = Selection()
+
+
+def listed(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    lock: AbstractContextManager[Any] | None = None,
+) -> Iterator[Entry]:
+    """The entries of a selection in order; `lock` is held while the database is read."""
+    held = lock if lock is not None else contextlib.nullcontext()
+    streams = [_rows(connection, selection, held)]
+    if selection.may_be_in_pages:
+        streams.append(_of_pages(connection, selection, held))
+    return heapq.merge(*streams, key=attrgetter("seq"))
+
+
+def _rows(
+    connection: sqlite3.Connection, selection: Selection, held: AbstractContextManager[Any]
+) -> Iterator[Entry]:
+    condition, parameters = selection.conditions()
+    query = (
+        f"SELECT {_COLUMNS} FROM entry WHERE seq > ?{condition} ORDER BY seq"
+        f" LIMIT {_ROWS_PER_QUERY}"
+    )
+    after = selection.after
+    while True:
+        with held, naming_errors():
+            rows = connection.execute(query, (after, *parameters)).fetchall()
+        for row in rows:
+            yield Entry(row[0], row[1], Kind(row[2]), Meter(row[3]), *row[4:])
+        if len(rows) < _ROWS_PER_QUERY:
+            return
+        after = rows[-1][0]
+
+
+def _of_pages(
+    connection: sqlite3.Connection, selection: Selection, held: AbstractContextManager[Any]
+) -> Iterator[Entry]:
+    wanted = selection.wanted()
+    for page in _pages(connection, selection, held):
+        yield from entries(page, wanted)
+
+
+def _pages(
+    connection: sqlite3.Connection, selection: Selection, held: AbstractContextManager[Any]
+) -> Iterator[Page]:
+    """The pages that can hold any of the selection, in order."""
+    with held, naming_errors():
+        # The page that holds `after` begins at it or before it.
+        first = connection.execute(
+            "SELECT max(first_seq) FROM page WHERE first_seq <= ?", (selection.after + 1,)
+        ).fetchone()[0]
+    begin = 0 if first is None else first
+    if selection.institution is None:
+        yield from _scan(connection, selection, held, begin, "page", "1", [])
+        return
+    years = [selection.year]
+    if selection.year is None:
+        with held, naming_errors():
+            years = [year for (year,) in connection.execute(
+                "SELECT DISTINCT year FROM page_of_member WHERE institution = ?",
+                (selection.institution,),
+            )]  # fmt: skip
+    table = "page_of_member CROSS JOIN page USING (first_seq)"
+    streams = [
+        _scan(
+            connection, selection, held, begin, table, "institution = ? AND year = ?",
+            [selection.institution, year],
+        )
+        for year in years
+    ]  # fmt: skip
+    newest = 0
+    for page in heapq.merge(*streams, key=attrgetter("first_seq")):
+        if page.first_seq > newest:  # a page of New Year's Eve is in two years
+            newest = page.first_seq
+            yield page
+
+
+def _scan(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    held: AbstractContextManager[Any],
+    begin: int,
+    table: str,
+    condition: str,
+    parameters: list[Any],
+) -> Iterator[Page]:
+    times = ""
+    bounds: list[int] = []
+    if selection.from_us is not None:
+        times += " AND newest_us >= ?"
+        bounds.append(selection.from_us)
+    if selection.until_us is not None:
+        times += " AND oldest_us < ?"
+        bounds.append(selection.until_us)
+    if selection.up_to is not None:
+        times += " AND first_seq <= ?"
+        bounds.append(selection.up_to)
+    query = (
+        f"SELECT {PAGE_COLUMNS} FROM {table} WHERE {condition} AND first_seq >= ?{times}"
+        f" ORDER BY first_seq LIMIT {_PAGES_PER_QUERY}"
+    )
+    while True:
+        with held, naming_errors():
+            pages = [Page(*row) for row in connection.execute(query, (*parameters, begin, *bounds))]
+        yield from pages
+        if len(pages) < _PAGES_PER_QUERY:
+            return
+        begin = pages[-1].first_seq + 1

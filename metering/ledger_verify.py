@@ -1,0 +1,233 @@
+"""Proves a ledger: every hash, every sum, and every index that follows from the entries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from metering.entry import FIELDS, GENESIS_HASH, Kind, entry_hash
+from metering.ledger_page import (
+    PAGE_COLUMNS,
+    Contents,
+    Page,
+    PageDamaged,
+    first_bad,
+    members_of,
+    ranges_of,
+    source_of,
+    unpack,
+)
+from metering.ledger_schema import ROLLUP_COLUMNS
+
+_COLUMNS = ", ".join(FIELDS)
+_AT_US = FIELDS.index("at_us")
+_KIND = FIELDS.index("kind")
+_summed = itemgetter(
+    *(
+        FIELDS.index(name)
+        for name in ("institution", "year", "day", "kind", "meter", "item", "quantity")
+    )
+)
+_CHUNK = 4_096
+
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found; `first_bad` is the id of an entry, `problem` says what is wrong."""
+
+    entries: int  # good ones, from the first on
+    head_hash: bytes  # of the last good one
+    problem: str = ""
+    first_bad: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problem
+
+
+class _Derived:
+    """What follows from the entries, made from them alone."""
+
+    def __init__(self) -> None:
+        self._tally: Counter[tuple[Any, ...]] = Counter()
+        self.members: set[tuple[str, int, int]] = set()
+        self.ranges: list[tuple[str, int, int, int]] = []
+
+    def add_page(self, page: Page, rows: list[Contents]) -> None:
+        self._tally.update(map(_summed, rows))
+        self.members |= {(*member, page.first_seq) for member in members_of(rows)}
+        self.ranges += [
+            (source, *each, page.first_seq)
+            for source, each in ranges_of([row[1] for row in rows]).items()
+        ]
+
+    def add_row(self, row: Contents) -> None:
+        self._tally[_summed(row)] += 1
+        if row[_KIND] == Kind.DELIVERY:
+            source, index = source_of(row[1])
+            if index >= 0:
+                self.ranges.append((source, index, index, row[0]))
+
+    def rollup(self) -> set[tuple[Any, ...]]:
+        """Lines of the table `rollup`."""
+        sums: dict[tuple[Any, ...], list[int]] = {}
+        for (*key, quantity), entries in self._tally.items():
+            amounts = sums.setdefault(tuple(key), [0, 0])
+            amounts[0] += entries
+            amounts[1] += entries * quantity
+        return {(*key, *amounts) for key, amounts in sums.items()}
+
+
+def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> Verification:
+    """Hash every entry again, add all up again, and compare with what is kept.
+
+    `progress` is told how many entries were read.
+    """
+    derived = _Derived()
+    count, previous = 0, GENESIS_HASH
+    told = 0
+    for each in _blocks(connection):
+        problem, bad = "", ""
+        if isinstance(each, Page):
+            found = _page(each, count, previous, derived)
+            if found is not None:
+                good, (bad, problem) = found
+                return Verification(max(count, good), previous, problem, bad)
+            count, previous = each.last_seq, each.hash
+        else:
+            *contents, stored_previous, stored_hash = each
+            row = tuple(contents)
+            if row[0] != count + 1:
+                problem = _missing(count, row[0])
+            elif stored_previous != previous:
+                problem = f"entry {row[0]} does not follow its predecessor"
+            elif stored_hash != entry_hash(previous, row):
+                problem = f"entry {row[0]} is not what was hashed"
+            if problem:
+                return Verification(count, previous, problem, row[1])
+            derived.add_row(row)
+            count, previous = row[0], stored_hash
+        if progress is not None and count - told >= _CHUNK:
+            progress(count)
+            told = count
+    return Verification(count, previous, _compare(connection, derived))
+
+
+def _missing(count: int, seq: int) -> str:
+    return f"entry {count + 1} is missing before entry {seq}"
+
+
+def _page(
+    page: Page, count: int, previous: bytes, derived: _Derived
+) -> tuple[int, tuple[str, str]] | None:
+    """How many entries are good, the first bad one and what is wrong; None: nothing."""
+    try:
+        rows, _ = unpack(page)
+        first = rows[0][1]
+        if page.first_seq != count + 1:
+            return count, (first, _missing(count, page.first_seq))
+        if page.previous != previous:
+            problem = f"entry {page.first_seq} does not follow its predecessor"
+            return count, (first, problem)
+        bad = first_bad(page)
+    except PageDamaged as error:
+        return count, ("", str(error))
+    if bad is not None:
+        entry_id, seq = bad
+        if entry_id:
+            return seq - 1, (entry_id, f"entry {seq} is not what was hashed")
+        problem = (
+            f"one of the entries {page.first_seq} to {page.last_seq} is not what was hashed:"
+            " the hash of the last one differs"
+        )
+        return count, (first, problem)
+    times_us = [row[_AT_US] for row in rows]
+    if (page.oldest_us, page.newest_us) != (min(times_us), max(times_us)):
+        return count, (first, f"the page of entry {page.first_seq} states other times")
+    if any(row[_KIND] != Kind.DELIVERY for row in rows):
+        return count, (first, f"the page of entry {page.first_seq} holds no deliveries alone")
+    derived.add_page(page, rows)
+    return None
+
+
+def _compare(connection: sqlite3.Connection, derived: _Derived) -> str:
+    """What is kept and does not follow from the entries; "": nothing."""
+    kept = set(connection.execute(f"SELECT {ROLLUP_COLUMNS} FROM rollup"))
+    for line in sorted(derived.rollup() ^ kept):
+        institution, year, day, kind, meter, item, *_ = line
+        return (
+            f"the roll-up of {institution or 'no institution'}, year {year}, day {day},"
+            f" {' '.join(filter(None, (kind, meter, item)))} is not the sum of the entries"
+        )
+    members = set(connection.execute("SELECT institution, year, first_seq FROM page_of_member"))
+    for institution, year, first_seq in sorted(derived.members ^ members):
+        return (
+            f"the index of {institution or 'no institution'}, year {year}, is wrong about"
+            f" the page of entry {first_seq}"
+        )
+    return _missing_range(connection, derived)
+
+
+def _missing_range(connection: sqlite3.Connection, derived: _Derived) -> str:
+    for source, first_index, last_index, first_seq in derived.ranges:
+        known = connection.execute(
+            "SELECT 1 FROM range_of_source WHERE source = ? AND first_index <= ?"
+            " AND last_index >= ?",
+            (source, first_index, last_index),
+        ).fetchone()
+        if known is None:
+            return f"the index of {source} lacks deliveries from entry {first_seq} on"
+    return ""
+
+
+def _blocks(connection: sqlite3.Connection) -> Iterator[Page | tuple[Any, ...]]:
+    """Pages and rows of the table `entry` in order."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM entry ORDER BY seq")
+    row = rows.fetchone()
+    for each in connection.execute(f"SELECT {PAGE_COLUMNS} FROM page ORDER BY first_seq"):
+        page = Page(*each)
+        while row is not None and row[0] < page.first_seq:
+            yield row
+            row = rows.fetchone()
+        yield page
+    while row is not None:
+        yield row
+        row = rows.fetchone()
+
+
+def rebuild(connection: sqlite3.Connection, progress: Progress | None = None) -> int:
+    """Make the sums and indexes anew from the entries; how many entries there are.
+
+    Inside the caller's transaction. The index of billed deliveries is emptied; the
+    next one who needs it fills it.
+
+    Raises:
+        PageDamaged
+    """
+    derived = _Derived()
+    count = told = 0
+    for each in _blocks(connection):
+        if isinstance(each, Page):
+            derived.add_page(each, unpack(each)[0])
+            count += each.entries
+        else:
+            derived.add_row(each[:-2])
+            count += 1
+        if progress is not None and count - told >= _CHUNK:
+            progress(count)
+            told = count
+    for table in ("rollup", "page_of_member", "range_of_source", "billed"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute("UPDATE billed_up_to SET seq = 0")
+    connection.executemany(
+        f"INSERT INTO rollup ({ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", derived.rollup()
+    )
+    connection.executemany("INSERT INTO page_of_member VALUES (?, ?, ?)", derived.members)
+    connection.executemany("INSERT INTO range_of_source VALUES (?, ?, ?, ?)", derived.ranges)
+    return count
