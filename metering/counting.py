@@ -1,4 +1,4 @@
-"""The counting rules: which meter an entry moves, and by how much.
+"""The counting rules: which meter an entry moves, and by how much; see docs/counting-rules.md.
 
 | fact | counts |
 |---|---|
@@ -37,32 +37,44 @@ from metering.ledger_page import entry as entry_of
 from metering.recent import Key, RecentDeliveries
 
 RepeatWindow = int | Literal["day", "year"]
+HoldingRemoval = Literal["takes_back", "keeps"]
+UploadReversal = Literal["same_year", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatRule:
-    """When a delivery repeats a billed one: seconds, or the same day or year.
+class CountingRules:
+    """What of the table above an agreement may say otherwise.
 
-    30 is the double-click rule of COUNTER; 0 bills every delivery. Days and years
-    are those of Asia/Shanghai. A window in seconds reaches both ways, so that a
-    clock set back by a little does not bill a repeat.
+    `repeat_window`: when a delivery repeats a billed one, in seconds, or the same
+    day or year. 30 is the double-click rule of COUNTER; 0 bills every delivery. Days
+    and years are those of Asia/Shanghai. A window in seconds reaches both ways, so
+    that a clock set back by a little does not bill a repeat.
+
+    `holding_removal`: whether a holding removed in the year it was added is taken
+    back from H or kept.
+
+    `upload_reversal`: whether a reversal takes back an upload of its own year alone,
+    of any year, or none. It always counts in its own year.
     """
 
-    window: RepeatWindow = 30
+    repeat_window: RepeatWindow = 30
+    holding_removal: HoldingRemoval = "takes_back"
+    upload_reversal: UploadReversal = "same_year"
 
     def __post_init__(self) -> None:
-        if isinstance(self.window, int) and self.window < 0:
-            raise ValueError(f"a repeat window of {self.window} s")
+        if isinstance(self.repeat_window, int) and self.repeat_window < 0:
+            raise ValueError(f"a repeat window of {self.repeat_window} s")
 
-    def span_us(self, at_us: int) -> tuple[int, int] | None:
+    def repeat_span_us(self, at_us: int) -> tuple[int, int] | None:
         """First and last moment of a billed delivery that one at `at_us` would repeat."""
-        if self.window == "day":
+        window = self.repeat_window
+        if window == "day":
             return day_span_us(at_us)
-        if self.window == "year":
+        if window == "year":
             return year_span_us(at_us)
-        if self.window == 0:
+        if window == 0:
             return None
-        return at_us - self.window * 1_000_000, at_us + self.window * 1_000_000
+        return at_us - window * 1_000_000, at_us + window * 1_000_000
 
 
 class Counted(msgspec.Struct, frozen=True, gc=False):
@@ -85,14 +97,14 @@ class Counter:
     """Counts one batch of drafts, each as if those before it were in the ledger already."""
 
     def __init__(
-        self, lookup: Lookup, rule: RepeatRule, recent: RecentDeliveries | None = None
+        self, lookup: Lookup, rules: CountingRules, recent: RecentDeliveries | None = None
     ) -> None:
         """`lookup` is inside the transaction that the figures shall belong to.
 
         `recent`, if given, is true of the ledger as it is.
         """
         self._lookup = lookup
-        self._rule = rule
+        self._rules = rules
         self._recent = recent
         # What the batch changes in `recent`, once it is stored.
         self.newly_billed: list[tuple[Key, int, str]] = []
@@ -159,8 +171,8 @@ class Counter:
         times_us = [draft.at_us for draft in deliveries if 0 <= draft.at_us < AT_US_MAX]
         if not times_us:
             return
-        earliest = self._rule.span_us(min(times_us))
-        latest = self._rule.span_us(max(times_us))
+        earliest = self._rules.repeat_span_us(min(times_us))
+        latest = self._rules.repeat_span_us(max(times_us))
         if earliest is None or latest is None:
             return
         first_us = max(0, earliest[0])
@@ -200,7 +212,7 @@ class Counter:
     def _repeated(
         self, draft: Draft, billed: Sequence[tuple[int, str]], before: Sequence[tuple[int, str]]
     ) -> str:
-        span = self._rule.span_us(draft.at_us)
+        span = self._rules.repeat_span_us(draft.at_us)
         if span is not None:
             first_us, last_us = span
             for some in (billed, before):
@@ -232,7 +244,10 @@ class Counter:
         held = self._held.get(key)
         if held is None:
             held = self._lookup.held(*key)
-        now = 1 if draft.kind is Kind.HOLDING_ADDED else 0
+        if draft.kind is Kind.HOLDING_ADDED:
+            now = 1
+        else:
+            now = 0 if self._rules.holding_removal == "takes_back" else held
         self._held[key] = now
         return _of_itself(draft, Meter.HOLDING, now - held)
 
@@ -259,7 +274,9 @@ class Counter:
             return None
         self._reversed.add(draft.refers_to)
         year, day = accounting_day(draft.at_us)
-        quantity = -target.quantity if year == target.year else 0
+        policy = self._rules.upload_reversal
+        takes_back = policy == "always" or (policy == "same_year" and year == target.year)
+        quantity = -target.quantity if takes_back else 0
         key = (target.record_id, target.meter)
         self._standing[key] = self._stands(*key) + quantity
         return Counted(

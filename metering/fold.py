@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from metering.entry import Draft, Kind
 from metering.interface import HoldingEvent, MeteringError
@@ -29,6 +30,18 @@ from metering.spool_reading import (
 )
 
 EventsAfter = Callable[[int], Iterable[HoldingEvent]]
+
+
+class Outbox(NamedTuple):
+    """Facts that another store keeps until they are in the ledger, such as uploads.
+
+    `name` names their numbering. `after(number)` yields a draft for each fact behind
+    a number, with its own number, in order.
+    """
+
+    name: str
+    after: Callable[[int], Iterable[tuple[int, Draft]]]
+
 
 # Of each source in one transaction: some tenths of a second under the write lock.
 DRAFTS_PER_TRANSACTION = 5_000
@@ -46,6 +59,7 @@ class FoldReport:
     holdings: int = 0
     audits: int = 0
     orphans: int = 0
+    others: int = 0  # of outboxes: uploads, covers, reversals
 
     def count(self, drafts: Sequence[Draft], outcomes: Sequence[Outcome]) -> None:
         for draft, outcome in zip(drafts, outcomes, strict=True):
@@ -57,8 +71,10 @@ class FoldReport:
                 self.voids += 1
             elif draft.kind is Kind.AUDIT:
                 self.audits += 1
-            else:
+            elif draft.kind in (Kind.HOLDING_ADDED, Kind.HOLDING_REMOVED):
                 self.holdings += 1
+            else:
+                self.others += 1
 
 
 class Folder:
@@ -75,17 +91,17 @@ class Folder:
         *,
         events_after: EventsAfter | None = None,
         outbox: str = "catalogue",
+        outboxes: Sequence[Outbox] = (),
         clock: Callable[[], int] = utc_us,
     ) -> None:
-        """`events_after(seq)` yields the events behind a number, in order.
+        """`events_after(seq)` yields the events of holdings behind a number, in order.
 
         `outbox` names their numbering: a catalogue made anew needs another name,
-        or its first events pass for folded ones.
+        or its first events pass for folded ones. `outboxes` are read likewise.
         """
         self._ledger = ledger
         self._spool_root = spool_root
-        self._events_after = events_after
-        self._outbox = outbox
+        self._outboxes = all_outboxes(events_after, outbox, outboxes)
         self._clock = clock
 
     def fold(self, *, lag_us: int = LAG_US) -> FoldReport:
@@ -105,8 +121,9 @@ class Folder:
         hold = Hold(now_us - lag_us, now_us + FAR_US)
         while self._fold_spools(report, hold, now_us):
             pass
-        while self._fold_events(report):
-            pass
+        for outbox in self._outboxes:
+            while self._fold_outbox(report, outbox):
+                pass
         return report
 
     def _fold_spools(self, report: FoldReport, hold: Hold, now_us: int) -> bool:
@@ -188,19 +205,30 @@ class Folder:
             if reading.end != starts[reading.spool] or reading.end == DONE
         ]
 
-    def _fold_events(self, report: FoldReport) -> bool:
-        if self._events_after is None:
-            return False
+    def _fold_outbox(self, report: FoldReport, outbox: Outbox) -> bool:
         with self._ledger.writing() as transaction:
-            name = f"holdings:{self._outbox}"
-            after, _ = transaction.positions().get(name, (0, 0))
-            events = list(islice(self._events_after(after), DRAFTS_PER_TRANSACTION))
-            drafts = [holding_draft(self._outbox, event) for event in events]
+            after, _ = transaction.positions().get(outbox.name, (0, 0))
+            numbered = list(islice(outbox.after(after), DRAFTS_PER_TRANSACTION))
+            drafts = [draft for _, draft in numbered]
             outcomes = transaction.append(drafts)
-            if events:
-                transaction.move(name, events[-1].seq)
+            if numbered:
+                transaction.move(outbox.name, numbered[-1][0])
         report.count(drafts, outcomes)
-        return len(events) == DRAFTS_PER_TRANSACTION
+        return len(numbered) == DRAFTS_PER_TRANSACTION
+
+
+def all_outboxes(
+    events_after: EventsAfter | None, outbox: str, outboxes: Sequence[Outbox]
+) -> list[Outbox]:
+    """The outbox of holdings as one of many."""
+    if events_after is None:
+        return list(outboxes)
+
+    def drafts_after(number: int) -> Iterator[tuple[int, Draft]]:
+        for event in events_after(number):
+            yield event.seq, holding_draft(outbox, event)
+
+    return [Outbox(f"holdings:{outbox}", drafts_after), *outboxes]
 
 
 @contextlib.contextmanager

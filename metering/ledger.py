@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from metering.counting import Counted, Counter, RepeatRule, RepeatWindow, check_time
+from metering.counting import Counted, Counter, CountingRules, RepeatWindow, check_time
 from metering.entry import (
     FIELDS,
     GENESIS_HASH,
@@ -110,10 +110,10 @@ class Totals:
 class Snapshot:
     """The ledger as it is in one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, rule: RepeatRule) -> None:
+    def __init__(self, connection: sqlite3.Connection, rules: CountingRules) -> None:
         self._connection = connection
-        self._rule = rule
-        self._lookup = Lookup(connection, long_window=_is_long(rule))
+        self._rules = rules
+        self._lookup = Lookup(connection, long_window=_is_long(rules))
 
     def positions(self) -> dict[str, tuple[int, int]]:
         """How far each source was folded."""
@@ -139,7 +139,7 @@ class Snapshot:
     def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
         """What the drafts would count if they were appended now."""
         existing = self._lookup.contents([draft.id for draft in drafts])
-        counter = Counter(self._lookup, self._rule)
+        counter = Counter(self._lookup, self._rules)
         for counted in counter.count_all([d for d in drafts if d.id not in existing]):
             if counted is not None:
                 yield counted
@@ -155,6 +155,21 @@ class Snapshot:
     def entries(self, selection: Selection = EVERYTHING) -> Iterator[Entry]:
         """Entries in order, while the snapshot lasts."""
         return listed(self._connection, selection)
+
+    def recount(self, institution: str, year: int, up_to: int | None = None) -> Totals:
+        """A member's sums from its entries themselves, up to an entry or all."""
+        totals = Totals()
+        selection = Selection(institution=institution, year=year, up_to=up_to)
+        for entry in listed(self._connection, selection):
+            totals.add(entry.kind, entry.meter, entry.item, 1, entry.quantity)
+        return totals
+
+    def hash_at(self, seq: int) -> bytes | None:
+        """The hash of an entry; that of no entry is the genesis hash, None: it is missing."""
+        if seq == 0:
+            return GENESIS_HASH
+        entry = next(listed(self._connection, Selection(after=seq - 1, up_to=seq)), None)
+        return None if entry is None else entry.hash
 
     def head(self) -> tuple[int, bytes]:
         """Sequence number and hash of the last entry; 0 and zeros when there is none."""
@@ -172,11 +187,11 @@ class Transaction(Snapshot):
     """The same with the right to append; all of it is stored or nothing."""
 
     def __init__(
-        self, connection: sqlite3.Connection, rule: RepeatRule, recent: RecentDeliveries | None
+        self, connection: sqlite3.Connection, rules: CountingRules, recent: RecentDeliveries | None
     ) -> None:
-        super().__init__(connection, rule)
+        super().__init__(connection, rules)
         self._recent = recent
-        if _is_long(rule):
+        if _is_long(rules):
             self._index_billed()
         if recent is not None:
             seq, _ = self.head()
@@ -231,7 +246,7 @@ class Transaction(Snapshot):
         seq, previous = self.head()
         # A second batch of a transaction follows what `recent` does not know of yet.
         recent = self._recent if not self._counters else None
-        counter = Counter(self._lookup, self._rule, recent)
+        counter = Counter(self._lookup, self._rules, recent)
         counter.look_up_billed(batch)
         rows: list[Contents] = []
         hashes: list[bytes] = []
@@ -325,7 +340,7 @@ class Transaction(Snapshot):
                 "INSERT INTO page_of_member (institution, year, first_seq) VALUES (?, ?, ?)",
                 [(*member, page.first_seq) for member in members_of(some)],
             )
-            if _is_long(self._rule):
+            if _is_long(self._rules):
                 self._note_billed(page)
 
     def _note_range(self, source: str, first_index: int, last_index: int, seq: int) -> None:
@@ -406,26 +421,30 @@ def _contents(seq: int, counted: Counted) -> Contents:
 _to_json = msgspec.json.Encoder().encode
 
 
-def _is_long(rule: RepeatRule) -> bool:
+def _is_long(rules: CountingRules) -> bool:
     """Whether the repeat rule asks for more than is kept in memory."""
-    return not isinstance(rule.window, int) or rule.window > RECENT_WINDOW_S_MAX
+    window = rules.repeat_window
+    return not isinstance(window, int) or window > RECENT_WINDOW_S_MAX
 
 
 class Ledger:
     """One ledger file. Its methods may be called from any thread and block on the disk."""
 
-    def __init__(self, path: Path, *, repeat_window: RepeatWindow = 30) -> None:
-        """Open the file, or make it.
+    def __init__(
+        self, path: Path, *, repeat_window: RepeatWindow = 30, rules: CountingRules | None = None
+    ) -> None:
+        """Open the file, or make it; `rules` say all, `repeat_window` one of them.
 
         Raises:
             MeteringError: it cannot be opened, or a newer program wrote it.
         """
         self._path = path
-        self._rule = RepeatRule(repeat_window)
+        self._rules = rules or CountingRules(repeat_window)
+        window = self._rules.repeat_window
         # Longer windows would keep too much in memory: there the index is asked.
         self._recent = (
-            RecentDeliveries(repeat_window * 1_000_000)
-            if isinstance(repeat_window, int) and 0 < repeat_window <= RECENT_WINDOW_S_MAX
+            RecentDeliveries(window * 1_000_000)
+            if isinstance(window, int) and 0 < window <= RECENT_WINDOW_S_MAX
             else None
         )
         self._read_lock = threading.RLock()
@@ -449,7 +468,7 @@ class Ledger:
         with self._write_lock, naming_errors():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                transaction = Transaction(self._writer, self._rule, self._recent)
+                transaction = Transaction(self._writer, self._rules, self._recent)
                 yield transaction
                 self._writer.execute("COMMIT")
                 transaction.stored()
@@ -466,7 +485,7 @@ class Ledger:
             try:
                 # A deferred transaction sees what is there at its first reading.
                 self._reader.execute("SELECT 1 FROM source_position LIMIT 1").fetchall()
-                yield Snapshot(self._reader, self._rule)
+                yield Snapshot(self._reader, self._rules)
             finally:
                 self._reader.execute("ROLLBACK")
 

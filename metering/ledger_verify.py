@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -51,31 +51,17 @@ class Verification:
         return not self.problem
 
 
-class _Derived:
-    """What follows from the entries, made from them alone."""
+class _Sums:
+    """The roll-up, made from entries alone."""
 
     def __init__(self) -> None:
         self._tally: Counter[tuple[Any, ...]] = Counter()
-        self.members: set[tuple[str, int, int]] = set()
-        self.ranges: list[tuple[str, int, int, int]] = []
 
-    def add_page(self, page: Page, rows: list[Contents]) -> None:
+    def add(self, rows: Iterable[Contents]) -> None:
         self._tally.update(map(_summed, rows))
-        self.members |= {(*member, page.first_seq) for member in members_of(rows)}
-        self.ranges += [
-            (source, *each, page.first_seq)
-            for source, each in ranges_of([row[1] for row in rows]).items()
-        ]
 
-    def add_row(self, row: Contents) -> None:
-        self._tally[_summed(row)] += 1
-        if row[_KIND] == Kind.DELIVERY:
-            source, index = source_of(row[1])
-            if index >= 0:
-                self.ranges.append((source, index, index, row[0]))
-
-    def rollup(self) -> set[tuple[Any, ...]]:
-        """Lines of the table `rollup`."""
+    def lines(self) -> set[tuple[Any, ...]]:
+        """As they stand in the table `rollup`."""
         sums: dict[tuple[Any, ...], list[int]] = {}
         for (*key, quantity), entries in self._tally.items():
             amounts = sums.setdefault(tuple(key), [0, 0])
@@ -89,16 +75,24 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
 
     `progress` is told how many entries were read.
     """
-    derived = _Derived()
+    sums = _Sums()
     count, previous = 0, GENESIS_HASH
-    told = 0
+    told = members = 0
+    unindexed = ""
     for each in _blocks(connection):
         problem, bad = "", ""
         if isinstance(each, Page):
-            found = _page(each, count, previous, derived)
+            try:
+                rows, _ = unpack(each)
+                found = _page(each, rows, count, previous)
+            except PageDamaged as error:
+                found = count, ("", str(error))
             if found is not None:
                 good, (bad, problem) = found
                 return Verification(max(count, good), previous, problem, bad)
+            sums.add(rows)
+            members += len(members_of(rows))
+            unindexed = unindexed or _unindexed(connection, each, rows)
             count, previous = each.last_seq, each.hash
         else:
             *contents, stored_previous, stored_hash = each
@@ -111,12 +105,14 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
                 problem = f"entry {row[0]} is not what was hashed"
             if problem:
                 return Verification(count, previous, problem, row[1])
-            derived.add_row(row)
+            sums.add([row])
+            unindexed = unindexed or _unindexed_row(connection, row)
             count, previous = row[0], stored_hash
         if progress is not None and count - told >= _CHUNK:
             progress(count)
             told = count
-    return Verification(count, previous, _compare(connection, derived))
+    problem = _compare(connection, sums) or unindexed or _too_many(connection, members)
+    return Verification(count, previous, problem)
 
 
 def _missing(count: int, seq: int) -> str:
@@ -124,20 +120,15 @@ def _missing(count: int, seq: int) -> str:
 
 
 def _page(
-    page: Page, count: int, previous: bytes, derived: _Derived
+    page: Page, rows: list[Contents], count: int, previous: bytes
 ) -> tuple[int, tuple[str, str]] | None:
     """How many entries are good, the first bad one and what is wrong; None: nothing."""
-    try:
-        rows, _ = unpack(page)
-        first = rows[0][1]
-        if page.first_seq != count + 1:
-            return count, (first, _missing(count, page.first_seq))
-        if page.previous != previous:
-            problem = f"entry {page.first_seq} does not follow its predecessor"
-            return count, (first, problem)
-        bad = first_bad(page)
-    except PageDamaged as error:
-        return count, ("", str(error))
+    first = rows[0][1]
+    if page.first_seq != count + 1:
+        return count, (first, _missing(count, page.first_seq))
+    if page.previous != previous:
+        return count, (first, f"entry {page.first_seq} does not follow its predecessor")
+    bad = first_bad(page)
     if bad is not None:
         entry_id, seq = bad
         if entry_id:
@@ -152,38 +143,55 @@ def _page(
         return count, (first, f"the page of entry {page.first_seq} states other times")
     if any(row[_KIND] != Kind.DELIVERY for row in rows):
         return count, (first, f"the page of entry {page.first_seq} holds no deliveries alone")
-    derived.add_page(page, rows)
     return None
 
 
-def _compare(connection: sqlite3.Connection, derived: _Derived) -> str:
-    """What is kept and does not follow from the entries; "": nothing."""
+def _compare(connection: sqlite3.Connection, sums: _Sums) -> str:
+    """The first line of the roll-up that is not the sum of its entries; "": none."""
     kept = set(connection.execute(f"SELECT {ROLLUP_COLUMNS} FROM rollup"))
-    for line in sorted(derived.rollup() ^ kept):
+    for line in sorted(sums.lines() ^ kept):
         institution, year, day, kind, meter, item, *_ = line
         return (
             f"the roll-up of {institution or 'no institution'}, year {year}, day {day},"
             f" {' '.join(filter(None, (kind, meter, item)))} is not the sum of the entries"
         )
-    members = set(connection.execute("SELECT institution, year, first_seq FROM page_of_member"))
-    for institution, year, first_seq in sorted(derived.members ^ members):
-        return (
-            f"the index of {institution or 'no institution'}, year {year}, is wrong about"
-            f" the page of entry {first_seq}"
-        )
-    return _missing_range(connection, derived)
-
-
-def _missing_range(connection: sqlite3.Connection, derived: _Derived) -> str:
-    for source, first_index, last_index, first_seq in derived.ranges:
-        known = connection.execute(
-            "SELECT 1 FROM range_of_source WHERE source = ? AND first_index <= ?"
-            " AND last_index >= ?",
-            (source, first_index, last_index),
-        ).fetchone()
-        if known is None:
-            return f"the index of {source} lacks deliveries from entry {first_seq} on"
     return ""
+
+
+def _unindexed(connection: sqlite3.Connection, page: Page, rows: list[Contents]) -> str:
+    """What no index leads to in a page; "": nothing."""
+    for institution, year in members_of(rows):
+        if not _is_there(connection, _MEMBER, (institution, year, page.first_seq)):
+            return (
+                f"the index of {institution or 'no institution'}, year {year}, lacks"
+                f" the page of entry {page.first_seq}"
+            )
+    for source, (first, last) in ranges_of([row[1] for row in rows]).items():
+        if not _is_there(connection, _RANGE, (source, first, last)):
+            return f"the index of {source} lacks the page of entry {page.first_seq}"
+    return ""
+
+
+def _unindexed_row(connection: sqlite3.Connection, row: Contents) -> str:
+    if row[_KIND] == Kind.DELIVERY:
+        source, index = source_of(row[1])
+        if index >= 0 and not _is_there(connection, _RANGE, (source, index, index)):
+            return f"the index of {source} lacks entry {row[0]}"
+    return ""
+
+
+_MEMBER = "SELECT 1 FROM page_of_member WHERE institution = ? AND year = ? AND first_seq = ?"
+_RANGE = "SELECT 1 FROM range_of_source WHERE source = ? AND first_index <= ? AND last_index >= ?"
+
+
+def _is_there(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> bool:
+    return connection.execute(query, parameters).fetchone() is not None
+
+
+def _too_many(connection: sqlite3.Connection, members: int) -> str:
+    """Whether the index of members, which lacks nothing, has more than it should."""
+    (kept,) = connection.execute("SELECT count(*) FROM page_of_member").fetchone()
+    return f"the index of members has {kept - members} lines too many" if kept > members else ""
 
 
 def _blocks(connection: sqlite3.Connection) -> Iterator[Page | tuple[Any, ...]]:
@@ -210,24 +218,42 @@ def rebuild(connection: sqlite3.Connection, progress: Progress | None = None) ->
     Raises:
         PageDamaged
     """
-    derived = _Derived()
+    for table in ("rollup", "page_of_member", "range_of_source", "billed"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute("UPDATE billed_up_to SET seq = 0")
+    sums = _Sums()
     count = told = 0
     for each in _blocks(connection):
         if isinstance(each, Page):
-            derived.add_page(each, unpack(each)[0])
+            rows, _ = unpack(each)
+            sums.add(rows)
+            connection.executemany(
+                "INSERT INTO page_of_member VALUES (?, ?, ?)",
+                [(*member, each.first_seq) for member in members_of(rows)],
+            )
+            connection.executemany(
+                "INSERT INTO range_of_source VALUES (?, ?, ?, ?)",
+                [
+                    (source, *indexes, each.first_seq)
+                    for source, indexes in ranges_of([row[1] for row in rows]).items()
+                ],
+            )
             count += each.entries
         else:
-            derived.add_row(each[:-2])
+            row = each[:-2]
+            sums.add([row])
+            if row[_KIND] == Kind.DELIVERY:
+                source, index = source_of(row[1])
+                if index >= 0:
+                    connection.execute(
+                        "INSERT INTO range_of_source VALUES (?, ?, ?, ?)",
+                        (source, index, index, row[0]),
+                    )
             count += 1
         if progress is not None and count - told >= _CHUNK:
             progress(count)
             told = count
-    for table in ("rollup", "page_of_member", "range_of_source", "billed"):
-        connection.execute(f"DELETE FROM {table}")
-    connection.execute("UPDATE billed_up_to SET seq = 0")
     connection.executemany(
-        f"INSERT INTO rollup ({ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", derived.rollup()
+        f"INSERT INTO rollup ({ROLLUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sums.lines()
     )
-    connection.executemany("INSERT INTO page_of_member VALUES (?, ?, ?)", derived.members)
-    connection.executemany("INSERT INTO range_of_source VALUES (?, ?, ?, ?)", derived.ranges)
     return count

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from metering.entry import Draft
-from metering.fold import EventsAfter, holding_draft, in_order, source
+from metering.entry import Draft, Kind
+from metering.fold import EventsAfter, Outbox, all_outboxes, in_order, source
 from metering.interface import MeteringError, Usage
 from metering.ledger import Ledger, Snapshot, Totals
 from metering.quota import billable, quota
@@ -36,13 +36,13 @@ class UsageReader:
         *,
         events_after: EventsAfter | None = None,
         outbox: str = "catalogue",
+        outboxes: Sequence[Outbox] = (),
         clock: Callable[[], int] = utc_us,
     ) -> None:
         """The arguments are those of the `Folder`."""
         self._ledger = ledger
         self._spool_root = spool_root
-        self._events_after = events_after
-        self._outbox = outbox
+        self._outboxes = all_outboxes(events_after, outbox, outboxes)
         self._clock = clock
 
     def usage(self, institution: str, year: int) -> Usage:
@@ -83,8 +83,11 @@ class UsageReader:
         totals = snapshot.totals(year, institution)
         waiting = [
             draft
-            for draft in chain(in_order(readings), self._holding_drafts(snapshot))
-            if institution is None or draft.institution in (institution, "")
+            for draft in chain(in_order(readings), self._drafts(snapshot))
+            # Whoever uploads a record first has it, so other members' uploads matter too.
+            if institution is None
+            or draft.institution in (institution, "")
+            or draft.kind in (Kind.UPLOAD, Kind.COVER)
         ]
         for counted in snapshot.preview(waiting):
             if counted.year == year:
@@ -114,11 +117,12 @@ class UsageReader:
                 readings.append(reading)
         return readings
 
-    def _holding_drafts(self, snapshot: Snapshot) -> Iterator[Draft]:
-        if self._events_after is not None:
-            after, _ = snapshot.positions().get(f"holdings:{self._outbox}", (0, 0))
-            for event in self._events_after(after):
-                yield holding_draft(self._outbox, event)
+    def _drafts(self, snapshot: Snapshot) -> Iterator[Draft]:
+        positions = snapshot.positions()
+        for outbox in self._outboxes:
+            after, _ = positions.get(outbox.name, (0, 0))
+            for _, draft in outbox.after(after):
+                yield draft
 
 
 def usage_of(institution: str, year: int, totals: Totals) -> Usage:

@@ -24,7 +24,7 @@ class Accounting:
 
     def __init__(self, config: Config) -> None:
         self._events = HoldingEvents(config.data_dir)
-        self.ledger = Ledger(config.ledger_path, repeat_window=config.metering.repeat_window_s)
+        self.ledger = Ledger(config.ledger_path, rules=config.counting_rules)
         self.folder = Folder(
             self.ledger, config.spool_dir, events_after=self._events_after,
             outbox=self._events.name,

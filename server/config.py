@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from metering.counting import CountingRules, HoldingRemoval, UploadReversal
 from protocol.record import Database, MarcFamily
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -139,6 +140,8 @@ class Metering(_Section, frozen=True):
     """The ledger of downloads and holdings."""
 
     repeat_window_s: Annotated[int, msgspec.Meta(ge=0)] | Literal["day", "year"] = 30
+    holding_removal: HoldingRemoval = "takes_back"
+    upload_reversal: UploadReversal = "same_year"
     fold_interval_s: Seconds = 0.5
     fsync: bool = True
 
@@ -189,6 +192,14 @@ class Config(_Section, frozen=True):
     @property
     def members_path(self) -> Path:
         return self.data_dir / "members.sqlite"
+
+    @property
+    def counting_rules(self) -> CountingRules:
+        return CountingRules(
+            self.metering.repeat_window_s,
+            self.metering.holding_removal,
+            self.metering.upload_reversal,
+        )
 
     @property
     def ledger_path(self) -> Path:

@@ -323,7 +323,7 @@ def test_a_page_that_cannot_be_read_is_named(
         ("DELETE FROM page WHERE first_seq = 513", "entry 513 is missing"),
         ("DELETE FROM page WHERE first_seq = 1", "entry 1 is missing"),
         ("DELETE FROM page_of_member WHERE institution = 'THU'", "the index of THU"),
-        ("INSERT INTO page_of_member VALUES ('X', 2024, 1)", "the index of X"),
+        ("INSERT INTO page_of_member VALUES ('X', 2024, 1)", "the index of members has 1 "),
         ("DELETE FROM range_of_source", f"the index of {SPOOL}"),
         ("UPDATE rollup SET entries = entries + 1", "the roll-up of FDU, year 2023"),
     ],
@@ -361,3 +361,19 @@ def test_another_time_outside_the_calendar_leaves_nothing(ledger: Ledger) -> Non
     with pytest.raises(MeteringError, match="its time is -1"):
         append_new(ledger, drafts)
     assert ledger.head()[0] == 0
+
+
+def test_a_snapshot_tells_what_the_ledger_was_at_an_entry(ledger: Ledger) -> None:
+    append_new(ledger, many())
+    entries = list(ledger.entries())
+    with ledger.reading() as snapshot:
+        assert snapshot.hash_at(0) == GENESIS_HASH
+        assert snapshot.hash_at(len(entries) + 1) is None
+        for entry in entries[::211]:
+            assert snapshot.hash_at(entry.seq) == entry.hash
+        for year in (2023, 2024):
+            assert snapshot.recount("PKU", year) == snapshot.totals(year, "PKU")["PKU"]
+            half = [e for e in entries[:600] if (e.institution, e.year) == ("PKU", year)]
+            recount = snapshot.recount("PKU", year, up_to=600)
+            assert recount.downloads == sum(e.quantity for e in half if e.meter == Meter.DOWNLOAD)
+            assert recount.voided == sum(e.kind == Kind.VOID for e in half)
