@@ -43,7 +43,7 @@ from metering.ledger_page import (
 )
 from metering.ledger_page import entry as entry_of
 from metering.ledger_schema import ROLLUP_COLUMNS, connect, create, naming_errors
-from metering.ledger_verify import Verification, rebuild, verify
+from metering.ledger_verify import Progress, Verification, rebuild, verify
 from metering.recent import RECENT_MAX, Key, RecentDeliveries
 
 RECENT_WINDOW_S_MAX = 600
@@ -403,9 +403,9 @@ class Transaction(Snapshot):
             (source, major, minor),
         )
 
-    def rebuild_rollup(self) -> None:
-        """Make all anew that follows from the entries."""
-        rebuild(self._connection)
+    def rebuild_rollup(self, progress: Progress | None = None) -> int:
+        """Make all anew that follows from the entries; how many there are."""
+        return rebuild(self._connection, progress)
 
 
 def _contents(seq: int, counted: Counted) -> Contents:
@@ -525,16 +525,19 @@ class Ledger:
         with self.reading() as snapshot:
             return snapshot.totals(year, institution)
 
-    def rebuild_rollup(self) -> None:
-        """Recount every entry and put the sums in place of the kept ones."""
-        with self.writing() as transaction:
-            transaction.rebuild_rollup()
+    def rebuild_rollup(self, progress: Progress | None = None) -> int:
+        """Recount every entry and put the sums in place of the kept ones; how many there are.
 
-    def verify(self) -> Verification:
+        `progress` is told now and then how many were read.
+        """
+        with self.writing() as transaction:
+            return transaction.rebuild_rollup(progress)
+
+    def verify(self, progress: Progress | None = None) -> Verification:
         """Hash every entry again, add all up again, and compare with what is kept."""
-        with naming_errors(), contextlib.closing(connect(self._path)) as connection:
-            connection.execute("BEGIN")
-            return verify(connection)
+        with naming_errors(), contextlib.closing(connect(self._path, read_only=True)) as reader:
+            reader.execute("BEGIN")
+            return verify(reader, progress)
 
     def close(self) -> None:
         with self._write_lock, self._read_lock:

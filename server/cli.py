@@ -25,6 +25,7 @@ COMMANDS = {
     "operator": ("server.commands.member", "operator"),
     "reindex": ("server.commands.reindex", "reindex"),
     "doctor": ("server.commands.reindex", "doctor"),
+    "ledger": ("server.commands.ledger", "ledger"),
     "usage": ("server.commands.usage", "usage"),
     "query": ("server.commands.query", "query"),
 }
