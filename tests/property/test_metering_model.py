@@ -13,14 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from metering import ledger as ledger_module
-from metering.counting import RepeatWindow
+from metering.counting import CountingRules, HoldingRemoval, RepeatWindow, UploadReversal
 from metering.entry import Draft, Kind, Meter, accounting_day
-from metering.fold import Folder
+from metering.fold import Folder, Outbox
 from metering.interface import Delivery, HoldingEvent, Receipt, Usage
 from metering.ledger import Ledger
 from metering.ledger_page import ENTRIES_MAX, ENTRIES_MIN
@@ -32,10 +33,13 @@ START_US = 1_704_038_400 * SECOND_US - 90 * SECOND_US  # 90 s before 2024 in Sha
 YEARS = (2023, 2024)
 WORKERS = 2
 
+ITEMS = ("upload.chinese.full", "upload.other.basic")
+COVER = "upload.other.cover"
+
 institutions = st.sampled_from(["PKU", "PKU", "THU"])
 records = st.integers(1, 2)
 pauses_us = st.sampled_from(
-    [1, 1, 1_000, SECOND_US, 20 * SECOND_US, 30 * SECOND_US - 1, 30 * SECOND_US, 45_000_000]
+    [1, 1, 1_000, SECOND_US, 20 * SECOND_US, 30 * SECOND_US - 1, 30 * SECOND_US, 100 * SECOND_US]
 )
 workers = st.integers(0, WORKERS - 1)
 
@@ -48,6 +52,20 @@ class Delivered:
     record_id: int
     at_us: int
     voided_us: int | None = None
+
+
+@dataclass(slots=True)
+class Uploaded:
+    """An upload or a cover in the model; `takes_back` is set for what reverses one."""
+
+    institution: str
+    record_id: int
+    meter: str
+    item: str
+    at_us: int
+    takes_back: Uploaded | None = None
+    reversed: bool = False
+    counted: int = 0  # while the figures are made
 
 
 @dataclass(slots=True)
@@ -69,24 +87,39 @@ class Metering(RuleBasedStateMachine):
         self.deliveries: list[Delivered] = []
         self.doomed: list[tuple[int, list[Delivered]]] = []  # of ended workers: (newest, lost)
         self.events: list[HoldingEvent] = []
-        self.corrections: list[tuple[str, int]] = []
+        self.corrections: list[tuple[str, int, str]] = []
+        self.outbox: list[Draft] = []  # what the catalogue tells the ledger of uploads
+        self.uploads: list[Uploaded] = []
+        self.batch: list[Delivered] = []
 
     @initialize(
-        window=st.sampled_from([30, 0, "day", "year"]), smallest_page=st.sampled_from([1, 2, 8])
+        window=st.sampled_from([30, 0, "day", "year"]),
+        holding_removal=st.sampled_from(["takes_back", "takes_back", "keeps"]),
+        upload_reversal=st.sampled_from(["same_year", "same_year", "always", "never"]),
+        smallest_page=st.sampled_from([1, 2, 8]),
     )
-    def begin(self, window: RepeatWindow, smallest_page: int) -> None:
+    def begin(
+        self,
+        window: RepeatWindow,
+        holding_removal: HoldingRemoval,
+        upload_reversal: UploadReversal,
+        smallest_page: int,
+    ) -> None:
         self.window = window
+        self.rules = CountingRules(window, holding_removal, upload_reversal)
         ledger_module.ENTRIES_MIN = smallest_page
         ledger_module.ENTRIES_MAX = max(2, smallest_page)
         root = self.path / "spool"
-        self.ledger = Ledger(self.path / "ledger.sqlite", repeat_window=window)
+        self.ledger = Ledger(self.path / "ledger.sqlite", rules=self.rules)
         self.ledger._writer.execute("PRAGMA synchronous = OFF")
-        self.folder = Folder(
-            self.ledger, root, events_after=self.events_after, clock=lambda: self.now_us
-        )
-        self.reader = UsageReader(
-            self.ledger, root, events_after=self.events_after, clock=lambda: self.now_us
-        )
+        uploads = Outbox("uploads:catalogue", lambda after: list(enumerate(self.outbox, 1))[after:])
+        self.folder, self.reader = (
+            each(
+                self.ledger, root, events_after=self.events_after, outboxes=[uploads],
+                clock=lambda: self.now_us,
+            )
+            for each in (Folder, UsageReader)
+        )  # fmt: skip
         self.workers = [self.new_worker() for _ in range(WORKERS)]
 
     def new_worker(self) -> Worker:
@@ -207,9 +240,13 @@ class Metering(RuleBasedStateMachine):
                 self.void_lost(lost, self.now_us)
         self.doomed = waiting
 
-    @rule(choice=st.integers(0, 100))
-    def correct(self, choice: int) -> None:
-        entries = [entry for entry in self.ledger.entries() if entry.kind is Kind.DELIVERY]
+    @rule(choice=st.integers(0, 100), meter=st.sampled_from(["download", "batch", "upload"]))
+    def correct(self, choice: int, meter: str) -> None:
+        entries = [
+            entry
+            for entry in self.ledger.entries()
+            if entry.kind in (Kind.DELIVERY, Kind.UPLOAD, Kind.CORRECTION, Kind.VOID)
+        ]
         if not entries:
             return
         entry = entries[choice % len(entries)]
@@ -217,11 +254,71 @@ class Metering(RuleBasedStateMachine):
             [
                 Draft(
                     id=f"correction:{len(self.corrections)}", kind=Kind.CORRECTION,
-                    at_us=self.now_us, refers_to=entry.id, meter=Meter.DOWNLOAD, quantity=-1,
+                    at_us=self.now_us, refers_to=entry.id, meter=Meter(meter), quantity=-1,
+                    item=ITEMS[0] if meter == "upload" else "",
                 )
             ]
         )  # fmt: skip
-        self.corrections.append((entry.institution, entry.year))
+        self.corrections.append((entry.institution, entry.year, meter))
+
+    @rule(
+        institution=institutions,
+        record_id=records,
+        item=st.sampled_from([*ITEMS, COVER]),
+        pause_us=pauses_us,
+    )
+    def upload(self, institution: str, record_id: int, item: str, pause_us: int) -> None:
+        self.now_us += pause_us
+        kind = Kind.COVER if item == COVER else Kind.UPLOAD
+        self.outbox.append(
+            Draft(
+                id=f"upload:{len(self.uploads)}", kind=kind, at_us=self.now_us, item=item,
+                institution=institution, record_id=record_id,
+            )
+        )  # fmt: skip
+        self.uploads.append(Uploaded(institution, record_id, kind.value, item, self.now_us))
+
+    @rule(record_id=records, pause_us=pauses_us)
+    def merge(self, record_id: int, pause_us: int) -> None:
+        """The record goes into another: uploads are reversed, holdings do not change."""
+        self.now_us += pause_us
+        for number, one in enumerate(list(self.uploads)):
+            if one.record_id == record_id and one.takes_back is None:
+                self.outbox.append(
+                    Draft(
+                        id=f"reversal:{len(self.outbox)}", kind=Kind.UPLOAD_REVERSED,
+                        at_us=self.now_us, refers_to=f"upload:{number}",
+                    )
+                )  # fmt: skip
+                if not one.reversed:  # a second reversal is nothing
+                    one.reversed = True
+                    self.uploads.append(
+                        Uploaded("", record_id, one.meter, one.item, self.now_us, takes_back=one)
+                    )
+
+    @rule(institution=institutions, record_ids=st.lists(records, max_size=3), void=st.booleans())
+    def batch_job(self, institution: str, record_ids: list[int], void: bool) -> None:
+        drafts = []
+        for record_id in record_ids:
+            drafts.append(
+                Draft(
+                    id=f"job:{len(self.batch)}:{record_id}", kind=Kind.BATCH, at_us=self.now_us,
+                    institution=institution, record_id=record_id, item="batch.record",
+                )
+            )  # fmt: skip
+            self.batch.append(Delivered(institution, record_id, self.now_us))
+        self.ledger.append(drafts)
+        self.ledger.append(drafts)  # the job is resumed and says it all again
+        if void and drafts:
+            self.batch[-1].voided_us = self.now_us
+            self.ledger.append(
+                [
+                    Draft(
+                        id=f"{drafts[-1].id}:void", kind=Kind.VOID, at_us=self.now_us,
+                        refers_to=drafts[-1].id,
+                    )
+                ]
+            )  # fmt: skip
 
     # What the figures are
 
@@ -260,12 +357,38 @@ class Metering(RuleBasedStateMachine):
         held: dict[tuple[str, int, int], int] = {}
         for event in self.events:
             year, _ = accounting_day(event.at_us)
-            held[event.institution, event.record_id, year] = max(0, event.change)
+            if event.change == 1:
+                held[event.institution, event.record_id, year] = 1
+            elif self.rules.holding_removal == "takes_back":
+                held[event.institution, event.record_id, year] = 0
         for (institution, _, year), count in held.items():
             figures[institution, year, "holdings_uploaded"] += count
-        for institution, year in self.corrections:
-            figures[institution, year, "downloads"] -= 1
+        for one in self.batch:
+            year, _ = accounting_day(one.at_us)
+            figures[one.institution, year, "batch"] += one.voided_us is None
+            figures[one.institution, year, "voided"] += one.voided_us is not None
+        self.count_uploads(figures)
+        names = {"download": "downloads", "batch": "batch", "upload": ITEMS[0]}
+        for institution, year, meter in self.corrections:
+            figures[institution, year, names[meter]] -= 1
         return figures
+
+    def count_uploads(self, figures: Counter[tuple[str, int, str]]) -> None:
+        standing: Counter[tuple[int, str]] = Counter()
+        for one in self.uploads:
+            year, _ = accounting_day(one.at_us)
+            key = (one.record_id, one.meter)
+            target = one.takes_back
+            if target is None:
+                one.counted = int(standing[key] < 1)
+                figures[one.institution, year, one.item] += one.counted
+                standing[key] += one.counted
+                continue
+            policy = self.rules.upload_reversal
+            same_year = year == accounting_day(target.at_us)[0]
+            if policy == "always" or (policy == "same_year" and same_year):
+                figures[target.institution, year, one.item] -= target.counted
+                standing[key] -= target.counted
 
     @invariant()
     def usage_is_what_the_model_says(self) -> None:
@@ -279,9 +402,12 @@ class Metering(RuleBasedStateMachine):
             shown = {usage.institution: usage for usage in self.reader.usage_all(year)}
             for institution in ("PKU", "THU"):
                 usage = shown.get(institution, Usage(institution, year, 0, 0, 0, 0, 0, 0, 0))
-                for name in ("downloads", "repeats", "voided", "holdings_uploaded"):
+                for name in ("downloads", "repeats", "voided", "holdings_uploaded", "batch"):
                     assert getattr(usage, name) == figures[institution, year, name]
-                assert usage.quota == 6 * usage.holdings_uploaded // 5
+                for item in ITEMS:
+                    assert usage.uploads.get(item, 0) == figures[institution, year, item]
+                assert usage.covers.get(COVER, 0) == figures[institution, year, COVER]
+                assert usage.quota == max(0, 6 * usage.holdings_uploaded // 5)
                 assert usage.billable == max(0, usage.downloads - usage.quota)
 
     def teardown(self) -> None:
@@ -290,6 +416,10 @@ class Metering(RuleBasedStateMachine):
                 worker.writer.close()
             found = self.ledger.verify()
             assert found.ok, found.problem
+            with self.ledger.reading() as snapshot:
+                for year in YEARS:
+                    for institution, totals in snapshot.totals(year).items():
+                        assert snapshot.recount(institution, year) == totals
             kept = [self.ledger.totals(year) for year in YEARS]
             self.ledger.rebuild_rollup()
             assert [self.ledger.totals(year) for year in YEARS] == kept
@@ -298,5 +428,11 @@ class Metering(RuleBasedStateMachine):
         shutil.rmtree(self.path)
 
 
+class LongMetering(Metering):
+    """The same, looked for much longer."""
+
+
 TestMetering = Metering.TestCase
 TestMetering.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLongMetering = pytest.mark.timeout(3_600)(pytest.mark.long(LongMetering.TestCase))
+TestLongMetering.settings = settings(max_examples=1_000, stateful_step_count=50, deadline=None)

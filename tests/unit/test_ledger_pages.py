@@ -377,3 +377,24 @@ def test_a_snapshot_tells_what_the_ledger_was_at_an_entry(ledger: Ledger) -> Non
             recount = snapshot.recount("PKU", year, up_to=600)
             assert recount.downloads == sum(e.quantity for e in half if e.meter == Meter.DOWNLOAD)
             assert recount.voided == sum(e.kind == Kind.VOID for e in half)
+
+
+@pytest.mark.parametrize("in_pages", [True, False])
+@pytest.mark.parametrize(("window", "ends"), [(30, (-30, 30)), (700, (-700, 700))])
+def test_a_repeat_is_one_up_to_the_ends_of_the_window(
+    path: Path, in_pages: bool, window: int, ends: tuple[int, int]
+) -> None:
+    """Asked of the ledger itself, as figures of the moment do."""
+    with contextlib.closing(Ledger(path, repeat_window=window)) as ledger:
+        first = [spooled(n, NOON, record_id=n) for n in range(20)]
+        (append_new if in_pages else Ledger.append)(ledger, first)  # type: ignore[operator]
+        assert pages(path) == in_pages
+        for offset_us, repeat in [
+            (ends[0] * SECOND_US - 1, False),
+            (ends[0] * SECOND_US, True),
+            (ends[1] * SECOND_US, True),
+            (ends[1] * SECOND_US + 1, False),
+        ]:
+            with ledger.reading() as snapshot:
+                (counted,) = snapshot.preview([spooled(99, NOON + offset_us, record_id=7)])
+            assert (counted.meter is Meter.REPEAT) == repeat
