@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from click.testing import CliRunner, Result
 from metering.entry import Kind
 from metering.ledger import Ledger
 from server.cli import main
-from tests.harness import CHECKOUT, LIANMU
+from tests.harness import CHECKOUT, LIANMU, lianmu
+from tests.server.http_client import SEARCH, curl
+from tests.server.own_server import marc21, own_server
 from tests.unit.test_ledger import tampered
 from tests.unit.test_ledger_pages import SPOOL, append_new, many
 from tests.unit.test_ledger_uploads import upload
@@ -209,3 +212,30 @@ def test_export_writes_a_file_or_the_standard_output(
     )
     assert piped.stdout == out.read_bytes()
     assert len(out.read_bytes()) > 1_000
+
+
+def test_every_command_works_while_the_server_runs(tmp_path: Path) -> None:
+    """Two downloads of ten records are shown, proven, copied out, and one is corrected."""
+    marcs = [marc21(f"lm{number}", f"Kilometres {number}") for number in range(10)]
+    with own_server(tmp_path, {"we_cat": marcs}) as server:
+        query = f"{SEARCH}title=kilometres&maximumRecords=10"
+        for _ in range(2):
+            assert curl(server, query, "--user", "demo1:demo1").records == 10
+        deadline = time.monotonic() + 60
+        while len(shown := lines(run(tmp_path, "show", "--member", "demo1", "--json"))) < 20:
+            assert time.monotonic() < deadline, "the downloads did not reach the ledger"
+            time.sleep(0.2)
+        assert {each["control_number"] for each in shown} == {f"lm{n}" for n in range(10)}
+        assert [each["meter"] for each in shown] == ["download"] * 10 + ["repeat"] * 10
+        (again,) = lines(run(tmp_path, "show", "--id", shown[7]["id"], "--json"))
+        assert again == shown[7]
+        run(tmp_path, "correct", shown[7]["id"], "--quantity", "-1", "--reason", "dispute")
+        out = tmp_path / "all.jsonl"
+        run(tmp_path, "export", "--format", "jsonl", "--out", str(out))
+        assert len(out.read_text().splitlines()) == 21
+        run(tmp_path, "rebuild")
+        assert "21 entries" in run(tmp_path, "verify").stdout
+        assert curl(server, query, "--user", "demo1:demo1").records == 10
+        done = lianmu("usage", "DEMO1", "--json", "--config", str(server.config))
+        figures = json.loads(done.stdout)
+        assert (figures["downloads"], figures["repeats"]) == (9, 20)
