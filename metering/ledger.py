@@ -505,10 +505,14 @@ class Ledger:
         """Entries in order, of one member or all, of one accounting year or all.
 
         `after` is the sequence number to go on behind. `selection` says more. No lock
-        is held between two entries.
+        is held between two entries; what is appended after the call is not listed.
         """
         if selection is EVERYTHING:
             selection = Selection(institution=institution, year=year, after=after)
+        if selection.up_to is None:  # or a late row could be missed before a later page
+            with self._read_lock, naming_errors():
+                seq, _ = Snapshot(self._reader, self._rules).head()
+            selection = msgspec.structs.replace(selection, up_to=seq)
         return listed(self._reader, selection, self._read_lock)
 
     def entry(self, entry_id: str) -> Entry | None:

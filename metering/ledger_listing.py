@@ -55,26 +55,35 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
                 parameters.append(value)
         return "".join(parts), parameters
 
-    def wanted(self) -> Callable[[Contents], bool] | None:
-        """The same for an entry of a page; None: all are wanted."""
+    def wanted(self, page: Page) -> Callable[[Contents], bool] | None:
+        """The same for the entries of a page; None: all of them are wanted."""
         equal = [
             (_PLACE[name], value)
             for name in ("institution", "year", "record_id", "control_number", "meter")
             if (value := getattr(self, name)) is not None
         ]
-        at_us, first_us, end_us = _PLACE["at_us"], self.from_us, self.until_us
-        after, up_to = self.after, self.up_to
+        first_us = self.from_us if self.from_us is not None else page.oldest_us
+        end_us = self.until_us if self.until_us is not None else page.newest_us + 1
+        after = self.after
+        up_to = self.up_to if self.up_to is not None else page.last_seq
+        if (
+            not equal
+            and after < page.first_seq
+            and up_to >= page.last_seq
+            and first_us <= page.oldest_us
+            and end_us > page.newest_us
+        ):
+            return None
+        at_us = _PLACE["at_us"]
 
         def wanted(row: Contents) -> bool:
             return (
-                row[0] > after
-                and (up_to is None or row[0] <= up_to)
+                after < row[0] <= up_to
+                and first_us <= row[at_us] < end_us
                 and all(row[place] == value for place, value in equal)
-                and (first_us is None or row[at_us] >= first_us)
-                and (end_us is None or row[at_us] < end_us)
             )
 
-        return wanted if self != EVERYTHING else None
+        return wanted
 
     @property
     def may_be_in_pages(self) -> bool:
@@ -119,9 +128,8 @@ def _rows(
 def _of_pages(
     connection: sqlite3.Connection, selection: Selection, held: AbstractContextManager[Any]
 ) -> Iterator[Entry]:
-    wanted = selection.wanted()
     for page in _pages(connection, selection, held):
-        yield from entries(page, wanted)
+        yield from entries(page, selection.wanted(page))
 
 
 def _pages(

@@ -398,3 +398,16 @@ def test_a_repeat_is_one_up_to_the_ends_of_the_window(
             with ledger.reading() as snapshot:
                 (counted,) = snapshot.preview([spooled(99, NOON + offset_us, record_id=7)])
             assert (counted.meter is Meter.REPEAT) == repeat
+
+
+def test_a_listing_ends_where_the_ledger_did_when_it_began(ledger: Ledger) -> None:
+    """Or a row appended meanwhile would be missed before a page that came after it."""
+    append_new(ledger, [spooled(n, NOON, record_id=n) for n in range(600)])
+    listing = ledger.entries()
+    seen = [next(listing).seq for _ in range(590)]
+    ledger.append([delivery("row", record_id=4_711)])
+    append_new(ledger, [spooled(n, NOON, record_id=n) for n in range(1_000, 1_100)])
+    seen += [entry.seq for entry in listing]
+    assert seen == list(range(1, 601))
+    with ledger.reading():
+        assert [entry.seq for entry in ledger.entries(after=600)] == list(range(601, 702))
