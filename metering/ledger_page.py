@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from metering.entry import FIELDS, Entry, Kind, Meter, entry_hash
+from metering.entry import FIELDS, Entry, Kind, Meter
 from metering.interface import MeteringError
 
 CHECK_SIZE_BYTES = 4
@@ -67,7 +67,7 @@ def pack(rows: Sequence[Contents], previous: bytes, hashes: Sequence[bytes]) -> 
         column[0] if column[0] == column[-1] and column.count(column[0]) == size else column
         for column in columns[1:]
     ]
-    packed.append(b"".join([each[:CHECK_SIZE_BYTES] for each in hashes]))
+    packed.append(_checks(hashes))
     data = msgspec.msgpack.encode(packed)
     if len(data) >= _COMPRESS_SIZE_BYTES_MIN:
         data = zlib.compress(data, 1)
@@ -106,16 +106,24 @@ def unpack(page: Page) -> tuple[list[Contents], bytes]:
 def entries(page: Page, wanted: Callable[[Contents], bool] | None = None) -> list[Entry]:
     """The entries of a page, all or those wanted, with the hashes of the whole chain."""
     rows, _ = unpack(page)
-    found = []
-    previous = page.previous
+    chosen = range(len(rows)) if wanted is None else [n for n, r in enumerate(rows) if wanted(r)]
+    if not chosen:
+        return []
+    hashes = chain(page.previous, rows[: chosen[-1] + 1])
+    return [
+        entry(rows[place], hashes[place - 1] if place else page.previous, hashes[place])
+        for place in chosen
+    ]
+
+
+def chain(previous: bytes, rows: Sequence[Contents]) -> list[bytes]:
+    """The hash of each of some entries that follow one another."""
+    hashes = []
     encode, sha256 = msgspec.json.encode, hashlib.sha256
-    for row in rows:
-        # As `entry_hash`, without a call for each of the many that are not wanted.
-        own = sha256(previous + encode(row if row[-1] else row[:-1])).digest()
-        if wanted is None or wanted(row):
-            found.append(entry(row, previous, own))
-        previous = own
-    return found
+    for row in rows:  # as `entry_hash`, without calling it for each
+        previous = sha256(previous + encode(row if row[-1] else row[:-1])).digest()
+        hashes.append(previous)
+    return hashes
 
 
 def entry(contents: Contents, previous: bytes, own_hash: bytes) -> Entry:
@@ -123,23 +131,29 @@ def entry(contents: Contents, previous: bytes, own_hash: bytes) -> Entry:
     return Entry(contents[0], contents[1], Kind(contents[2]), Meter(contents[3]), *rest)
 
 
-def first_bad(page: Page) -> tuple[str, int] | None:
+def first_bad(
+    page: Page, unpacked: tuple[list[Contents], bytes] | None = None
+) -> tuple[str, int] | None:
     """The id and the number of the first entry that is not what was hashed.
 
     An id of "" means that the entries agree with their check octets but not with
-    the hash beside the page. None: all is well.
+    the hash beside the page. None: all is well. `unpacked` is what `unpack` gave.
 
     Raises:
         PageDamaged
     """
-    rows, checks = unpack(page)
-    previous = page.previous
-    for place, row in enumerate(rows):
-        previous = entry_hash(previous, row)
-        begin = place * CHECK_SIZE_BYTES
-        if checks[begin : begin + CHECK_SIZE_BYTES] != previous[:CHECK_SIZE_BYTES]:
-            return row[1], row[0]
-    return None if previous == page.hash else ("", page.last_seq)
+    rows, checks = unpacked or unpack(page)
+    hashes = chain(page.previous, rows)
+    if checks != _checks(hashes):
+        for place, own in enumerate(hashes):
+            begin = place * CHECK_SIZE_BYTES
+            if checks[begin : begin + CHECK_SIZE_BYTES] != own[:CHECK_SIZE_BYTES]:
+                return rows[place][1], rows[place][0]
+    return None if hashes[-1] == page.hash else ("", page.last_seq)
+
+
+def _checks(hashes: Sequence[bytes]) -> bytes:
+    return b"".join([each[:CHECK_SIZE_BYTES] for each in hashes])
 
 
 _AT_US = FIELDS.index("at_us")

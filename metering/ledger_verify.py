@@ -83,8 +83,8 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
         problem, bad = "", ""
         if isinstance(each, Page):
             try:
-                rows, _ = unpack(each)
-                found = _page(each, rows, count, previous)
+                rows, checks = unpack(each)
+                found = _page(each, rows, checks, count, previous)
             except PageDamaged as error:
                 found = count, ("", str(error))
             if found is not None:
@@ -120,7 +120,7 @@ def _missing(count: int, seq: int) -> str:
 
 
 def _page(
-    page: Page, rows: list[Contents], count: int, previous: bytes
+    page: Page, rows: list[Contents], checks: bytes, count: int, previous: bytes
 ) -> tuple[int, tuple[str, str]] | None:
     """How many entries are good, the first bad one and what is wrong; None: nothing."""
     first = rows[0][1]
@@ -128,7 +128,7 @@ def _page(
         return count, (first, _missing(count, page.first_seq))
     if page.previous != previous:
         return count, (first, f"entry {page.first_seq} does not follow its predecessor")
-    bad = first_bad(page)
+    bad = first_bad(page, (rows, checks))
     if bad is not None:
         entry_id, seq = bad
         if entry_id:
