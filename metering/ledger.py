@@ -8,8 +8,6 @@ import sqlite3
 import threading
 from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ import msgspec
 from metering.counting import Counted, Counter, CountingRules, RepeatWindow, check_time
 from metering.entry import (
     FIELDS,
-    GENESIS_HASH,
     Draft,
     Entry,
     Kind,
@@ -43,10 +40,27 @@ from metering.ledger_page import (
 )
 from metering.ledger_page import entry as entry_of
 from metering.ledger_schema import ROLLUP_COLUMNS, connect, create, naming_errors
+from metering.ledger_snapshot import (
+    RECENT_WINDOW_S_MAX,
+    EntryConflict,
+    Outcome,
+    Snapshot,
+    Totals,
+    is_long,
+)
 from metering.ledger_verify import Progress, Verification, rebuild, verify
 from metering.recent import RECENT_MAX, Key, RecentDeliveries
 
-RECENT_WINDOW_S_MAX = 600
+__all__ = [
+    "EntryConflict",
+    "Ledger",
+    "Outcome",
+    "Snapshot",
+    "Totals",
+    "Transaction",
+    "Verification",
+]
+
 # Entries come nearly in order of time: behind so many old ones none is recent.
 _OLD_ENTRIES = 10_000
 _COLUMNS = ", ".join(FIELDS)
@@ -68,121 +82,6 @@ _summed = itemgetter(
 )
 
 
-class Outcome(Enum):
-    CREATED = "created"
-    EXISTS = "exists"
-    MOOT = "moot"  # it takes back what is taken back already or was never stored
-
-
-class EntryConflict(MeteringError):  # noqa: N818  (the name is the field's)
-    """An id came again with other contents; nothing of its batch was appended."""
-
-
-@dataclass(slots=True)
-class Totals:
-    """One member's sums for a year."""
-
-    holdings: int = 0
-    downloads: int = 0
-    repeats: int = 0
-    voided: int = 0
-    batch: int = 0
-    uploads: dict[str, int] = field(default_factory=dict)  # by item
-    covers: dict[str, int] = field(default_factory=dict)  # by item
-
-    def add(self, kind: str, meter: str, item: str, entries: int, quantity: int) -> None:
-        if meter == Meter.DOWNLOAD:
-            self.downloads += quantity
-        elif meter == Meter.REPEAT:
-            self.repeats += quantity
-        elif meter == Meter.HOLDING:
-            self.holdings += quantity
-        elif meter == Meter.BATCH:
-            self.batch += quantity
-        elif meter == Meter.UPLOAD:
-            self.uploads[item] = self.uploads.get(item, 0) + quantity
-        elif meter == Meter.COVER:
-            self.covers[item] = self.covers.get(item, 0) + quantity
-        if kind == Kind.VOID:
-            self.voided += entries
-
-
-class Snapshot:
-    """The ledger as it is in one transaction."""
-
-    def __init__(self, connection: sqlite3.Connection, rules: CountingRules) -> None:
-        self._connection = connection
-        self._rules = rules
-        self._lookup = Lookup(connection, long_window=_is_long(rules))
-
-    def positions(self) -> dict[str, tuple[int, int]]:
-        """How far each source was folded."""
-        rows = self._connection.execute("SELECT source, major, minor FROM source_position")
-        return {source: (major, minor) for source, major, minor in rows}
-
-    def totals(self, year: int, institution: str | None = None) -> dict[str, Totals]:
-        """By institution; one without an entry in the year is absent."""
-        condition = "year = ?"
-        parameters: list[int | str] = [year]
-        if institution is not None:
-            condition += " AND institution = ?"
-            parameters.append(institution)
-        totals: dict[str, Totals] = {}
-        for code, kind, meter, item, entries, quantity in self._connection.execute(
-            "SELECT institution, kind, meter, item, sum(entries), sum(quantity) FROM rollup"
-            f" WHERE {condition} GROUP BY institution, kind, meter, item",
-            parameters,
-        ):
-            totals.setdefault(code, Totals()).add(kind, meter, item, entries, quantity)
-        return totals
-
-    def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
-        """What the drafts would count if they were appended now."""
-        existing = self._lookup.contents([draft.id for draft in drafts])
-        counter = Counter(self._lookup, self._rules)
-        for counted in counter.count_all([d for d in drafts if d.id not in existing]):
-            if counted is not None:
-                yield counted
-
-    def entry(self, entry_id: str) -> Entry | None:
-        """One entry by its id, with its hashes."""
-        contents = self._lookup.one(entry_id)
-        if contents is None:
-            return None
-        only = Selection(after=contents[0] - 1, up_to=contents[0])
-        return next(listed(self._connection, only), None)
-
-    def entries(self, selection: Selection = EVERYTHING) -> Iterator[Entry]:
-        """Entries in order, while the snapshot lasts."""
-        return listed(self._connection, selection)
-
-    def recount(self, institution: str, year: int, up_to: int | None = None) -> Totals:
-        """A member's sums from its entries themselves, up to an entry or all."""
-        totals = Totals()
-        selection = Selection(institution=institution, year=year, up_to=up_to)
-        for entry in listed(self._connection, selection):
-            totals.add(entry.kind, entry.meter, entry.item, 1, entry.quantity)
-        return totals
-
-    def hash_at(self, seq: int) -> bytes | None:
-        """The hash of an entry; that of no entry is the genesis hash, None: it is missing."""
-        if seq == 0:
-            return GENESIS_HASH
-        entry = next(listed(self._connection, Selection(after=seq - 1, up_to=seq)), None)
-        return None if entry is None else entry.hash
-
-    def head(self) -> tuple[int, bytes]:
-        """Sequence number and hash of the last entry; 0 and zeros when there is none."""
-        row = self._connection.execute(
-            "SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        page = self._connection.execute(
-            "SELECT first_seq + entries - 1, hash FROM page ORDER BY first_seq DESC LIMIT 1"
-        ).fetchone()
-        seq, own_hash = max(row or (0, GENESIS_HASH), page or (0, GENESIS_HASH))
-        return seq, own_hash
-
-
 class Transaction(Snapshot):
     """The same with the right to append; all of it is stored or nothing."""
 
@@ -191,7 +90,7 @@ class Transaction(Snapshot):
     ) -> None:
         super().__init__(connection, rules)
         self._recent = recent
-        if _is_long(rules):
+        if is_long(rules):
             self._index_billed()
         if recent is not None:
             seq, _ = self.head()
@@ -208,6 +107,8 @@ class Transaction(Snapshot):
 
     def append_new(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """As `append`, for drafts that nobody has appended before.
+
+        Deliveries are of spools: their ids are `source:index`.
 
         Raises:
             EntryConflict: one of the ids exists; the transaction must be given up.
@@ -340,7 +241,7 @@ class Transaction(Snapshot):
                 "INSERT INTO page_of_member (institution, year, first_seq) VALUES (?, ?, ?)",
                 [(*member, page.first_seq) for member in members_of(some)],
             )
-            if _is_long(self._rules):
+            if is_long(self._rules):
                 self._note_billed(page)
 
     def _note_range(self, source: str, first_index: int, last_index: int, seq: int) -> None:
@@ -419,12 +320,6 @@ def _contents(seq: int, counted: Counted) -> Contents:
 
 
 _to_json = msgspec.json.Encoder().encode
-
-
-def _is_long(rules: CountingRules) -> bool:
-    """Whether the repeat rule asks for more than is kept in memory."""
-    window = rules.repeat_window
-    return not isinstance(window, int) or window > RECENT_WINDOW_S_MAX
 
 
 class Ledger:
