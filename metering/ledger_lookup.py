@@ -21,6 +21,11 @@ _PAGES_KEPT = 16  # unpacked, some 200 KB each
 _KEYS_PER_QUERY = 200
 _IDS_PER_QUERY = 500
 _PAGES = f"SELECT {PAGE_COLUMNS} FROM page"
+# The newest pages are few where `after` is known, though the time may be a year.
+_PAGES_BEHIND = f"{_PAGES} WHERE first_seq > ? AND +newest_us >= ? AND +oldest_us <= ?"
+_PAGES_OF_TIME = (
+    f"{_PAGES} INDEXED BY page_of_time WHERE +first_seq > ? AND newest_us >= ? AND oldest_us <= ?"
+)
 # Every query goes by institution and record, so that one index serves them all.
 _BILLED_ROWS = """
 WITH asked (institution, record_id) AS (VALUES {places})
@@ -157,13 +162,9 @@ class Lookup:
 
     def pages_between(self, first_us: int, last_us: int, after: int = 0) -> Iterator[Page]:
         """Pages behind an entry that may hold others of between two moments."""
-        for row in self._connection.execute(
-            f"{_PAGES} INDEXED BY page_of_time WHERE newest_us >= ? AND oldest_us <= ?",
-            (first_us, last_us),
-        ):
-            page = Page(*row)
-            if page.last_seq > after:
-                yield page
+        query = _PAGES_BEHIND if after else _PAGES_OF_TIME
+        for row in self._connection.execute(query, (after, first_us, last_us)):
+            yield Page(*row)
 
     def _asked(
         self, query: str, keys: Collection[Key], first_us: int, last_us: int

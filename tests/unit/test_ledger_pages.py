@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from metering import ledger as ledger_module
+from metering import ledger_lookup
 from metering.counting import RepeatWindow
 from metering.entry import GENESIS_HASH, Draft, Kind, Meter, entry_hash
 from metering.interface import MeteringError
@@ -411,3 +412,26 @@ def test_a_listing_ends_where_the_ledger_did_when_it_began(ledger: Ledger) -> No
     assert seen == list(range(1, 601))
     with ledger.reading():
         assert [entry.seq for entry in ledger.entries(after=600)] == list(range(601, 702))
+
+
+@pytest.mark.parametrize(
+    ("query", "way"),
+    [
+        (ledger_lookup._PAGES_BEHIND, "INTEGER PRIMARY KEY (rowid>?)"),
+        (ledger_lookup._PAGES_OF_TIME, "INDEX page_of_time (newest_us>?)"),
+        (
+            "SELECT 1 FROM page_of_member CROSS JOIN page USING (first_seq)"
+            " WHERE institution = ? AND year = ? AND first_seq >= ? ORDER BY first_seq",
+            "PRIMARY KEY (institution=? AND year=? AND first_seq>?)",
+        ),
+    ],
+)
+def test_pages_are_found_without_reading_the_others(
+    path: Path, ledger: Ledger, query: str, way: str
+) -> None:
+    outsider = sqlite3.connect(path)
+    plan = [row[3] for row in outsider.execute(f"EXPLAIN QUERY PLAN {query}", (1, 2, 3))]
+    outsider.close()
+    assert way in plan[0]
+    assert not any("TEMP B-TREE" in step for step in plan)
+    assert not any(step.startswith("SCAN") for step in plan)
