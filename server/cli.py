@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from metering.interface import MeteringError
+from metering.tariff import TariffError
 from server import VERSION
 from server.config import ConfigError
 from server.errors import StartError
@@ -27,9 +28,10 @@ COMMANDS = {
     "doctor": ("server.commands.reindex", "doctor"),
     "ledger": ("server.commands.ledger", "ledger"),
     "usage": ("server.commands.usage", "usage"),
+    "tariff": ("server.commands.tariff", "tariff"),
     "query": ("server.commands.query", "query"),
 }
-EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError)
+EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError, TariffError)
 
 
 class _Group(click.Group):

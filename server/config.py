@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from metering.counting import CountingRules, HoldingRemoval, UploadReversal
+from metering.tariff import Tariff, TariffError, load_tariffs
 from protocol.record import Database, MarcFamily
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -19,6 +20,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Origin = Annotated[str, msgspec.Meta(pattern=r"^(\*|https?://[a-z0-9.:\[\]-]+)$")]
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 DatabaseName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+LanguageCode = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{3}$")]
 
 
 class ConfigError(Exception):
@@ -146,6 +148,15 @@ class Metering(_Section, frozen=True):
     fsync: bool = True
 
 
+class TariffSection(_Section, frozen=True):
+    """Prices, and the rules by which a record has its category."""
+
+    folder: str = ""
+    partner: str = ""
+    western_languages: tuple[LanguageCode, ...] = ("eng",)
+    ancient_databases: tuple[DatabaseName, ...] = ("ancient",)
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -179,6 +190,7 @@ class Config(_Section, frozen=True):
     access: Access = Access()
     catalogue: Catalogue = Catalogue()
     metering: Metering = Metering()
+    tariff: TariffSection = TariffSection()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property
@@ -208,6 +220,16 @@ class Config(_Section, frozen=True):
     @property
     def spool_dir(self) -> Path:
         return self.data_dir / "spool"
+
+    @property
+    def tariffs(self) -> tuple[Tariff, ...]:
+        """Every version, by date of effect; reads the operator's files.
+
+        Raises:
+            TariffError: one cannot be used; `load_config` has looked at them before.
+        """
+        folder = Path(self.tariff.folder) if self.tariff.folder else None
+        return load_tariffs(folder, self.tariff.partner)
 
     @property
     def run_dir(self) -> Path:
@@ -273,4 +295,13 @@ def parse_config(document: dict[str, Any], path: Path) -> Config:
     replace = msgspec.structs.replace
     z3950 = replace(config.z3950, tls=replace(tls, **files))
     data_dir = (folder / config.server.data_dir).resolve()
-    return replace(config, server=replace(config.server, data_dir=str(data_dir)), z3950=z3950)
+    tariff = config.tariff
+    if tariff.folder:
+        tariff = replace(tariff, folder=str((folder / tariff.folder).resolve()))
+    server = replace(config.server, data_dir=str(data_dir))
+    config = replace(config, server=server, z3950=z3950, tariff=tariff)
+    try:
+        _ = config.tariffs
+    except TariffError as error:
+        raise ConfigError(f"{path}: {error} - at `$.tariff.folder`") from None
+    return config
