@@ -12,7 +12,7 @@ from metering.interface import MeteringError
 from metering.tariff import TariffError
 from server import VERSION
 from server.config import ConfigError
-from server.errors import StartError
+from server.errors import BatchError, StartError
 from store.members import MemberError
 from store.sqlite import StoreError
 
@@ -28,10 +28,13 @@ COMMANDS = {
     "doctor": ("server.commands.reindex", "doctor"),
     "ledger": ("server.commands.ledger", "ledger"),
     "usage": ("server.commands.usage", "usage"),
+    "batch": ("server.commands.batch", "batch"),
     "tariff": ("server.commands.tariff", "tariff"),
     "query": ("server.commands.query", "query"),
 }
-EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError, TariffError)
+EXPECTED = (
+    ConfigError, StartError, StoreError, MemberError, MeteringError, TariffError, BatchError,
+)  # fmt: skip
 
 
 class _Group(click.Group):

@@ -157,6 +157,14 @@ class TariffSection(_Section, frozen=True):
     ancient_databases: tuple[DatabaseName, ...] = ("ancient",)
 
 
+class Batch(_Section, frozen=True):
+    """ISBN jobs: lists of numbers in, one file of records out."""
+
+    numbers_max: Positive = 100_000
+    jobs_at_once_max: Positive = 3
+    kept_days: Annotated[int, msgspec.Meta(ge=1)] = 90
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -191,6 +199,7 @@ class Config(_Section, frozen=True):
     catalogue: Catalogue = Catalogue()
     metering: Metering = Metering()
     tariff: TariffSection = TariffSection()
+    batch: Batch = Batch()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property
@@ -230,6 +239,10 @@ class Config(_Section, frozen=True):
         """
         folder = Path(self.tariff.folder) if self.tariff.folder else None
         return load_tariffs(folder, self.tariff.partner)
+
+    @property
+    def batch_dir(self) -> Path:
+        return self.data_dir / "batch"
 
     @property
     def run_dir(self) -> Path:
