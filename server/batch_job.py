@@ -233,7 +233,22 @@ class Jobs:
         return [job for name in names if (job := self.get(name)) is not None]
 
     def of(self, institution: str) -> list[Job]:
-        return [job for job in self.all() if job.made().order.institution == institution]
+        found = []
+        for job in self.all():
+            with suppress(FileNotFoundError):  # another process has just removed it
+                if job.made().order.institution == institution:
+                    found.append(job)
+        return found
+
+    def existing(self, order: Order, lines: Sequence[Line]) -> Job | None:
+        """The job that such an order is already; None: it would be a new one."""
+        return self._marked(_mark(order, msgspec.json.encode(lines)))
+
+    def _marked(self, mark: str) -> Job | None:
+        for job in reversed(self.all()):
+            if job.id[9:25] == mark and job.state().phase not in (Phase.CANCELLED, Phase.FAILED):
+                return job
+        return None
 
     def create(
         self, order: Order, lines: Sequence[Line], now_us: int, *, again: bool = False
@@ -245,14 +260,10 @@ class Jobs:
         job that was cancelled or failed is never taken up.
         """
         content = msgspec.json.encode(lines)
-        asked = msgspec.json.encode(msgspec.structs.replace(order, account=""))
-        mark = hashlib.sha256(asked + b"\n" + content).hexdigest()[:16]
-        if not again:
-            for job in reversed(self.all()):
-                if job.id[9:25] == mark and job.state().phase not in (
-                    Phase.CANCELLED, Phase.FAILED
-                ):  # fmt: skip
-                    return job, False
+        mark = _mark(order, content)
+        job = None if again else self._marked(mark)
+        if job is not None:
+            return job, False
         day = datetime.fromtimestamp(now_us // 1_000_000, UTC)
         self._root.mkdir(parents=True, exist_ok=True)
         for number in range(1, _AGAIN_MAX):
@@ -297,6 +308,12 @@ class Jobs:
                 shutil.rmtree(job.folder, ignore_errors=True)
                 removed += 1
         return removed
+
+
+def _mark(order: Order, lines: bytes) -> str:
+    """The same for the same list of the same member in the same form."""
+    asked = msgspec.json.encode(msgspec.structs.replace(order, account=""))
+    return hashlib.sha256(asked + b"\n" + lines).hexdigest()[:16]
 
 
 def count(resolved: Iterable[Resolved]) -> dict[str, int]:

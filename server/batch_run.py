@@ -46,6 +46,10 @@ ENTRIES_PER_TRANSACTION = 1_000
 Progress = Callable[[State], None]
 
 
+class StoppedError(Exception):
+    """The process is about to end; the job goes on some other time."""
+
+
 class Runner:
     """Works off jobs with one catalogue and one ledger."""
 
@@ -61,12 +65,14 @@ class Runner:
         self._ledger = ledger
         self._tariffs = tariffs
         self._clock = clock
+        self.stopping = False  # set it to have a job broken off at its next step
 
     async def run(self, job: Job, progress: Progress | None = None) -> State:
         """Bring the job to its end; one that has ended is left alone.
 
         Raises:
             BusyError: another process works on it.
+            StoppedError: `stopping` was set; the job can be run again.
             MeteringError: the ledger takes no entries now; nothing is handed out, and
                 the job can be run again.
             OSError: the disk refuses; likewise.
@@ -108,7 +114,7 @@ class Runner:
         state.phase = Phase.RUNNING
         todo = [place for place in range(len(lines)) if place not in resolved]
         for begin in range(0, len(todo), STEP_NUMBERS):
-            if job.cancelled:
+            if self._is_over(job):
                 return None
             step = []
             for place in todo[begin : begin + STEP_NUMBERS]:
@@ -170,7 +176,7 @@ class Runner:
         with job.part.open("wb") as file:
             file.write(file_format.head)
             for begin in range(0, len(places), STEP_NUMBERS):
-                if job.cancelled:
+                if self._is_over(job):
                     return False
                 step = [resolved[place] for place in places[begin : begin + STEP_NUMBERS]]
                 found = await self._catalogue.fetch([each.record_id for each in step])
@@ -195,7 +201,13 @@ class Runner:
         if refused:
             await asyncio.to_thread(job.note, refused)
             state.counts = count(resolved.values())
-        return not job.cancelled
+        return not self._is_over(job)
+
+    def _is_over(self, job: Job) -> bool:
+        """Whether the job is cancelled."""
+        if self.stopping:
+            raise StoppedError(job.id)
+        return job.cancelled
 
     def _bill(self, job: Job, made: Made, state: State) -> None:
         """Make the entries of the whole file durable."""

@@ -1,4 +1,4 @@
-"""The HTTP shell: routes, and behind them SRU, the status page and the health checks."""
+"""The HTTP shell: routes, and behind them SRU, ISBN jobs, the status page and health checks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from protocol.diagnostic import Diagnostic
 from server import VERSION, status
 from server.access import Principal
+from server.batch_http import BatchApi
 from server.config import Config
 from server.http_connection import Connection
 from server.http_guard import Guard
@@ -42,6 +43,7 @@ class HttpServer:
         self._service = service
         self._sru = SruService(config, service, z3950.outbox)
         self._pages = SearchPages(config, service, z3950.outbox)
+        self._batch = BatchApi(config, service)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -62,6 +64,7 @@ class HttpServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/status", self._status)
+        self._batch.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._pages.first(self._sru.respond))
         app.router.add_get("/{database}", self._pages.first(self._sru.respond))
@@ -75,6 +78,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
+        self._batch.start()
 
     def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
         assert self._runner is not None  # noqa: S101
@@ -85,6 +89,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Accept no more and let requests finish."""
+        await self._batch.stop()
         await self._status_socket.stop()
         if self._listener is not None:
             self._listener.close()
