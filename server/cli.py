@@ -29,6 +29,7 @@ COMMANDS = {
     "ledger": ("server.commands.ledger", "ledger"),
     "usage": ("server.commands.usage", "usage"),
     "batch": ("server.commands.batch", "batch"),
+    "credit": ("server.commands.credit", "credit"),
     "tariff": ("server.commands.tariff", "tariff"),
     "query": ("server.commands.query", "query"),
 }

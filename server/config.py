@@ -20,6 +20,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Origin = Annotated[str, msgspec.Meta(pattern=r"^(\*|https?://[a-z0-9.:\[\]-]+)$")]
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 DatabaseName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+CreditCategory = Literal["chinese", "western", "japanese", "russian", "other", "ancient"]
 LanguageCode = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{3}$")]
 
 
@@ -157,6 +158,14 @@ class TariffSection(_Section, frozen=True):
     ancient_databases: tuple[DatabaseName, ...] = ("ancient",)
 
 
+class Credit(_Section, frozen=True):
+    """What uploads earn a member without anybody looking; a cap of 0 is none."""
+
+    acceptance: Literal["automatic", "operator"] = "automatic"
+    records_per_year_max: Count = 0
+    category_records_per_year_max: dict[CreditCategory, Count] = {}
+
+
 class Batch(_Section, frozen=True):
     """ISBN jobs: lists of numbers in, one file of records out."""
 
@@ -199,6 +208,7 @@ class Config(_Section, frozen=True):
     catalogue: Catalogue = Catalogue()
     metering: Metering = Metering()
     tariff: TariffSection = TariffSection()
+    credit: Credit = Credit()
     batch: Batch = Batch()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
@@ -239,6 +249,10 @@ class Config(_Section, frozen=True):
         """
         folder = Path(self.tariff.folder) if self.tariff.folder else None
         return load_tariffs(folder, self.tariff.partner)
+
+    @property
+    def credit_path(self) -> Path:
+        return self.data_dir / "credit.sqlite"
 
     @property
     def batch_dir(self) -> Path:

@@ -33,6 +33,7 @@ from protocol.record import Database, StoredRecord
 from server.commands.load import ENCODINGS
 from server.commands.options import ConfigFile, now_us
 from server.config import Config
+from server.crediting import category_rules
 from store.catalogue import SqliteCatalogue
 
 FIRST_YEAR, LAST_YEAR = 1998, 9998
@@ -60,13 +61,6 @@ def yuan(fen: int) -> str:
     """Whole fen as yuan with two decimals, a minus in front if need be."""
     sign = "-" if fen < 0 else ""
     return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}"
-
-
-def category_rules(config: Config) -> CategoryRules:
-    """Those of `[tariff]`."""
-    return CategoryRules(
-        frozenset(config.tariff.ancient_databases), frozenset(config.tariff.western_languages)
-    )
 
 
 @click.group(epilog="Example: lianmu tariff show")
