@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from metering.counting import UploadReversal
 from metering.credit import Accepted, cover_draft, credit_drafts, reversal_drafts
 from metering.entry import Draft, accounting_day
 from metering.interface import MeteringError
@@ -32,7 +33,7 @@ class Status(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"  # merged away before it was accepted
-    REVERSED = "reversed"  # merged away in its year
+    REVERSED = "reversed"  # merged away while its credit could be taken back
 
 
 _OPEN = frozenset({Status.PENDING, Status.CAPPED, Status.REFUSED})
@@ -46,12 +47,14 @@ class CreditError(MeteringError):
 class CreditPolicy:
     """What a consortium credits by itself. Of records worth something; 0: no cap.
 
-    `category_max` are the caps of one category, by its name.
+    `category_max` are the caps of one category, by its name. `reversal` is the
+    ledger's rule for uploads merged away (`CountingRules.upload_reversal`).
     """
 
     acceptance: Literal["automatic", "operator"] = "automatic"
     records_max: int = 0  # of one member and accounting year
     category_max: Mapping[str, int] = field(default_factory=dict)
+    reversal: UploadReversal = "same_year"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +180,8 @@ class Credits:
     def merged_away(self, record_id: int, into: str, at_us: int) -> Claim | None:
         """A record was merged as a duplicate into that with the control number `into`.
 
-        In the accounting year of its upload its credit is taken back, later it
-        stays. None: it has no claim.
+        Its credit is taken back as the ledger's rule says: by default in the
+        accounting year of the upload, while later it stays. None: it has no claim.
 
         Raises:
             MeteringError: as `submit`.
@@ -191,9 +194,16 @@ class Credits:
             reason = f"merged into {into}"
             if claim.status in _OPEN:
                 self._decide(claim.claim_id, Status.WITHDRAWN, "", reason, at_us)
-            elif claim.status is Status.ACCEPTED and year == claim.year:
+            elif claim.status is Status.ACCEPTED and self._is_reversed(claim, year):
                 self._decide(claim.claim_id, Status.REVERSED, "", reason, at_us)
         return self._posted(claim.claim_id)
+
+    def _is_reversed(self, claim: Claim, year: int) -> bool:
+        if self._policy.reversal != "same_year":
+            return self._policy.reversal == "always"
+        return year == claim.year or (
+            claim.cover_at_us is not None and year == accounting_day(claim.cover_at_us)[0]
+        )
 
     def accept(self, claim_id: int, by_whom: str, *, over_cap: bool = False) -> Claim:
         """Have a claim counted that is pending, capped or refused.

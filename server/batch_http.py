@@ -157,7 +157,7 @@ class BatchApi:
 
     def _open_ledger(self) -> Ledger:
         config = self._config
-        return Ledger(config.ledger_path, repeat_window=config.metering.repeat_window_s)
+        return Ledger(config.ledger_path, rules=config.counting_rules)
 
     # The routes
 

@@ -111,7 +111,9 @@ class Runner:
         records: dict[int, int] = {}
         for place, each in resolved.items():
             _remember(lines[place], place, each, isbns, records)
-        state.phase = Phase.RUNNING
+        state.phase, state.resolved, state.counts = (
+            Phase.RUNNING, len(resolved), count(resolved.values())
+        )  # fmt: skip
         todo = [place for place in range(len(lines)) if place not in resolved]
         for begin in range(0, len(todo), STEP_NUMBERS):
             if self._is_over(job):
@@ -123,10 +125,11 @@ class Runner:
                 resolved[place] = each
                 step.append(each)
             await asyncio.to_thread(job.note, step)
-            state.resolved, state.counts = len(resolved), count(resolved.values())
+            state.resolved = len(resolved)
+            for each in step:
+                state.counts[each.status.value] = state.counts.get(each.status.value, 0) + 1
             await asyncio.to_thread(job.save, state)
             tell(state)
-        state.resolved, state.counts = len(resolved), count(resolved.values())
         return resolved
 
     async def _resolve_one(

@@ -37,6 +37,7 @@ def credit_policy(config: Config) -> CreditPolicy:
     return CreditPolicy(
         section.acceptance, section.records_per_year_max,
         {str(name): cap for name, cap in section.category_records_per_year_max.items()},
+        config.metering.upload_reversal,
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def open_credits(config: Config) -> Iterator[Credits]:
     catalogue = events.name
     events.close()
     with contextlib.ExitStack() as opened:
-        ledger = Ledger(config.ledger_path, repeat_window=config.metering.repeat_window_s)
+        ledger = Ledger(config.ledger_path, rules=config.counting_rules)
         opened.callback(ledger.close)
         crediting = Credits(
             config.credit_path, ledger, catalogue=catalogue, tariffs=config.tariffs,

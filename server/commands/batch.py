@@ -160,7 +160,7 @@ def _run(config: Config, job: Job, total: int) -> State:
     catalogue = SqliteCatalogue(config.data_dir)
 
     def open_ledger() -> Ledger:
-        return Ledger(config.ledger_path, repeat_window=config.metering.repeat_window_s)
+        return Ledger(config.ledger_path, rules=config.counting_rules)
 
     runner = Runner(catalogue, open_ledger, config.tariffs, now_us)
     try:

@@ -196,6 +196,23 @@ def test_others_are_served_while_a_job_runs_and_it_can_be_cancelled(server: Runn
     assert cancelled.status in (202, 409)
 
 
+def test_the_command_works_beside_a_running_server(server: RunningServer, tmp_path: Path) -> None:
+    (tmp_path / "isbns.txt").write_text(f"{numbered(20)}\n{numbered(21)}\n")
+    done = lianmu(
+        "batch", "--member", "DEMO2", str(tmp_path / "isbns.txt"), "--json",
+        "--out", str(tmp_path / "out.mrc"), "--config", str(server.config),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["delivered"], told["charge_fen"]) == (2, 300)
+    assert len(billed(server, told["job"])) == 2
+    usage = json.loads(
+        lianmu("usage", "DEMO2", "--json", "--config", str(server.config)).stdout
+    )  # fmt: skip
+    assert usage["batch"] >= 2
+    assert usage["downloads"] == 0
+
+
 def post_file(server: RunningServer, numbers: list[str]) -> dict[str, Any]:
     path = server.config.parent / "list.txt"
     path.write_text("\n".join(numbers))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from metering.counting import CountingRules, UploadReversal
 from metering.credit import Accepted, cover_draft, credit_drafts, reversal_drafts
 from metering.credit_claims import Claim, CreditError, CreditPolicy, Credits, Status
 from metering.entry import Entry, Kind
@@ -36,7 +37,8 @@ class Desk:
 
     def __init__(self, folder: Path, policy: CreditPolicy) -> None:
         self.path = folder / "credit.sqlite"
-        self.ledger = Ledger(folder / "ledger.sqlite")
+        rules = CountingRules(upload_reversal=policy.reversal)
+        self.ledger = Ledger(folder / "ledger.sqlite", rules=rules)
         self.credits = Credits(
             self.path, self.ledger, catalogue=CATALOGUE, tariffs=BUILT_IN, policy=policy,
             clock=lambda: NOON_US + 1,
@@ -148,6 +150,27 @@ def test_a_record_merged_away_after_its_year_keeps_its_credit(tmp_path: Path) ->
         assert claim.status is Status.ACCEPTED
         assert at.totals().uploads == {"upload.chinese.full": 1}
         assert len(at.entries()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "years_later", "status"),
+    [
+        ("same_year", 0, Status.REVERSED), ("same_year", 1, Status.ACCEPTED),
+        ("always", 1, Status.REVERSED), ("never", 0, Status.ACCEPTED),
+    ],
+)  # fmt: skip
+def test_a_claim_is_reversed_when_the_ledgers_rule_takes_it_back(
+    tmp_path: Path, rule: UploadReversal, years_later: int, status: Status
+) -> None:
+    with desk(tmp_path, reversal=rule) as at:
+        at.credits.submit(accepted())
+        claim = at.credits.merged_away(7, "CAL1", NOON_US + years_later * YEAR_US)
+        assert claim is not None
+        assert claim.status is status
+        taken_back = at.totals(2024 + years_later).uploads.get("upload.chinese.full", 0)
+        assert taken_back == {
+            ("same_year", 0): 0, ("same_year", 1): 0, ("always", 1): -1, ("never", 0): 1,
+        }[rule, years_later]  # fmt: skip
 
 
 def test_nothing_counts_before_an_operator_accepts_it(tmp_path: Path) -> None:
