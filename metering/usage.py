@@ -16,7 +16,7 @@ from metering.quota import billable, quota
 from metering.spool import utc_us
 from metering.spool_format import Position, lock, naming_errors, spools
 from metering.spool_reading import DONE, SpoolReading, newest_frames, read_spool
-from metering.tariff import DOWNLOAD_OVER_QUOTA, tariff_of_year
+from metering.tariff import BUILT_IN, DOWNLOAD_OVER_QUOTA, Tariff, tariff_of_year
 
 # A folder that removes what it has folded, between two looks of ours, makes a new try.
 TRIES_MAX = 20
@@ -38,12 +38,14 @@ class UsageReader:
         outbox: str = "catalogue",
         outboxes: Sequence[Outbox] = (),
         clock: Callable[[], int] = utc_us,
+        tariffs: Sequence[Tariff] = BUILT_IN,
     ) -> None:
         """The arguments are those of the `Folder`."""
         self._ledger = ledger
         self._spool_root = spool_root
         self._outboxes = all_outboxes(events_after, outbox, outboxes)
         self._clock = clock
+        self._tariffs = tariffs
 
     def usage(self, institution: str, year: int) -> Usage:
         """One member's figures; zeros when it did nothing.
@@ -52,12 +54,12 @@ class UsageReader:
             MeteringError: the ledger or a spool cannot be read.
         """
         totals = self._totals(year, institution)
-        return usage_of(institution, year, totals.get(institution, Totals()))
+        return usage_of(institution, year, totals.get(institution, Totals()), self._tariffs)
 
     def usage_all(self, year: int) -> list[Usage]:
         """Every member with an entry in the year, by code."""
         return [
-            usage_of(institution, year, totals)
+            usage_of(institution, year, totals, self._tariffs)
             for institution, totals in sorted(self._totals(year).items())
             if institution
         ]
@@ -125,8 +127,10 @@ class UsageReader:
                 yield draft
 
 
-def usage_of(institution: str, year: int, totals: Totals) -> Usage:
-    """The year's figures with the tariff that is in force."""
+def usage_of(
+    institution: str, year: int, totals: Totals, tariffs: Sequence[Tariff] = BUILT_IN
+) -> Usage:
+    """The year's figures with that of the tariffs which prices the year."""
     over = billable(totals.downloads, totals.holdings)
     return Usage(
         institution=institution,
@@ -137,7 +141,7 @@ def usage_of(institution: str, year: int, totals: Totals) -> Usage:
         voided=totals.voided,
         quota=quota(totals.holdings),
         billable=over,
-        charge_fen=over * tariff_of_year(year).price_fen(DOWNLOAD_OVER_QUOTA),
+        charge_fen=over * tariff_of_year(year, tariffs).price_fen(DOWNLOAD_OVER_QUOTA),
         batch=totals.batch,
         uploads=totals.uploads,
         covers=totals.covers,

@@ -31,7 +31,7 @@ class Accounting:
         )  # fmt: skip
         self.usage = UsageReader(
             self.ledger, config.spool_dir, events_after=self._events_after,
-            outbox=self._events.name,
+            outbox=self._events.name, tariffs=config.tariffs,
         )  # fmt: skip
 
     def _events_after(self, sequence: int) -> Iterator[HoldingEvent]:

@@ -156,7 +156,9 @@ async def running_figures(config: Config, institution: str) -> RunningFigures | 
     except (MeteringError, StoreError) as error:
         log.error("running figures cannot be read", institution=institution, reason=str(error))
         return None
-    return RunningFigures(usage, tariff_of_year(year).price_fen(DOWNLOAD_OVER_QUOTA))
+    return RunningFigures(
+        usage, tariff_of_year(year, config.tariffs).price_fen(DOWNLOAD_OVER_QUOTA)
+    )
 
 
 def _usage(config: Config, institution: str, year: int) -> Usage:

@@ -8,6 +8,8 @@ import click
 import msgspec
 
 from metering.entry import accounting_day
+from metering.estimate import estimate
+from metering.tariff import tariff_of_year
 from server import writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option, now_us
@@ -42,8 +44,10 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
     writer_process.prepare(config)
     with Accounting(config) as accounting:
         figures = accounting.usage.usage(institution.code, year)
+    money = estimate(figures, tariff_of_year(year, config.tariffs))
     if as_json:
-        click.echo(msgspec.json.encode(asdict(figures)).decode())
+        told = {**asdict(figures), "batch_fen": money.batch_fen, "credit_fen": money.credit_fen}
+        click.echo(msgspec.json.encode(told).decode())
         return
     click.echo(f"{institution.code} {institution.name}, {year}")
     click.echo(f"holdings uploaded  {figures.holdings_uploaded:>10}")
@@ -51,5 +55,17 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
     click.echo(f"repeats, not billed{figures.repeats:>10}")
     click.echo(f"quota, 120 %       {figures.quota:>10}")
     click.echo(f"billable           {figures.billable:>10}")
-    click.echo(f"charge, yuan       {figures.charge_fen // 100:>7}.{figures.charge_fen % 100:02d}")
+    click.echo(f"charge, yuan       {_yuan(money.download_fen)}")
+    click.echo(f"ISBN batches       {figures.batch:>10}")
+    click.echo(f"charge, yuan       {_yuan(money.batch_fen)}")
+    for item, quantity in sorted({**figures.uploads, **figures.covers}.items()):
+        click.echo(f"{item:<28} {quantity}")
+    click.echo(f"credit, yuan       {_yuan(money.credit_fen)}")
+    click.echo(f"tariff             {money.tariff:>10}")
     click.echo("An estimate: holdings of the rest of the year still raise the quota.")
+
+
+def _yuan(fen: int) -> str:
+    """Right-aligned; credits of a year in which more was taken back are below 0."""
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}".rjust(10)

@@ -105,7 +105,8 @@ def test_the_usage_shows_batches_and_their_charge(tmp_path: Path, config: Path) 
     run(config, "--member", "PKU", str(tmp_path / "isbns.txt"), "--out", str(tmp_path / "out.mrc"))
     shown = CliRunner().invoke(main, ["usage", "PKU", "--config", str(config), "--json"])
     usage = json.loads(shown.output)
-    assert (usage["batch"], usage["downloads"], usage["charge_fen"]) == (2, 0, 0)
+    assert (usage["batch"], usage["batch_fen"]) == (2, 300)
+    assert (usage["downloads"], usage["charge_fen"]) == (0, 0)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
