@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from metering.entry import accounting_day
+from metering.estimate import estimate
 from metering.interface import Usage
+from metering.tariff import tariff_of_year
 from server import VERSION
 from server.accounting import Accounting
 from server.config import Config
@@ -123,12 +125,15 @@ def _figures(config: Config, year: int) -> tuple[dict[str, Any], list[dict[str, 
     try:
         usages = {usage.institution: usage for usage in accounting.usage.usage_all(year)}
         entries, head_hash = accounting.ledger.head()
+        tariff = tariff_of_year(year, config.tariffs)
         rows = []
         for institution in members.institutions():
             usage = usages.get(institution.code, Usage(institution.code, year, 0, 0, 0, 0, 0, 0, 0))
+            money = estimate(usage, tariff)
             rows.append(
                 {"code": institution.code, "name": institution.name,
-                 "status": institution.status, **asdict(usage)}
+                 "status": institution.status, **asdict(usage),
+                 "batch_fen": money.batch_fen, "credit_fen": money.credit_fen}
             )  # fmt: skip
         return {"entries": entries, "head_hash": head_hash.hex()}, rows
     finally:
