@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -271,16 +272,32 @@ def _sync(descriptor: int, flush: Callable[[], object]) -> None:
 def hand_over(result: Path, target: Path) -> None:
     """Copy the result to where the member wants it, whole or not at all.
 
+    Behind a link its target is replaced; a device or a pipe is written to, and stays.
+
     Raises:
         OSError: it cannot be written there; the job keeps it.
     """
-    half_made = target.with_name(f".{target.name}.part")
+    target = target.resolve()
+    if is_special(target):
+        with result.open("rb") as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        return
+    half_made = half_made_beside(target)
     try:
         with result.open("rb") as source, half_made.open("wb") as file:
-            while chunk := source.read(1 << 20):
-                file.write(chunk)
+            shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())
         half_made.rename(target)
     finally:
         half_made.unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """A device, a pipe or a socket: nothing that a file could take the place of."""
+    return path.exists() and not path.is_file()
+
+
+def half_made_beside(target: Path) -> Path:
+    """Where a file is made that is to take the place of `target`."""
+    return target.with_name(f".{target.name}.part")

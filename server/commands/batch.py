@@ -30,7 +30,7 @@ from server.batch_files import (
 )
 from server.batch_isbns import BatchInputError, read_isbns
 from server.batch_job import Job, Jobs, Order, Phase, State, Status
-from server.batch_run import Runner, hand_over
+from server.batch_run import Runner, half_made_beside, hand_over, is_special
 from server.commands.options import config_option, now_us
 from server.commands.tariff import yuan
 from server.config import Config
@@ -213,8 +213,11 @@ def _databases(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_writable(path: Path) -> None:
     """Fail before anything is billed, not after. OSError names the file."""
+    path = path.resolve()
+    if is_special(path):
+        return
     if not path.parent.is_dir():
         raise click.ClickException(f"{path.parent}: no such folder")
-    probe = path.with_name(f".{path.name}.part")
+    probe = half_made_beside(path)
     probe.open("wb").close()
     probe.unlink()

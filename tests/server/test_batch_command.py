@@ -144,7 +144,7 @@ def test_lists_of_spreadsheets_are_read(tmp_path: Path, config: Path, suffix: st
     [
         (["--member", "THU"], "there is no institution THU"),
         (["--format", "mods", "--encoding", "marc-8"], "mods is always in utf-8"),
-        (["--out", "nowhere/out.mrc"], "nowhere: no such folder"),
+        (["--out", "nowhere/out.mrc"], "no such folder"),
         (["--format", "pdf"], "'pdf' is not one of"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -370,6 +371,23 @@ def test_a_result_is_handed_over_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         hand_over(tmp_path / "result", tmp_path / "missing" / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "result"]
+
+
+def test_a_result_replaces_no_device_and_no_link(tmp_path: Path) -> None:
+    (tmp_path / "result").write_bytes(b"new")
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    hand_over(tmp_path / "result", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        hand_over(tmp_path / "result", tmp_path / "pipe")
+        assert os.read(reader, 100) == b"new"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize("job_id", ["../batch", "20260101-0123456789abcdef/..", "", "x"])
