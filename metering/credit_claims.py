@@ -95,6 +95,17 @@ _TO_POST = {
 }
 
 
+# The same of all claims at once: few are left, and those alone are looked at.
+_LEFT = {
+    what: f"claim.claim_id IN ({which} EXCEPT SELECT claim_id FROM posted WHERE what = '{what}')"
+    for what, which in (
+        ("credit", "SELECT claim_id FROM decision WHERE status = 'accepted'"),
+        ("cover", "SELECT claim_id FROM cover"),
+        ("reversal", "SELECT claim_id FROM decision WHERE status = 'reversed'"),
+    )
+}
+
+
 class Credits:
     """The claims in one file beside the ledger. Methods block on the disk."""
 
@@ -264,8 +275,8 @@ class Credits:
         """
         entries = 0
         for what, condition in _TO_POST.items():
-            one = "1" if claim_id is None else f"claim.claim_id = {int(claim_id)}"
-            for claim in self._claims(f"{one} AND {condition}"):
+            some = _LEFT[what] if claim_id is None else f"claim.claim_id = {int(claim_id)}"
+            for claim in self._claims(f"{some} AND {condition}"):
                 outcomes = self._ledger.append(self._drafts(claim, what))
                 entries += sum(outcome.value == "created" for outcome in outcomes)
                 with self._transaction():

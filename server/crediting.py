@@ -63,6 +63,18 @@ def open_credits(config: Config) -> Iterator[Credits]:
         yield crediting
 
 
+def post_credits(config: Config) -> int:
+    """Put into the ledger what a crash kept from it; how many entries are new.
+
+    Raises:
+        MeteringError: the ledger does not take them now.
+    """
+    if not config.credit_path.exists():
+        return 0  # nobody has uploaded anything
+    with open_credits(config) as crediting:
+        return crediting.post()
+
+
 def accepted_record(
     config: Config,
     record: StoredRecord,

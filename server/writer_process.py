@@ -8,12 +8,17 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from server.accounting import Accounting
 from server.config import Config
+from server.crediting import post_credits
 from server.log import Log
 from store.members import Members
 from store.writer import CatalogueWriter
+
+# Only what a crash or a full disk kept from the ledger waits for it.
+CREDITS_INTERVAL_S = 60.0
 
 log = Log("lianmu.writer")
 
@@ -60,6 +65,7 @@ def run(config: Config, ready: int, lifeline: int) -> None:
     chores = [
         Chore("fold", config.metering.fold_interval_s, accounting.folder.fold),
         Chore("merge", config.catalogue.merge_interval_s, writer.merge),
+        Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config)),
     ]
     poll = select.poll()
     poll.register(stop_read, select.POLLIN)

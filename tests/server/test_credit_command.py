@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from metering.credit_claims import Status
+from metering.credit_claims import Credits, Status
 from metering.ledger import Ledger
 from metering.tariff_category import Category, Level
 from protocol.iso2709 import Field, build
 from protocol.record import Holding, StoredRecord
 from server.cli import main
 from server.config import ConfigError, load_config
-from server.crediting import accepted_record, open_credits
+from server.crediting import accepted_record, open_credits, post_credits
 from store.writer import CatalogueWriter
 
 NOON_US = 1_718_424_000_000_000  # 2024-06-15 in Shanghai
@@ -112,6 +112,22 @@ def test_operators_accept_and_refuse(tmp_path: Path) -> None:
     again = run(path, "refuse", "1", "--reason", "late")
     assert again.exit_code == 1
     assert "claim 1 is accepted already" in again.output
+
+
+def test_what_a_crash_left_is_posted_by_a_chore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = config_file(tmp_path)
+    config = load_config(path)
+    assert post_credits(config) == 0
+    assert not config.credit_path.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Credits, "post", lambda *_: 0)
+        uploaded(path, "A1")
+    assert uploads(path) == {}
+    assert post_credits(config) == 1
+    assert post_credits(config) == 0
+    assert uploads(path) == {"upload.chinese.full": 1}
 
 
 def test_caps_are_configured(tmp_path: Path) -> None:
