@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from metering.batch import BatchDelivery, batch_draft
-from metering.ledger import Ledger
+from metering.ledger import EntryConflict, Ledger
 from metering.tariff import BATCH_DELIVERY, Tariff, tariff_at
 from protocol.diagnostic import Diagnostic
 from protocol.record import Database
@@ -95,6 +95,11 @@ class Runner:
                 tell(state)
                 await asyncio.to_thread(self._bill, job, made, state)
                 await asyncio.to_thread(self._publish, job, made, state)
+            except EntryConflict:
+                # The folder of a job of this id was lost, and the ledger has its entries.
+                state.phase, state.reason = Phase.FAILED, "its id is in the ledger already"
+                state.finished_us = self._clock()
+                await asyncio.to_thread(job.save, state, durable=True)
             except BatchError as error:
                 state.phase, state.reason = Phase.FAILED, str(error)
                 state.finished_us = self._clock()

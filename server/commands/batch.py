@@ -163,11 +163,12 @@ def _run(config: Config, job: Job, total: int) -> State:
         return Ledger(config.ledger_path, rules=config.counting_rules)
 
     runner = Runner(catalogue, open_ledger, config.tariffs, now_us)
+    console = Console(stderr=True)
     try:
         with Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), TimeRemainingColumn(),
-            console=Console(stderr=True), transient=True,
+            console=console, transient=True, disable=not console.is_terminal,
         ) as progress:  # fmt: skip
             task = progress.add_task(job.id, total=total)
 

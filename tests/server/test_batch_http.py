@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
@@ -16,6 +17,8 @@ from lxml import etree
 from metering.entry import Kind
 from metering.ledger import Ledger
 from protocol.iso2709 import split
+from server.batch_isbns import read_numbers
+from server.batch_job import Jobs, Order
 from server.config import load_config
 from tests.catalogue_records import book
 from tests.harness import RunningServer, lianmu, serving
@@ -194,6 +197,36 @@ def test_others_are_served_while_a_job_runs_and_it_can_be_cancelled(server: Runn
         assert billed(server, made["job"]) == []
         assert get(server, made["result"]).status == 409
     assert cancelled.status in (202, 409)
+
+
+def test_a_member_has_some_unfinished_jobs_at_most(server: RunningServer) -> None:
+    config = load_config(server.config)
+    jobs = Jobs(config.batch_dir)
+    user = ("--user", "demo2:demo2")
+    order = Order(
+        institution="DEMO2", account="demo2", databases=("we_cat",), served=True
+    )  # fmt: skip
+    lists = [read_numbers(1, numbered(30 + n)) for n in range(config.batch.jobs_at_once_max)]
+    with contextlib.ExitStack() as held:
+        for lines in lists:  # nobody can do them while we hold them
+            job, _ = jobs.create(order, lines, time.time_ns() // 1000)
+            held.enter_context(job.locked())
+        refused = post(server, numbered(40), "", *user, *TEXT)
+        assert refused.status == 429
+        assert refused.header("retry-after") == "60"
+        assert "3 jobs are unfinished" in json.loads(refused.body)["detail"]
+        again = post(server, numbered(30), "?database=we_cat", *user, *TEXT)
+        assert again.status == 200
+        told = json.loads(again.body)
+        assert told["phase"] == "queued"
+        early = get(server, told["result"], *user)
+        assert (early.status, early.header("retry-after")) == (409, "1")
+        assert curl(server, told["cancel"], *user, "--request", "POST").status == 202
+        assert json.loads(get(server, told["status"], *user).body)["phase"] == "cancelling"
+    accepted = json.loads(post(server, numbered(41), "", *USER, *TEXT).body)
+    ended(server, accepted)  # which had a worker look for the others too
+    assert ended(server, told, *user)["phase"] == "cancelled"
+    assert billed(server, told["job"]) == []
 
 
 def test_the_command_works_beside_a_running_server(server: RunningServer, tmp_path: Path) -> None:

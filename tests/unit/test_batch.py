@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -302,6 +303,23 @@ def test_what_was_billed_does_not_change_any_more(shelf: Shelf) -> None:
     shelf.run(job)
     assert titles(job) == ["a"]
     assert len(shelf.entries()) == 1
+
+
+def test_a_job_whose_folder_was_lost_is_not_billed_under_its_id(shelf: Shelf) -> None:
+    shelf.put("a", A)
+    shelf.put("b", B)
+    lost = shelf.job(f"{A}\n{B}\n")
+    shelf.run(lost)
+    shutil.rmtree(lost.folder)
+    shelf.now_us += 1
+    twin = shelf.job(f"{A}\n{B}\n")
+    state = shelf.run(twin)
+    assert (twin.id, state.phase) == (lost.id, Phase.FAILED)
+    assert state.reason == "its id is in the ledger already"
+    assert len(shelf.entries()) == 2
+    anew = shelf.job(f"{A}\n{B}\n")
+    assert shelf.run(anew).phase is Phase.DONE
+    assert len(shelf.entries()) == 4
 
 
 def test_a_cancelled_job_bills_nothing(shelf: Shelf) -> None:

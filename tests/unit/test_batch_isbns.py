@@ -6,7 +6,7 @@ import io
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.batch_isbns import BatchInputError, Line, read_isbns, read_numbers
@@ -140,6 +140,7 @@ def test_a_list_that_cannot_be_read_is_refused(data: bytes, reason: str) -> None
         read_isbns(data, lines_max=3)
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=60))
 def test_no_line_is_too_strange_to_be_read(text: str) -> None:
     lines = read_numbers(1, text)
@@ -149,6 +150,7 @@ def test_no_line_is_too_strange_to_be_read(text: str) -> None:
         assert len(line.isbn) in (0, 13)
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=80), st.booleans())
 def test_no_file_is_too_strange_to_be_refused(data: bytes, is_csv: bool) -> None:
     try:
