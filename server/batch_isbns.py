@@ -21,7 +21,7 @@ from store.identifiers import isbn_13, isbn_is_valid
 
 WRITTEN_CHARS_MAX = 200  # of a line that goes into the report
 # A spreadsheet is a packed archive: what it unpacks to is bounded too.
-_UNPACKED_BYTES_MAX = 256 << 20
+_UNPACKED_BYTES_MAX = 64 << 20
 _COLUMNS_MAX = 256
 _SNIFFED_CHARS = 8192
 
