@@ -41,6 +41,7 @@ from server.sign_in import challenge, refusal, sign_in
 PATH = "/api/batch"
 # Jobs of a worker that died are looked for this often.
 LOOK_INTERVAL_S = 30.0
+FORGET_INTERVAL_S = 3600.0
 # After a disk or ledger that refused, and while another worker has the job.
 RETRY_S = 2.0
 BUSY_RETRY_S = 60
@@ -84,6 +85,8 @@ class BatchApi:
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._failing = False
+        self._not_ours: set[str] = set()  # ids of jobs that need not be looked at again
+        self._forget_due_s = 0.0
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_post(PATH, self._create)
@@ -121,8 +124,10 @@ class BatchApi:
 
     async def _do_waiting_jobs(self) -> float:
         """Do each job that nobody does; in how many seconds to look again."""
-        forget_us = _now_us() - self._config.batch.kept_days * DAY_US
-        await asyncio.to_thread(self._jobs.forget, forget_us)
+        if time.monotonic() >= self._forget_due_s:
+            self._forget_due_s = time.monotonic() + FORGET_INTERVAL_S
+            forget_us = _now_us() - self._config.batch.kept_days * DAY_US
+            await asyncio.to_thread(self._jobs.forget, forget_us)
         wait_s = LOOK_INTERVAL_S
         for job in await asyncio.to_thread(self._waiting):
             try:
@@ -149,11 +154,16 @@ class BatchApi:
         return wait_s
 
     def _waiting(self) -> list[Job]:
-        return [
-            job
-            for job in self._jobs.all()
-            if not job.state().phase.ended and job.made().order.served
-        ]
+        waiting = []
+        for job in self._jobs.all():
+            if job.id in self._not_ours:
+                continue
+            with contextlib.suppress(FileNotFoundError):  # just removed by another worker
+                if job.state().phase.ended or not job.made().order.served:
+                    self._not_ours.add(job.id)
+                else:
+                    waiting.append(job)
+        return waiting
 
     def _open_ledger(self) -> Ledger:
         config = self._config
@@ -169,6 +179,8 @@ class BatchApi:
             return await asyncio.to_thread(self._make, order, lines, asked.again)
         except _Refused as refused:
             return refused.response
+        except BatchError as error:
+            return problem(429, f"No further job can be made: {error}.")
 
     async def _read(self, request: web.Request) -> tuple[_Asked, list[Line]]:
         body = await request.read()
