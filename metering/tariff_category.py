@@ -33,7 +33,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CategoryRules:
-    """What a consortium decides: names of databases, and language codes of ISO 639-2."""
+    """What a consortium decides, in lower case: databases, and languages of ISO 639-2."""
 
     ancient_databases: frozenset[str] = frozenset({"ancient"})
     western_languages: frozenset[str] = frozenset({"eng"})
@@ -85,7 +85,7 @@ def classify(
 def _category(
     record: MarcRecord, family: MarcFamily, database: str, rules: CategoryRules
 ) -> tuple[Category, str]:
-    if database in rules.ancient_databases:
+    if database.lower() in rules.ancient_databases:
         return Category.ANCIENT, f"the collection is {database}"
     if family is MarcFamily.UNIMARC:
         # MARC 21 gives other meanings to both.

@@ -27,7 +27,8 @@ from store.holding_events import HoldingEvents
 def category_rules(config: Config) -> CategoryRules:
     """Those of `[tariff]`."""
     return CategoryRules(
-        frozenset(config.tariff.ancient_databases), frozenset(config.tariff.western_languages)
+        frozenset(name.lower() for name in config.tariff.ancient_databases),
+        frozenset(config.tariff.western_languages),
     )
 
 

@@ -25,7 +25,7 @@ def config_file(folder: Path, credit: str = "") -> Path:
     path = folder / "config.toml"
     path.write_text(
         f'[server]\ndata_dir = "data"\n[credit]\n{credit}\n'
-        '[tariff]\nancient_databases = ["jp_cat"]\nwestern_languages = ["eng", "fre"]\n'
+        '[tariff]\nancient_databases = ["JP_cat"]\nwestern_languages = ["eng", "fre"]\n'
     )
     return path
 
