@@ -238,7 +238,7 @@ class BatchApi:
             job, is_new = self._jobs.create(order, lines, _now_us(), again=again)
         else:
             # A request that is sent again is answered even now.
-            job = None if again else self._jobs.existing(order, lines)
+            job = self._jobs.existing(order, lines, again=again)
             is_new = False
         if job is None:
             return problem(

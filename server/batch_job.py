@@ -225,12 +225,13 @@ class Jobs:
         return Job(folder)
 
     def all(self) -> list[Job]:
-        """In order of age by day, the newest last."""
+        """By day, and the jobs of one list in the order they were made."""
         try:
-            names = sorted(path.name for path in self._root.iterdir())
+            names = [path.name for path in self._root.iterdir()]
         except FileNotFoundError:
             return []
-        return [job for name in names if (job := self.get(name)) is not None]
+        jobs = [job for name in names if (job := self.get(name)) is not None]
+        return sorted(jobs, key=lambda job: (job.id[:25], int(job.id[26:] or 1)))
 
     def of(self, institution: str) -> list[Job]:
         found = []
@@ -240,15 +241,21 @@ class Jobs:
                     found.append(job)
         return found
 
-    def existing(self, order: Order, lines: Sequence[Line]) -> Job | None:
-        """The job that such an order is already; None: it would be a new one."""
-        return self._marked(_mark(order, msgspec.json.encode(lines)))
+    def existing(self, order: Order, lines: Sequence[Line], *, again: bool) -> Job | None:
+        """The job that `create` would find; None: it would make one."""
+        return self._marked(_mark(order, msgspec.json.encode(lines)), unfinished=again)
 
-    def _marked(self, mark: str) -> Job | None:
+    def _marked(self, mark: str, *, unfinished: bool = False) -> Job | None:
+        """The newest job of that mark, one that is not finished first, or alone."""
+        done = None
         for job in reversed(self.all()):
-            if job.id[9:25] == mark and job.state().phase not in (Phase.CANCELLED, Phase.FAILED):
-                return job
-        return None
+            if job.id[9:25] == mark:
+                phase = job.state().phase
+                if not phase.ended:
+                    return job
+                if phase is Phase.DONE and done is None:
+                    done = job
+        return None if unfinished else done
 
     def create(
         self, order: Order, lines: Sequence[Line], now_us: int, *, again: bool = False
@@ -256,12 +263,13 @@ class Jobs:
         """A job for the order, and whether it is new.
 
         The same list of the same member in the same form is the same job, so that a
-        request that is sent again is not billed again; `again` wants another one. A
-        job that was cancelled or failed is never taken up.
+        request that is sent again is not billed again. `again` wants another one where
+        that is done; one that is not goes on. A job that was cancelled or failed is
+        never taken up.
         """
         content = msgspec.json.encode(lines)
         mark = _mark(order, content)
-        job = None if again else self._marked(mark)
+        job = self._marked(mark, unfinished=again)
         if job is not None:
             return job, False
         day = datetime.fromtimestamp(now_us // 1_000_000, UTC)
@@ -272,7 +280,7 @@ class Jobs:
             if self._make(made, content):
                 return Job(self._root / job_id), True
             twin = Job(self._root / job_id)
-            if not again and not twin.state().phase.ended:
+            if not twin.state().phase.ended:
                 return twin, False  # made by another process just now
         raise BatchError("too many jobs of one list in a day")
 

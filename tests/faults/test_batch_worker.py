@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from metering.ledger import Ledger
 from protocol.iso2709 import split
 from server.config import load_config
 from tests.catalogue_records import book
 from tests.faults.test_workers import children
+from tests.harness import CHECKOUT, LIANMU
 from tests.server.http_client import curl
 from tests.server.own_server import own_server
 from tests.server.test_batch_command import numbered
 
 BOOKS = 500
+KILLS = 20
 TIMEOUT_S = 60.0
 
 
@@ -54,3 +59,55 @@ def test_another_worker_goes_on_with_the_job_and_bills_each_record_once(tmp_path
         assert sorted(ids) == sorted(f"batch:{job['job']}:{numbered(n)}" for n in range(BOOKS))
     finally:
         ledger.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_command_killed_anywhere_and_again_bills_each_record_once(tmp_path: Path) -> None:
+    """Kills at random moments from its start on, through resolving, writing and billing."""
+    books = [book(f"n{n}", f"Book {n}", isbn=numbered(n)) for n in range(BOOKS)]
+    with own_server(tmp_path, {"we_cat": books}) as server:
+        config = server.config
+    (tmp_path / "list.txt").write_text("\n".join(numbered(n) for n in range(BOOKS)))
+    command = [
+        *LIANMU, "batch", "--config", str(config), "--member", "DEMO1",
+        str(tmp_path / "list.txt"), "--out", str(tmp_path / "out.mrc"),
+    ]  # fmt: skip
+    chance = random.Random(20231)
+    jobs, kills = 0, 0
+    while kills < KILLS:
+        again = ["--again"] if jobs else []  # goes on with one that was killed, too
+        jobs += 1
+        while True:
+            process = subprocess.Popen(
+                [*command, *again], cwd=CHECKOUT, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            seen = journals(tmp_path)
+            until_s = time.monotonic() + 10
+            while journals(tmp_path) == seen and process.poll() is None:
+                assert time.monotonic() < until_s
+            try:
+                status = process.wait(chance.uniform(0, 0.6))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+                continue
+            assert status == 0
+            break
+        records = list(split((tmp_path / "out.mrc").read_bytes()))
+        assert len(records) == BOOKS
+    ledger = Ledger(load_config(config).ledger_path)
+    try:
+        assert ledger.verify().ok
+        ids = [entry.id for entry in ledger.entries()]
+        assert len(ids) == len(set(ids)) == jobs * BOOKS
+    finally:
+        ledger.close()
+
+
+def journals(folder: Path) -> list[tuple[str, int]]:
+    """Every journal and its size."""
+    found = sorted((folder / "data" / "batch").glob("*/journal.jsonl"))
+    return [(str(path), path.stat().st_size) for path in found]
