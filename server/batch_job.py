@@ -7,7 +7,8 @@ A folder below `data_dir/batch` holds
 - `state.json`: how far it is, replaced whole;
 - `journal.jsonl`: what became of each number, appended in steps;
 - `result.part`, then `result`: the records; `report.json`;
-- `lock`: held by the process that works on it; `cancel`: somebody wants it ended.
+- `lock`: held by the process that works on it; `cancel`: somebody wants it ended;
+- `handed_over`: the command has put the file where it was to go.
 
 Everything can be read by any process at any time.
 """
@@ -193,6 +194,15 @@ class Job:
     def cancelled(self) -> bool:
         return (self.folder / "cancel").exists()
 
+    def note_handed_over(self) -> None:
+        """The command has put the file where the member wants it."""
+        (self.folder / "handed_over").touch()
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether nothing is left to do; over HTTP a member fetches the file itself."""
+        return (self.folder / "handed_over").exists() or self.made().order.served
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Work on it alone; the end of the process ends the lock too.
@@ -246,7 +256,10 @@ class Jobs:
         return self._marked(_mark(order, msgspec.json.encode(lines)), unfinished=again)
 
     def _marked(self, mark: str, *, unfinished: bool = False) -> Job | None:
-        """The newest job of that mark, one that is not finished first, or alone."""
+        """The newest job of that mark, one that is not finished first.
+
+        With `unfinished`, none that is done and handed over.
+        """
         done = None
         for job in reversed(self.all()):
             if job.id[9:25] == mark:
@@ -255,7 +268,7 @@ class Jobs:
                     return job
                 if phase is Phase.DONE and done is None:
                     done = job
-        return None if unfinished else done
+        return None if done is None or (unfinished and done.handed_over) else done
 
     def create(
         self, order: Order, lines: Sequence[Line], now_us: int, *, again: bool = False

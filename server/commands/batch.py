@@ -131,6 +131,7 @@ def batch(
     if state.phase is not Phase.DONE:
         raise BatchError(f"job {job.id} {state.phase.value}: {state.reason or 'by request'}")
     hand_over(job.result, out)
+    job.note_handed_over()
     tariff = tariff_at(state.billed_at_us, config.tariffs)
     price_fen = tariff.price_fen(BATCH_DELIVERY)
     rows = report_rows(lines, job.journal())
