@@ -207,6 +207,9 @@ class BulkWriter:
             counts.loaded += 1
             return record_id
         record_id = before.record_id
+        if before.deleted and (survivor := self._writer.merges.survivor(record_id)):
+            counts.unchanged += 1  # it was merged away: who holds it holds that one
+            return survivor
         if not number:
             marc = with_number(marc, before.control_number)
         if before.marc == marc and not before.deleted:
@@ -217,11 +220,14 @@ class BulkWriter:
             changes.ids[changes.places[record_id]] = -1
         elif not before.deleted:
             postings, extra = changes.remove(record_id)
-            self._writer.index(postings, extra, self._database_id, before.marc, holders)
+            numbers = self._writer.merges.former_numbers(record_id, before.version)
+            self._writer.index(postings, extra, self._database_id, before.marc, holders, numbers)
         changes.ids[place] = record_id
         changes.places[record_id] = place
         if holders:
             index_holders(*changes.add(record_id), holders, is_first=True)
+        if numbers := self._writer.merges.former_numbers(record_id, before.version + 1):
+            self._writer.index_numbers(*changes.add(record_id), self._database_id, marc, numbers)
         self._rows.replace(before, marc, self._account, at_us)
         counts.replaced += 1
         return record_id

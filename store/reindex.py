@@ -15,6 +15,7 @@ from store.batch import Batch
 from store.bulk import BATCH_POSTINGS_MAX, BATCH_TERMS_MAX, CHUNK_RECORDS
 from store.gather import Postings
 from store.index import add_packed, index_record
+from store.merging import FormerNumbers, with_numbers
 from store.parallel import Workers
 from store.records import RecordRows, read_databases
 from store.registers import fingerprint
@@ -34,6 +35,7 @@ class _Version:
     family: MarcFamily
     marc: bytes
     institutions: list[str]
+    numbers: list[str]  # of records merged into it
 
 
 def reindex(
@@ -76,11 +78,16 @@ def _current(connection: sqlite3.Connection) -> Iterator[_Version]:
     """The newest version of every live record."""
     databases = read_databases(connection)
     holders = _Holders(connection)
-    for record_id, database_id, marc in connection.execute(
-        "SELECT record_id, database_id, marc FROM record WHERE NOT deleted ORDER BY record_id"
+    numbers = FormerNumbers(connection)
+    for record_id, database_id, version, marc in connection.execute(
+        "SELECT record_id, database_id, version, marc FROM record WHERE NOT deleted"
+        " ORDER BY record_id"
     ):
         database = databases[database_id]
-        yield _Version(record_id, database.name, database.family, marc, holders.of(record_id))
+        yield _Version(
+            record_id, database.name, database.family, marc, holders.of(record_id),
+            numbers.of(record_id, version),
+        )  # fmt: skip
 
 
 class _Holders:
@@ -116,7 +123,7 @@ def _chunks(versions: Iterator[_Version]) -> Iterator[list[_Version]]:
 def _index_versions(versions: list[_Version]) -> tuple[list[int], Postings]:
     postings = Postings()
     for place, version in enumerate(versions):
-        record = parse(version.marc)
+        record = with_numbers(parse(version.marc), version.numbers)
         index_record(
             postings, place, record, version.family, version.database, version.institutions
         )
@@ -202,13 +209,15 @@ def _merged(connection: sqlite3.Connection) -> Iterator[_Version]:
             yield version
     databases = read_databases(connection)
     rows = RecordRows(connection)
+    numbers = FormerNumbers(connection)
     for record_id, (base, institutions, database_id) in bases.items():
         if base:
             database = databases[database_id]
             marc = rows.version(record_id, base)
             yield _Version(
-                record_id, database.name, database.family, marc, json.loads(institutions)
-            )
+                record_id, database.name, database.family, marc, json.loads(institutions),
+                numbers.of(record_id, base),
+            )  # fmt: skip
 
 
 def _matched(
@@ -248,8 +257,9 @@ def _check_delta(connection: sqlite3.Connection) -> Iterator[str]:
     names = dict(connection.execute("SELECT register_id, name FROM register").fetchall())
     databases = read_databases(connection)
     rows = RecordRows(connection)
-    for record_id, entries, database_id, deleted, marc in connection.execute(
-        "SELECT delta.record_id, entries, database_id, deleted, marc"
+    numbers = FormerNumbers(connection)
+    for record_id, entries, database_id, version, deleted, marc in connection.execute(
+        "SELECT delta.record_id, entries, database_id, version, deleted, marc"
         " FROM delta JOIN record USING (record_id)"
     ).fetchall():
         found, expected = Postings(), Postings()
@@ -257,7 +267,8 @@ def _check_delta(connection: sqlite3.Connection) -> Iterator[str]:
         if not deleted:
             database = databases[database_id]
             holders = rows.holders(record_id)
-            index_record(expected, 0, parse(marc), database.family, database.name, holders)
+            record = with_numbers(parse(marc), numbers.of(record_id, version))
+            index_record(expected, 0, record, database.family, database.name, holders)
         if _comparable(found) != _comparable(expected):
             yield f"delta of record {record_id} is not what the record brings"
 
