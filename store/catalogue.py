@@ -23,6 +23,7 @@ from store import evaluate
 from store.clause import exact_keys
 from store.facets import facets
 from store.interface import FacetList, ResultSet, ScanResult
+from store.merging import MergeRows
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
 from store.record_values import RecordValuesCache
@@ -177,6 +178,12 @@ class SqliteCatalogue:
         return StoredRecord(
             record_id, database, control_number, marc, version, modified_us, bool(deleted)
         )
+
+    def survivor(self, record_id: int) -> StoredRecord | None:
+        """The record that this one was merged into; None: it was not merged away."""
+        self._begin()
+        survivor_id = MergeRows(self._reader.connection).survivor(record_id)
+        return self.fetch_at_once([survivor_id])[0] if survivor_id else None
 
     async def scan(
         self,
