@@ -23,6 +23,7 @@ COMMANDS = {
     "load": ("server.commands.load", "load"),
     "member": ("server.commands.member", "member"),
     "operator": ("server.commands.member", "operator"),
+    "record": ("server.commands.record", "record"),
     "reindex": ("server.commands.reindex", "reindex"),
     "doctor": ("server.commands.reindex", "doctor"),
     "usage": ("server.commands.usage", "usage"),

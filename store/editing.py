@@ -105,7 +105,7 @@ class Editor:
         """Store the next version of a record.
 
         Its 001 and 003 stay what they are, whatever `marc` says: a number never
-        moves to another record. Equal content is no change, and no version.
+        moves to another record. Equal content is no change and no version.
 
         Raises:
             UnknownRecord: there is none, it is deleted, or was merged (`MergedRecord`).
@@ -118,15 +118,13 @@ class Editor:
             stored = self._writer.live(record_id)
             if not _is_current(stored, based_on):
                 return conflict(stored)
-            number, agency = stored.control_number, agency_of(parse(stored.marc))
-            identifier = versions.identifier(stored.marc, stored.modified_us)
-            if versions.with_marks(record, number, agency, identifier) == versions.stamped(
-                stored.marc, stored.modified_us
-            ):
+            there = parse(stored.marc)
+            if versions.is_same_content(record, there):
                 return stored
             at_us = now_us() if at_us is None else at_us
+            identifier = versions.identifier(stored.marc, stored.modified_us)
             stamp = versions.later_timestamp(at_us, identifier)
-            new_marc = versions.with_marks(record, number, agency, stamp)
+            new_marc = versions.with_marks(record, stored.control_number, agency_of(there), stamp)
             base = self._writer.base(stored)
             new = self._rows.replace(stored, new_marc, account, at_us)
             self._writer.write_delta(new, base)

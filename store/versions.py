@@ -104,6 +104,20 @@ def stamped(marc: bytes, modified_us: int) -> bytes:
     return build(record.leader, fields, oversize=True)
 
 
+def is_same_content(one: MarcRecord, other: MarcRecord) -> bool:
+    """Whether two records differ in nothing but 001, 003 and 005.
+
+    What a leader says of lengths does not count, nor its entry map, which MARCXML
+    writes as 4500 whatever it was.
+    """
+    return _content(one) == _content(other)
+
+
+def _content(record: MarcRecord) -> tuple[str, list[Field]]:
+    leader = record.leader[5:12] + record.leader[17:20]
+    return leader, [field for field in record.fields if field.tag not in _MARKS]
+
+
 def is_based_on(based_on: int | str, version: int, newest: str) -> bool:
     """Whether `based_on`, a version's number or its 005, names the version with 005 `newest`."""
     if isinstance(based_on, int):
