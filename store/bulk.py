@@ -7,7 +7,7 @@ there are many; a batch of them then goes straight into the main index.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from protocol.iso2709 import (
@@ -25,10 +25,20 @@ from store.records import agency_of, with_number
 from store.writer import CatalogueWriter, now_us
 
 CHUNK_RECORDS = 1000  # analysed together
-# What a batch holds before it is written: 8 octets a posting, and the records.
-BATCH_POSTINGS_MAX = 10_000_000
 BATCH_TERMS_MAX = TERMS_MAX // 2  # a chunk more must still fit
-BATCH_BYTES_MAX = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """What a batch holds before it is written: 8 octets a posting, and the records."""
+
+    postings: int = 20_000_000
+    size_bytes: int = 64 << 20
+
+
+OFFLINE_LIMITS = BatchLimits()
+# Beside a server: whoever updates a record waits for a batch to be written.
+SERVING_LIMITS = BatchLimits(postings=1_500_000, size_bytes=8 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +141,14 @@ class BulkWriter:
         *,
         institution: str | None = None,
         account: str = "",
+        limits: BatchLimits = OFFLINE_LIMITS,
+        on_write: Callable[[Stored], None] | None = None,
     ) -> None:
-        """`institution`: it comes to hold every record that is stored."""
+        """`institution`: it comes to hold every record that is stored.
+
+        `on_write` is called in each batch's transaction with what has been stored
+        so far, that batch included.
+        """
         writer.require_current_index()
         self.stored = Stored()
         self._writer = writer
@@ -140,6 +156,8 @@ class BulkWriter:
         self._database_id = writer.rows.database_id(database)
         self._institution = institution
         self._account = account
+        self._limits = limits
+        self._on_write = on_write
         self._batch = Batch(writer.register_ids)
         self._chunks: list[tuple[int, list[Accepted]]] = []  # with the first place of each
         self._places = 0
@@ -152,9 +170,9 @@ class BulkWriter:
         self._places += analysed.places
         self._size_bytes += sum(len(accepted.marc) for accepted in analysed.records)
         if (
-            self._batch.posting_count >= BATCH_POSTINGS_MAX
+            self._batch.posting_count >= self._limits.postings
             or self._batch.term_count >= BATCH_TERMS_MAX
-            or self._size_bytes >= BATCH_BYTES_MAX
+            or self._size_bytes >= self._limits.size_bytes
         ):
             self.flush()
 
@@ -175,7 +193,10 @@ class BulkWriter:
                     if self._institution is not None:
                         self._hold(record_id, self._institution, changes, stored, at_us)
             changes.write(self._batch, self._writer)
-        self.stored += stored
+            stored += self.stored
+            if self._on_write is not None:
+                self._on_write(stored)
+        self.stored = stored
         self._batch = Batch(self._writer.register_ids)
         self._chunks = []
         self._places = 0

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 # Asked of each process before its first answer is taken: it works on while the
 # one that takes the answers is busy with something else.
-_AHEAD = 4
+_AHEAD = 12
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

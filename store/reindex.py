@@ -12,7 +12,7 @@ from protocol.iso2709 import parse
 from protocol.record import MarcFamily
 from store import postings
 from store.batch import Batch
-from store.bulk import BATCH_POSTINGS_MAX, BATCH_TERMS_MAX, CHUNK_RECORDS
+from store.bulk import BATCH_TERMS_MAX, CHUNK_RECORDS, OFFLINE_LIMITS
 from store.gather import Postings
 from store.index import add_packed, index_record
 from store.merging import FormerNumbers, with_numbers
@@ -64,7 +64,10 @@ def reindex(
             batch.add(chunk, len(record_ids))
             record_ids += chunk_ids
             done += len(chunk_ids)
-            if batch.posting_count >= BATCH_POSTINGS_MAX or batch.term_count >= BATCH_TERMS_MAX:
+            if (
+                batch.posting_count >= OFFLINE_LIMITS.postings
+                or batch.term_count >= BATCH_TERMS_MAX
+            ):
                 batch.write(connection, record_ids)
                 batch, record_ids = Batch(writer.register_ids), []
             if progress is not None:
@@ -188,7 +191,7 @@ def _build_expected(connection: sqlite3.Connection, expected: sqlite3.Connection
     for chunk_ids, chunk in map(_index_versions, _chunks(_merged(connection))):
         batch.add(chunk, len(record_ids))
         record_ids += chunk_ids
-        if batch.posting_count >= BATCH_POSTINGS_MAX or batch.term_count >= BATCH_TERMS_MAX:
+        if batch.posting_count >= OFFLINE_LIMITS.postings or batch.term_count >= BATCH_TERMS_MAX:
             batch.write(expected, record_ids)
             batch, record_ids = Batch(register_ids), []
     batch.write(expected, record_ids)

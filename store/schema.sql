@@ -1,4 +1,4 @@
--- The catalogue, schema version 3. Times are UTC in microseconds since 1970.
+-- The catalogue, schema version 4. Times are UTC in microseconds since 1970.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -164,4 +164,15 @@ CREATE TABLE counted_under (
     institution TEXT NOT NULL,
     counted_id  INTEGER NOT NULL REFERENCES record,
     PRIMARY KEY (record_id, institution, counted_id)
+) WITHOUT ROWID;
+
+-- Loads that have begun and not ended, and how far each is: see store/load_journal.py.
+CREATE TABLE load_job (
+    command    TEXT PRIMARY KEY,       -- a digest of what was asked for
+    run        TEXT NOT NULL,          -- the process that is at it
+    database   TEXT NOT NULL,
+    files      TEXT NOT NULL,          -- JSON: path, size, time and digest of each
+    progress   TEXT NOT NULL,          -- JSON
+    started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL
 ) WITHOUT ROWID;

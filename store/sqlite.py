@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 3  # kept in PRAGMA user_version
+SCHEMA_VERSION = 4  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
@@ -42,6 +42,17 @@ CREATE TABLE counted_under (
     record_id INTEGER NOT NULL, institution TEXT NOT NULL,
     counted_id INTEGER NOT NULL REFERENCES record,
     PRIMARY KEY (record_id, institution, counted_id)
+) WITHOUT ROWID;
+""",
+    3: """
+CREATE TABLE load_job (
+    command    TEXT PRIMARY KEY,
+    run        TEXT NOT NULL,
+    database   TEXT NOT NULL,
+    files      TEXT NOT NULL,
+    progress   TEXT NOT NULL,
+    started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL
 ) WITHOUT ROWID;
 """,
 }

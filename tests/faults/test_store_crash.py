@@ -22,14 +22,15 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LOADING = """
 import sys
 from pathlib import Path
-from store import bulk, load
+from store import load
+from store.bulk import BatchLimits
 from tests.catalogue_records import DATABASES
 from store.writer import CatalogueWriter
-bulk.BATCH_POSTINGS_MAX = 4000
 load.CHUNK_RECORDS = 40
 writer = CatalogueWriter(Path(sys.argv[1]), DATABASES)
 print("go", flush=True)
-load.load(writer, [Path(sys.argv[2])], "we_cat", processes=0, holdings="PKU")
+load.load(writer, [Path(sys.argv[2])], "we_cat", processes=0, holdings="PKU",
+          limits=BatchLimits(postings=4000))
 """
 UPDATING = """
 import random

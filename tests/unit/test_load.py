@@ -6,14 +6,19 @@ import bz2
 import csv
 import gzip
 import lzma
+import os
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from protocol.marcxml import to_marcxml
+from store.bulk import BatchLimits
 from store.load import LoadSummary, load
+from store.load_journal import Progress, unfinished_loads
 from store.reindex import check
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
@@ -170,6 +175,135 @@ def test_missing_files_and_databases_are_named(writer: CatalogueWriter, tmp_path
         load(writer, [tmp_path / "no-such-file"], "we_cat")
     with pytest.raises(StoreError, match="nowhere"):
         load(writer, [], "nowhere")
+
+
+class _BrokenOff(Exception):  # noqa: N818 - what happens to a load
+    pass
+
+
+SMALL = BatchLimits(postings=3000)
+
+
+def break_off(
+    writer: CatalogueWriter, paths: list[Path], after: int, **options: Any
+) -> list[Progress]:
+    """Load until `after` records have been read; returns what `resumed` was told."""
+    told: list[Progress] = []
+
+    def progress(records: int, read_bytes: int, total_bytes: int) -> None:
+        if records >= after:
+            raise _BrokenOff
+
+    with pytest.raises(_BrokenOff):
+        load(
+            writer, paths, "we_cat", progress=progress, limits=SMALL,
+            resumed=lambda done: told.append(replace(done)), **options,
+        )  # fmt: skip
+    return told
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """200 records, every tenth refused, of which a chunk is 20."""
+    monkeypatch.setattr("store.load.CHUNK_RECORDS", 20)
+    records = [
+        b"00030bad" if number % 10 == 9 else book(f"r{number}", f"Title {number} of many")
+        for number in range(200)
+    ]
+    one, two = tmp_path / "one.mrc", tmp_path / "two.mrc.gz"
+    one.write_bytes(b"".join(record + b"\x1d" * (len(record) < 9) for record in records[:120]))
+    two.write_bytes(
+        gzip.compress(b"".join(record + b"\x1d" * (len(record) < 9) for record in records[120:]))
+    )
+    return [one, two]
+
+
+@pytest.mark.parametrize("after", [20, 100, 160, 200])
+def test_a_load_goes_on_where_it_stopped(
+    writer: CatalogueWriter, tmp_path: Path, two_files: list[Path], after: int
+) -> None:
+    report = tmp_path / "refused.csv"
+    assert break_off(writer, two_files, after, report=report, holdings="PKU") == []
+    stored = len(contents(writer))
+    assert stored < after
+    told: list[Progress] = []
+    summary = load(
+        writer, two_files, "we_cat", holdings="PKU", report=tmp_path / "another.csv",
+        resumed=lambda done: told.append(replace(done)),
+    )  # fmt: skip
+    if stored:
+        assert told[0].records - told[0].refused == stored
+        assert told[0].records > 0
+    # The summary and the report are those of the whole load, in one file.
+    assert summary == LoadSummary(180, 0, 0, 20, 0, 180, report)
+    rows = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == len({(row["file"], row["offset"]) for row in rows}) == 20
+    assert not (tmp_path / "another.csv").exists()
+    assert len(contents(writer)) == 180
+    assert unfinished_loads(writer.connection) == []
+    assert load(writer, two_files, "we_cat", holdings="PKU").unchanged == 180
+
+
+def test_another_command_is_another_load(writer: CatalogueWriter, two_files: list[Path]) -> None:
+    break_off(writer, two_files, 160)
+    told: list[Progress] = []
+    load(writer, two_files[:1], "we_cat", resumed=told.append)
+    load(writer, two_files, "we_cat", holdings="PKU", resumed=told.append)
+    assert told == []
+    [left] = unfinished_loads(writer.connection)
+    assert left.files == [str(path) for path in two_files]
+    load(writer, two_files, "we_cat", resumed=told.append)
+    assert len(told) == 1
+
+
+def test_a_changed_file_is_noticed_and_restart_begins_anew(
+    writer: CatalogueWriter, two_files: list[Path]
+) -> None:
+    break_off(writer, two_files, 160)
+    with two_files[1].open("ab") as file:
+        file.write(gzip.compress(book("more", "More")))
+    with pytest.raises(StoreError, match=r"two\.mrc\.gz has changed .* --restart"):
+        load(writer, two_files, "we_cat")
+    told: list[Progress] = []
+    summary = load(writer, two_files, "we_cat", restart=True, resumed=told.append)
+    assert told == []
+    assert summary.loaded + summary.unchanged == 181
+    assert unfinished_loads(writer.connection) == []
+
+
+def test_a_load_that_was_started_twice_goes_on_in_one_process(
+    writer: CatalogueWriter, two_files: list[Path]
+) -> None:
+    def start_again(records: int, read_bytes: int, total_bytes: int) -> None:
+        if records == 100:
+            break_off(other, two_files, 20)
+
+    other = CatalogueWriter(writer.path.parent, DATABASES, durable=False)
+    with pytest.raises(StoreError, match="started again elsewhere"):
+        load(writer, two_files, "we_cat", progress=start_again, limits=SMALL)
+    assert load(other, two_files, "we_cat").loaded == 180
+    other.close()
+
+
+def test_a_catalogue_of_schema_3_is_given_the_journal(
+    tmp_path: Path, two_files: list[Path]
+) -> None:
+    writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
+    writer.connection.execute("DROP TABLE load_job")
+    writer.connection.execute("PRAGMA user_version = 3")
+    writer.close()
+    writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
+    break_off(writer, two_files, 160)
+    assert [job.database for job in unfinished_loads(writer.connection)] == ["we_cat"]
+    writer.close()
+
+
+def test_a_pipe_is_refused_because_it_cannot_be_read_again(
+    writer: CatalogueWriter, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="pipe is not a regular file"):
+        load(writer, [tmp_path / "pipe"], "we_cat")
 
 
 @pytest.mark.shared_data
