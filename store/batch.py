@@ -197,6 +197,8 @@ def _take_sorted(
         return np.empty(0, np.uint64)
     numbers = np.concatenate(parts)
     parts.clear()
+    if not numbers.size:  # of records without a single word
+        return numbers
     ids = record_ids[(numbers >> np.uint64(_POSITION_BITS)) & _RECORD_MASK]
     if ids.min() < 0:
         numbers, ids = numbers[ids >= 0], ids[ids >= 0]
