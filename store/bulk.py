@@ -10,6 +10,8 @@ import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pyroaring import BitMap
+
 from protocol.iso2709 import (
     DecodedRecord,
     RawRecord,
@@ -285,6 +287,11 @@ class _Changes:
         return self._removed, len(self._removed_ids) - 1
 
     def write(self, batch: Batch, writer: CatalogueWriter) -> None:
+        changed = BitMap(record_id for record_id in self.ids if record_id >= 0)
+        changed.update(self._added_ids, self._removed_ids)
+        if not changed:
+            return  # nothing that readers keep is out of date
         batch.add(self._added, len(self.ids))
         batch.remove(self._removed, len(self.ids) + len(self._added_ids))
         batch.write(writer.connection, self.ids + self._added_ids + self._removed_ids)
+        writer.log_merge(changed)

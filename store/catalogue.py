@@ -30,7 +30,8 @@ from store.record_values import RecordValuesCache
 from store.records import read_databases, read_holding
 from store.result_set import RecordSet
 from store.scan import scan
-from store.sort import RankCache, sort
+from store.sort import sort
+from store.sort_ranks import RankCache
 from store.sqlite import FILE_NAME
 from store.versions import stamped
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -286,12 +286,12 @@ class CatalogueWriter:
         batch.add(after, 0)
         record_ids = [row[1] for row in changed]
         batch.write(self.connection, record_ids)
-        self._log_merge(record_ids)
+        self.log_merge(record_ids)
         last_sequence = changed[-1][0]
         self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
         self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
 
-    def _log_merge(self, record_ids: Sequence[int]) -> None:
+    def log_merge(self, record_ids: Iterable[int]) -> None:
         """Tell readers which records the newest generation of the main index changed."""
         self.connection.execute(
             "INSERT INTO merged SELECT generation, ? FROM state", (encode(BitMap(record_ids)),)
