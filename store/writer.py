@@ -108,8 +108,11 @@ class CatalogueWriter:
         self.register_ids = dict(execute("SELECT name, register_id FROM register").fetchall())
         self._register_names = {number: name for name, number in self.register_ids.items()}
         execute("INSERT INTO meta VALUES ('index', ?) ON CONFLICT DO NOTHING", (fingerprint(),))
-        built_by = execute("SELECT value FROM meta WHERE key = 'index'").fetchone()[0]
-        self.is_index_current = built_by == fingerprint()
+        self._see_index()
+
+    def _see_index(self) -> None:
+        row = self.connection.execute("SELECT value FROM meta WHERE key = 'index'").fetchone()
+        self.is_index_current = row[0] == fingerprint()
 
     @property
     def databases(self) -> list[Database]:
@@ -330,6 +333,8 @@ class CatalogueWriter:
 
     def require_current_index(self) -> None:
         """Raise StoreError when the index was made by another analysis than this program's."""
+        # It may have been rebuilt meanwhile, by another program too.
+        self._see_index()
         if not self.is_index_current:
             raise StoreError(
                 f"the index in {self.path} was built by another version of the analysis:"
