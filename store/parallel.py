@@ -6,7 +6,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Self, TypeVar
 
 # Asked of each process before its first answer is taken: it works on while the
@@ -17,6 +19,22 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
+def _end_with_parent() -> None:
+    """Have this process end when the one that started it has, even by SIGKILL.
+
+    It holds both ends of the pipe by which it is told what to do, and would wait
+    there for ever.
+    """
+    parent = parent_process()
+    if parent is not None:
+
+        def wait_for_end() -> None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+        Thread(target=wait_for_end, daemon=True).start()
+
+
 class Workers:
     """Some processes; without any, this one does the work itself."""
 
@@ -25,7 +43,9 @@ class Workers:
         count = (os.cpu_count() or 1) if processes is None else processes
         self._ahead_max = count * _AHEAD
         # A forked process would carry this one's locks and connections along.
-        self._pool = ProcessPoolExecutor(count, get_context("spawn")) if count else None
+        self._pool = (
+            ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent) if count else None
+        )
 
     def __enter__(self) -> Self:
         return self
