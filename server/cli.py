@@ -25,7 +25,7 @@ COMMANDS = {
     "operator": ("server.commands.member", "operator"),
     "record": ("server.commands.record", "record"),
     "reindex": ("server.commands.reindex", "reindex"),
-    "doctor": ("server.commands.reindex", "doctor"),
+    "doctor": ("server.commands.doctor", "doctor"),
     "usage": ("server.commands.usage", "usage"),
     "query": ("server.commands.query", "query"),
 }

@@ -36,11 +36,12 @@ class BatchLimits:
 
     postings: int = 20_000_000
     size_bytes: int = 64 << 20
+    records: int = 200_000
 
 
 OFFLINE_LIMITS = BatchLimits()
 # Beside a server: whoever updates a record waits for a batch to be written.
-SERVING_LIMITS = BatchLimits(postings=1_500_000, size_bytes=8 << 20)
+SERVING_LIMITS = BatchLimits(postings=1_500_000, size_bytes=8 << 20, records=5_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class BulkWriter:
             self._batch.posting_count >= self._limits.postings
             or self._batch.term_count >= BATCH_TERMS_MAX
             or self._size_bytes >= self._limits.size_bytes
+            or self._places >= self._limits.records
         ):
             self.flush()
 

@@ -33,7 +33,7 @@ def check(connection: sqlite3.Connection) -> list[str]:
         built_by = connection.execute("SELECT value FROM meta WHERE key = 'index'").fetchone()[0]
         if built_by != fingerprint():
             return ["the index was built by another version of the analysis"]
-        found = chain(damage(connection), _check_main(connection), check_delta(connection))
+        found = chain(damage(connection), check_main(connection), check_delta(connection))
         findings += islice(found, _FINDINGS_MAX)
     finally:
         connection.execute("COMMIT")
@@ -46,7 +46,7 @@ def damage(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"the file is damaged: {row}"
 
 
-def _check_main(connection: sqlite3.Connection) -> Iterator[str]:
+def check_main(connection: sqlite3.Connection) -> Iterator[str]:
     expected = sqlite3.connect("")  # a file that goes with its connection
     try:
         _build_expected(connection, expected)

@@ -38,9 +38,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 @pytest.fixture
 def other(library: Library) -> Iterator[CatalogueWriter]:
     """What another process would write with."""
-    writer = CatalogueWriter(
-        library.directory, DATABASES, durable=False, merge_after_records=None
-    )
+    writer = CatalogueWriter(library.directory, DATABASES, durable=False, merge_after_records=None)
     yield writer
     writer.close()
 
@@ -192,9 +190,7 @@ def test_a_rebuilding_that_was_broken_off_goes_on(
     assert state is not None and state.changes > 0
     put(library.writer, book("n70", "In between"))
     told: list[int] = []
-    reindex(
-        library.writer, processes=0, limits=SMALL, progress=lambda done, _: told.append(done)
-    )
+    reindex(library.writer, processes=0, limits=SMALL, progress=lambda done, _: told.append(done))
     if at != "_write":
         assert len(told) <= 3  # what was built is not built again
     assert check(library.writer.connection) == []
