@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": ("server.commands.serve", "serve"),
     "check-config": ("server.commands.check_config", "check_config"),
     "load": ("server.commands.load", "load"),
+    "export": ("server.commands.export", "export"),
     "member": ("server.commands.member", "member"),
     "operator": ("server.commands.member", "operator"),
     "record": ("server.commands.record", "record"),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, TextIO, cast
 
 from protocol.iso2709 import DecodedRecord, RawRecord, RefusedRecord, split
+from protocol.marc_json import read_marc_json
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily
 from store.bulk import (
@@ -77,7 +78,7 @@ def load(
 ) -> LoadSummary:
     """Store every record of `paths` in `database`.
 
-    Files are ISO 2709 or MARCXML, also as .gz, .bz2, .xz or .zip; what they are
+    Files are ISO 2709, MARCXML or MARC-in-JSON, also as .gz, .bz2, .xz or .zip; what they are
     is read from their content. A record replaces the one with its 003 and 001;
     equal octets are left alone. `holdings` is an institution that comes to hold
     each of them. `report` is a CSV file of refused records; it is made when
@@ -216,6 +217,8 @@ def _records(stream: BinaryIO, family: MarcFamily) -> Iterator[Source]:
     head = cast(io.BufferedReader, stream).peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"<"):
         return read_marcxml(stream, family)
+    if head.startswith((b"{", b"[")):
+        return read_marc_json(stream, family)
     return split(stream)
 
 

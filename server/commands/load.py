@@ -36,7 +36,7 @@ ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
     type=click.Choice(ENCODINGS, case_sensitive=False),
     default="auto",
     show_default=True,
-    help="Of ISO 2709 files; XML says its own.",
+    help="Of ISO 2709 files; XML says its own, JSON is UTF-8.",
 )
 @click.option("--holdings", metavar="CODE", help="Enter each record as held by this member.")
 @click.option(
@@ -63,7 +63,7 @@ def load(
     as_json: bool,
     files: tuple[Path, ...],
 ) -> None:
-    """Load MARC records: ISO 2709 or MARCXML, also .xz, .gz, .bz2 and .zip.
+    """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, also .gz, .xz, .bz2 and .zip.
 
     A record with the 001 and 003 of one that is there replaces it. A record
     that cannot be read is refused, listed in the report with its offset, 001

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 LINE_INTERVAL_S = 10.0
+SHOWN_INTERVAL_S = 0.1
 
 
 class LongWork:
@@ -39,6 +40,7 @@ class LongWork:
         self._began_s = time.monotonic()
         self._first: tuple[int, float] | None = None  # work that an earlier run had done
         self._line_due_s = self._began_s + LINE_INTERVAL_S
+        self._shown_s = 0.0
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -55,6 +57,9 @@ class LongWork:
         if self._first is None:
             self._first = (records, done)
             self._began_s = now_s
+        if now_s < self._shown_s + SHOWN_INTERVAL_S:
+            return
+        self._shown_s = now_s
         elapsed_s = max(now_s - self._began_s, 1e-6)
         rate = (records - self._first[0]) / elapsed_s
         if self._bar is not None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from protocol.marc_json import to_marc_json
 from protocol.marcxml import to_marcxml
 from store.bulk import BatchLimits
 from store.load import LoadSummary, load
@@ -70,6 +71,13 @@ def test_marcxml_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path)
     path = tmp_path / "records.dat"
     xml = "".join(to_marcxml(marc) for marc in RECORDS)
     path.write_text(f"\ufeff  <collection>{xml}</collection>", encoding="utf-8")
+    assert load(writer, [path], "we_cat").loaded == 5
+    assert contents(writer) == RECORDS
+
+
+def test_marc_in_json_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path = tmp_path / "records.dat"
+    path.write_bytes(b"\n".join(map(to_marc_json, RECORDS)))
     assert load(writer, [path], "we_cat").loaded == 5
     assert contents(writer) == RECORDS
 
