@@ -26,7 +26,7 @@ from store.load_journal import unfinished_loads
 from store.records import agency_of, read_databases
 from store.registers import DATABASE, fingerprint
 from store.reindex import NEW, NEW_FILE_NAME, unfinished_reindex
-from store.sqlite import StoreError
+from store.sqlite import StoreError, go_through_all
 
 SAMPLE_DEFAULT = 500
 SAMPLE_MAX = 10_000
@@ -65,6 +65,7 @@ def examine(
     `tell` is called with what is looked at next.
     """
     found: list[Finding] = []
+    go_through_all(connection)
     connection.execute("BEGIN")
     try:
         for part, problems in (

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from protocol.record import Holding, StoredRecord
 from store.records import read_databases, read_holding
-from store.sqlite import FILE_NAME, StoreError, open_reader
+from store.sqlite import FILE_NAME, StoreError, go_through_all, open_reader
 
 _COLUMNS = "r.record_id, r.database_id, r.control_number, r.marc, r.version, r.modified_us"
 _SELECT_HOLDINGS = (
@@ -58,6 +58,7 @@ def exported(
     """
     connection = open_reader(directory / FILE_NAME)
     try:
+        go_through_all(connection)
         connection.execute("BEGIN")
         yield from _records(connection, selection, with_holdings)
     finally:

@@ -36,7 +36,7 @@ from store.bulk import (
 )
 from store.load_journal import Command, FileMark, LoadJournal, Progress
 from store.parallel import Workers
-from store.sqlite import StoreError
+from store.sqlite import StoreError, go_through_all
 from store.writer import CatalogueWriter, now_us
 
 _CHUNK_BYTES_MAX = 4 << 20
@@ -100,6 +100,7 @@ def load(
     journal = LoadJournal.open(
         writer.connection, writer.path, command, report=report, restart=restart, at_us=now_us()
     )
+    go_through_all(writer.connection)
     done = journal.progress
     if done.records and resumed is not None:
         resumed(done)

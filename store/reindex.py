@@ -28,7 +28,7 @@ from store.index_check import check
 from store.indexed_versions import IndexedVersion, VersionReader, add_version, index_versions
 from store.parallel import Workers
 from store.registers import fingerprint
-from store.sqlite import PAGE_SIZE_BYTES, open_reader, transaction
+from store.sqlite import PAGE_SIZE_BYTES, go_through_all, open_reader, transaction
 from store.writer import CatalogueWriter, now_us
 
 __all__ = ["NEW_FILE_NAME", "check", "reindex"]
@@ -40,7 +40,6 @@ COPIED_BYTES_MAX = 4 << 20  # by one transaction
 _COPIED_ROWS_MAX = 20_000
 CAUGHT_UP_MIN, CAUGHT_UP_MAX = 250, 4000  # changes, by one transaction
 SWITCH_RECORDS_MAX = 250  # changed ones that the switch itself brings into the delta
-_CACHE_KIB = 1 << 18
 
 _TABLES = {"posting": "register_id, term", "position": "register_id, term, shard"}
 _BEGIN = """
@@ -134,6 +133,7 @@ class _Rebuild:
         self._caught_up: dict[int, tuple[int, list[str]]] = {}
 
     def run(self, processes: int | None) -> int:
+        go_through_all(self._writer.connection)
         run = self._begin()
         new = self._open(run)
         try:
@@ -189,7 +189,7 @@ class _Rebuild:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        go_through_all(connection)
         return connection
 
     # The records, as they are now, into the new file.
@@ -198,6 +198,7 @@ class _Rebuild:
         done_id, done = new.execute("SELECT done_id, records FROM progress").fetchone()
         reader = open_reader(self._writer.path)
         try:
+            go_through_all(reader)
             (total,) = reader.execute("SELECT count(*) FROM record WHERE NOT deleted").fetchone()
             batch, versions = Batch(self._writer.register_ids), list[IndexedVersion]()
             with Workers(processes) as workers:

@@ -15,6 +15,7 @@ PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
 WRITER_CACHE_KIB = 65536
+WHOLE_CACHE_KIB = 262144
 BUSY_TIMEOUT_S = 120.0  # another process's batch may hold the write lock that long
 JOURNAL_SIZE_MAX_BYTES = 64 << 20  # a batch's log shrinks back to this
 
@@ -104,6 +105,16 @@ def open_writer(path: Path, *, durable: bool = True) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
     return connection
+
+
+def go_through_all(connection: sqlite3.Connection) -> None:
+    """Prepare a connection for work on the whole file.
+
+    What is mapped of the file counts as this process's memory, in the end all of
+    it. A cache of WHOLE_CACHE_KIB serves such work as well.
+    """
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute(f"PRAGMA cache_size = -{WHOLE_CACHE_KIB}")
 
 
 @contextmanager
