@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -20,8 +20,11 @@ from protocol.iso2709 import parse
 from protocol.record import MarcFamily
 from store.duplicate_facts import Facts, facts_of
 from store.duplicate_score import POSSIBLE, Score, compare
+from store.duplicates import DuplicateFinder
+from store.editing import Editor, Merged
 from store.parallel import Workers
 from store.records import read_databases
+from store.writer import CatalogueWriter
 
 _CHUNK_RECORDS = 2000
 _FACTS_KEPT_MAX = 20_000
@@ -79,7 +82,75 @@ def find_pairs(
             yield from finder.pairs(after_id, score_min, processes)
 
 
+def pairs_with(
+    connection: sqlite3.Connection,
+    finder: DuplicateFinder,
+    database: str,
+    record_ids: Iterable[int],
+    *,
+    score_min: int = POSSIBLE,
+) -> Iterator[Pair]:
+    """The pairs that some records of a database are in, each once, found one by one."""
+    ((database_id, family),) = (
+        (database_id, each.family)
+        for database_id, each in read_databases(connection).items()
+        if each.name == database
+    )
+    chosen = set(record_ids)
+    reading = _Finder(connection, database_id, database, family, None)
+    for record_id in sorted(chosen):
+        row = connection.execute(
+            "SELECT marc FROM record WHERE record_id = ? AND NOT deleted", (record_id,)
+        ).fetchone()
+        if row is None:
+            continue
+        for each in finder.candidates(row[0], database, besides=record_id, score_min=score_min):
+            # A pair of two of them is told by the later one.
+            if each.record_id < record_id or each.record_id not in chosen:
+                pair = reading.pair(record_id, each.record_id, score_min)
+                if pair is not None:
+                    yield pair
+
+
+def merge_certain(
+    writer: CatalogueWriter,
+    pairs: Iterable[tuple[int, int]],
+    *,
+    account: str,
+) -> Iterator[Merged]:
+    """Merge the pairs of record ids that are certain; yields what became one.
+
+    Each is looked at once more in the transaction that merges it, as it is by
+    then: a record that went into another one before stands for that one.
+    """
+    editor = Editor(writer)
+    for pair in pairs:
+        with writer.transaction():
+            one, other = (writer.merges.survivor(each) or each for each in pair)
+            stored = writer.rows.get(one)
+            if one == other or stored is None:
+                continue
+            database_id = next(
+                number
+                for number, each in writer.rows.databases.items()
+                if each.name == stored.database.name
+            )
+            reading = _Finder(
+                writer.connection, database_id, stored.database.name, stored.database.family, None
+            )
+            again = reading.pair(one, other, POSSIBLE)
+            if again is None or not again.score.is_certain:
+                continue
+            reason = f"duplicate, {again.score.points}: {'; '.join(again.score.reasons)}"
+            merged = editor.merge(
+                again.keep.record_id, again.away.record_id, account=account, reason=reason
+            )
+        yield merged
+
+
 class _Finder:
+    """Keys and pairs of one database."""
+
     def __init__(
         self,
         connection: sqlite3.Connection,
@@ -100,13 +171,19 @@ class _Finder:
         for done, (first, second) in enumerate(zip(firsts.tolist(), seconds.tolist(), strict=True)):
             if self._progress is not None and done % 1000 == 0:
                 self._progress(f"{self._name}: comparing", done, len(firsts))
-            one, other = self._record(first), self._record(second)
-            if one is None or other is None:
-                continue  # deleted since the first pass
-            score = compare(one[1], other[1])
-            if score.points >= score_min:
-                keep, away = in_order_of_worth(one[0], other[0])
-                yield Pair(self._name, keep, away, score)
+            pair = self.pair(first, second, score_min)
+            if pair is not None:
+                yield pair
+
+    def pair(self, first: int, second: int, score_min: int) -> Pair | None:
+        """Two records with their score; None: it is too low, or one has gone."""
+        one, other = self._record(first), self._record(second)
+        if one is None or other is None:
+            return None
+        score = compare(one[1], other[1])
+        if score.points < score_min:
+            return None
+        return Pair(self._name, *in_order_of_worth(one[0], other[0]), score)
 
     def _keys(self, processes: int | None) -> tuple[Keys, Ids]:
         (total,) = self._connection.execute(
@@ -150,8 +227,8 @@ class _Finder:
         row = self._connection.execute(
             "SELECT control_number, marc, (SELECT count(*) FROM holding"
             " WHERE holding.record_id = record.record_id) FROM record"
-            " WHERE record_id = ? AND NOT deleted",
-            (record_id,),
+            " WHERE record_id = ? AND database_id = ? AND NOT deleted",
+            (record_id, self._database_id),
         ).fetchone()
         known = None
         if row is not None:
