@@ -57,7 +57,10 @@ def facts_of(record: MarcRecord, family: MarcFamily) -> Facts:
     marc21 = family is MarcFamily.MARC21
     fields = _ByTag(record)
     title_field = fields.first("245" if marc21 else "200")
-    title, volume = _without_volume(_title(title_field))
+    whole = _title(title_field)
+    title, volume = _without_volume(whole)
+    if not title:  # "Book 2" may be all there is
+        title, volume = _squeezed(whole), ""
     rest, rest_volume = _without_volume(_rest(title_field, "b" if marc21 else "e"))
     stated = _designation(" ".join(title_field.values("n" if marc21 else "h")))
     part = key(" ".join(title_field.values("p" if marc21 else "i")))
