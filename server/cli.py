@@ -25,6 +25,7 @@ COMMANDS = {
     "member": ("server.commands.member", "member"),
     "operator": ("server.commands.member", "operator"),
     "record": ("server.commands.record", "record"),
+    "dedupe": ("server.commands.dedupe", "dedupe"),
     "reindex": ("server.commands.reindex", "reindex"),
     "doctor": ("server.commands.doctor", "doctor"),
     "usage": ("server.commands.usage", "usage"),

@@ -75,6 +75,7 @@ def load(
     limits: BatchLimits = OFFLINE_LIMITS,
     restart: bool = False,
     resumed: Callable[[Progress], None] | None = None,
+    screen: Callable[[Analysed], None] | None = None,
 ) -> LoadSummary:
     """Store every record of `paths` in `database`.
 
@@ -86,7 +87,8 @@ def load(
 
     A load that was broken off goes on where it stopped when the same is asked
     again, `resumed` is told where that is, and its summary and report are those
-    of the whole; with `restart` it begins anew.
+    of the whole; with `restart` it begins anew. `screen` may refuse records of
+    each chunk before it is stored.
 
     Raises:
         StoreError: unknown database, a file cannot be opened, or has changed
@@ -131,6 +133,8 @@ def load(
                 with _File(path) as file:
                     sources = islice(file.sources(family), skipped, None)
                     for analysed in workers.map(read, _chunks(sources)):
+                        if screen is not None:
+                            screen(analysed)
                         refusals.write(path, analysed.refused)
                         _count(done, analysed)
                         bulk.add(analysed)

@@ -15,6 +15,7 @@ from server.accounting import Accounting
 from server.commands.options import config_option
 from server.commands.progress import LongWork
 from server.config import Config
+from server.load_duplicates import MODES, UNASKED_RECORDS_MAX, LoadCheck
 from server.serving import give_way, is_serving
 from store.bulk import OFFLINE_LIMITS, SERVING_LIMITS
 from store.load import load as load_records
@@ -44,6 +45,12 @@ ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused records are listed; by default in the data folder.",
 )
+@click.option(
+    "--duplicates",
+    type=click.Choice(MODES),
+    help="Of new records that look like others: report them, which is done without this for up"
+    f" to {UNASKED_RECORDS_MAX:,} new records, refuse them, merge the certain ones, or ignore it.",
+)
 @click.option("--restart", is_flag=True, help="Begin a load that was broken off anew.")
 @click.option("--json", "as_json", is_flag=True, help="Give the result as JSON.")
 @click.argument(
@@ -59,6 +66,7 @@ def load(
     encoding: str,
     holdings: str | None,
     report: Path | None,
+    duplicates: str | None,
     restart: bool,
     as_json: bool,
     files: tuple[Path, ...],
@@ -91,18 +99,24 @@ def load(
         give_way()
     writer = CatalogueWriter(config.data_dir, config.databases, durable=config.metering.fsync)
     try:
-        with LongWork(target.name) as work:
+        check = LoadCheck(writer, target.name, files, duplicates)
+        with LongWork(target.name) as work, check.screen() as screen:
             summary = load_records(
                 writer, files, target.name, encoding=encoding, holdings=institution,
                 progress=work.update, report=report, limits=limits, restart=restart,
-                resumed=lambda done: _tell(files, done),
+                resumed=lambda done: _tell(files, done), screen=screen,
             )  # fmt: skip
+        report = summary.report or report
+        found = check.after(summary, report)
+        if summary.report is None and not found.told:
+            report = None
     finally:
         writer.close()
     with Accounting(config) as accounting:
         accounting.folder.fold(lag_us=0)  # a running server would do it soon
     if as_json:
-        result = asdict(summary) | {"report": str(summary.report) if summary.report else None}
+        result = asdict(summary) | {"report": str(report) if report else None}
+        result["duplicates"] = asdict(found)
         click.echo(json.dumps(result, ensure_ascii=False))
         return
     click.echo(f"loaded     {summary.loaded:>10,}")
@@ -113,8 +127,14 @@ def load(
         click.echo(f"mended     {summary.warnings:>10,}  of those stored")
     if institution is not None:
         click.echo(f"holdings   {summary.holdings_added:>10,}  new for {institution}")
-    if summary.report is not None:
-        click.echo(f"report     {summary.report}")
+    if found.told:
+        click.echo(f"duplicates {found.certain:>10,}  certain, {found.possible:,} possible")
+    if found.merged:
+        click.echo(f"merged     {found.merged:>10,}")
+    if not found.looked and duplicates is None:
+        click.echo("duplicates not looked for among so many: run `lianmu dedupe`")
+    if report is not None:
+        click.echo(f"report     {report}")
 
 
 def _tell(files: Sequence[Path], done: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Self
 
 import click
@@ -73,6 +74,29 @@ class LongWork:
                 if speed > 0:
                     line += f", {duration((total - done) / speed)} left"
             click.echo(line, err=True)
+
+
+class Stages:
+    """Progress of work in several stages, each with its own rate and time left."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._title = ""
+        self._work: LongWork | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def update(self, title: str, done: int, total: int) -> None:
+        """`done` of `total` records in the stage of that title; another one begins a new stage."""
+        if self._work is None or title != self._title:
+            self._open.close()
+            self._work = self._open.enter_context(LongWork(title))
+            self._title = title
+        self._work.update(done, done, total)
 
 
 def duration(seconds: float) -> str:
