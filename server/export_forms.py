@@ -66,6 +66,9 @@ def export_form(
     puts them into the fields of MARC forms.
     """
 
+    def of_unicode(write: Callable[[bytes, MarcFamily], Written | Unwritable]) -> Make:
+        return of_marc(lambda marc, family: write(_says_unicode(marc, family), family))
+
     def of_marc(write: Callable[[bytes, MarcFamily], Written | Unwritable]) -> Make:
         def make(record: StoredRecord, held: Sequence[Holding]) -> Written | Unwritable:
             family = record.database.family
@@ -87,13 +90,13 @@ def export_form(
             return ExportForm(of_marc(iso2709))
         case "marcxml":
             return ExportForm(
-                of_marc(lambda marc, _: _xml(marc, marcxml.to_marcxml(marc).encode())),
+                of_unicode(lambda marc, _: _xml(marc, marcxml.to_marcxml(marc).encode())),
                 _XML + f'<collection xmlns="{marcxml.MARCXML_NAMESPACE}">\n'.encode(),
                 b"</collection>\n",
             )
         case "marcxchange":
             return ExportForm(
-                of_marc(
+                of_unicode(
                     lambda marc, family: _xml(marc, marcxml.to_marcxchange(marc, family).encode())
                 ),
                 _XML + f'<collection xmlns="{marcxml.MARCXCHANGE_NAMESPACE}">\n'.encode(),
@@ -101,7 +104,7 @@ def export_form(
             )
         case "json":
             return ExportForm(
-                of_marc(lambda marc, _: Written(marc_json.to_marc_json(marc) + b"\n"))
+                of_unicode(lambda marc, _: Written(marc_json.to_marc_json(marc) + b"\n"))
             )
         case "dc":
             return ExportForm(
@@ -119,6 +122,13 @@ def export_form(
         case "csv":
             return ExportForm(_csv, _line(CSV_COLUMNS))
     raise ValueError(f"there is no form {name!r}")
+
+
+def _says_unicode(marc: bytes, family: MarcFamily) -> bytes:
+    """The record with the coding scheme that MARC 21 has for Unicode, as XML and JSON are."""
+    if family is MarcFamily.MARC21 and marc[9:10] != b"a":
+        return marc[:9] + b"a" + marc[10:]
+    return marc
 
 
 def _xml(marc: bytes, octets: bytes) -> Written:

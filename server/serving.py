@@ -6,7 +6,9 @@ import fcntl
 import os
 from pathlib import Path
 
-COMMAND_NICENESS = 15
+# Of the process that writes: one that hardly gets any CPU would hold the write
+# lock for long. Those that analyse records beside it get what is left.
+COMMAND_NICENESS = 5
 
 
 def is_serving(data_dir: Path) -> bool:
@@ -25,5 +27,5 @@ def is_serving(data_dir: Path) -> bool:
 
 
 def give_way() -> None:
-    """From now on this process, and those it starts, get what CPU the server leaves."""
+    """From now on this process, and still more those it starts, leave the CPU to the server."""
     os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), COMMAND_NICENESS))

@@ -19,12 +19,17 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def _end_with_parent() -> None:
+NICENESS_ADDED = 10  # where the process that takes the answers is nice already
+
+
+def _begin() -> None:
     """Have this process end when the one that started it has, even by SIGKILL.
 
     It holds both ends of the pipe by which it is told what to do, and would wait
-    there for ever.
+    there for ever. Where that one leaves the CPU to others, this one does so more.
     """
+    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+        os.nice(NICENESS_ADDED)
     parent = parent_process()
     if parent is not None:
 
@@ -43,9 +48,7 @@ class Workers:
         count = (os.cpu_count() or 1) if processes is None else processes
         self._ahead_max = count * _AHEAD
         # A forked process would carry this one's locks and connections along.
-        self._pool = (
-            ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent) if count else None
-        )
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"), _begin) if count else None
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,9 @@ from lxml import etree
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Holding
 from server.cli import main
-from server.config import load_config
+from server.config import load_config, parse_config
+from server.export_forms import ExportForm, Written, export_form
+from store.export import Selection, exported
 from store.load import load
 from store.writer import CatalogueWriter
 from tests.catalogue_records import LEADER, book, chinese_book, put
@@ -169,6 +171,48 @@ def test_export_load_and_export_again_give_the_same_octets(
     assert gzip.decompress(second.read_bytes()) == gzip.decompress(first.read_bytes())
 
 
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("database", "files"),
+    [
+        ("we_cat", ["cjk/trln-cjk.xml", "marc21/lc-dnb.xml.xz"]),
+        ("cn_cat", ["cnmarc"]),
+    ],
+)
+def test_real_records_go_round_in_every_form_of_marc(
+    tmp_path: Path, shared_data: Path, database: str, files: list[str]
+) -> None:
+    paths = [
+        each
+        for name in files
+        for each in (sorted((shared_data / name).iterdir()) if "." not in name else
+                     [shared_data / name])
+        if each.suffix != ".md" and each.stat().st_size < 1_000_000
+    ]  # fmt: skip
+    kept = tmp_path / "kept"
+    writer = CatalogueWriter(kept, parse_config({}, tmp_path).databases, durable=False)
+    assert load(writer, paths, database, processes=0).loaded > 20
+    writer.close()
+    for form, encoding in (
+        ("marc", "utf-8"), ("marc", "gb18030"), ("marcxml", ""), ("marcxchange", ""), ("json", ""),
+    ):  # fmt: skip
+        made = export_form(form, encoding=encoding or "utf-8")
+        first = octets_of(kept, made)
+        file = tmp_path / "exported"
+        file.write_bytes(first)
+        again = tmp_path / f"again-{form}-{encoding}"
+        writer = CatalogueWriter(again, parse_config({}, tmp_path).databases, durable=False)
+        load(writer, [file], database, encoding=encoding or "auto", processes=0)
+        writer.close()
+        assert octets_of(again, made) == first, form
+
+
+def octets_of(directory: Path, form: ExportForm) -> bytes:
+    made = [form.make(each.record, ()) for each in exported(directory, Selection())]
+    written = [each.octets for each in made if isinstance(each, Written)]
+    return b"".join((form.begin, *written, form.end))
+
+
 def test_holdings_stand_in_the_fields_of_the_family(
     export: Export, writer: CatalogueWriter
 ) -> None:
@@ -271,8 +315,6 @@ def test_no_half_file_is_left(
 def test_a_record_that_changes_meanwhile_is_exported_as_it_was(
     config: Path, writer: CatalogueWriter
 ) -> None:
-    from store.export import Selection, exported
-
     stream = exported(load_config(config).data_dir, Selection())
     first = next(stream)
     writer.put("we_cat", book("n3", "Another title"))
