@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, cast
 
 from protocol.iso2709 import DecodedRecord, RawRecord, RefusedRecord, split
+from protocol.marc_json import read_marc_json
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily
 from store.bulk import CHUNK_RECORDS, Analysed, BulkWriter, Source, Target, analyse, analyse_apart
@@ -59,7 +60,7 @@ def load(
 ) -> LoadSummary:
     """Store every record of `paths` in `database`.
 
-    Files are ISO 2709 or MARCXML, also as .gz, .bz2, .xz or .zip; what they are
+    Files are ISO 2709, MARCXML or MARC-in-JSON, also as .gz, .bz2, .xz or .zip; what they are
     is read from their content. A record replaces the one with its 003 and 001;
     equal octets are left alone, so a load that was broken off is simply run
     again. `holdings` is an institution that comes to hold each of them.
@@ -80,7 +81,7 @@ def load(
     read = partial(analyse if processes == 0 else analyse_apart, target=target)
     with _Report(report) as refusals, Workers(processes) as workers:
         for path in paths:
-            with _File(path) as file:
+            with RecordFile(path) as file:
                 for analysed in workers.map(read, _chunks(file.sources(family))):
                     bulk.add(analysed)
                     refusals.write(path, analysed.refused)
@@ -127,8 +128,8 @@ def _size_bytes(path: Path) -> int:
         raise StoreError(f"{path}: {error.strerror}") from None
 
 
-class _File:
-    """One file on disk, read through whatever it is packed in."""
+class RecordFile:
+    """A file of records on disk, read through whatever it is packed in."""
 
     def __init__(self, path: Path) -> None:
         """Raises StoreError: the file cannot be opened."""
@@ -183,6 +184,8 @@ def _records(stream: BinaryIO, family: MarcFamily) -> Iterator[Source]:
     head = cast(io.BufferedReader, stream).peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"<"):
         return read_marcxml(stream, family)
+    if head.startswith((b"{", b"[")):
+        return read_marc_json(stream, family)
     return split(stream)
 
 

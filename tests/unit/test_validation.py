@@ -261,11 +261,12 @@ def test_what_is_wrong_with_cnmarc_is_told(changes: tuple[str, ...], expected: l
         (MARC21, 7, "x", ["leader.level leader/07"]),
         (MARC21, 17, "9", ["leader.encoding-level leader/17"]),
         (MARC21, 18, "x", ["leader.form leader/18"]),
-        (MARC21, 6, "z", ["record.kind leader/06"]),
+        (MARC21, 6, "z ", ["record.kind leader/06"]),
+        (MARC21, 6, "ys", ["leader.type leader/06"]),
         (UNIMARC, 5, "x", ["leader.status leader/05"]),
         (UNIMARC, 6, "v", []),
         (UNIMARC, 6, "u", []),
-        (UNIMARC, 6, "x", ["record.kind leader/06"]),
+        (UNIMARC, 6, "x ", ["record.kind leader/06"]),
         (UNIMARC, 7, "s", ["missing.serial-data leader"]),
         (UNIMARC, 17, "9", ["leader.encoding-level leader/17"]),
     ],
@@ -428,8 +429,9 @@ def test_the_kind_of_a_record_is_what_leader_06_says(
     family: MarcFamily, codes: str, kind: RecordKind
 ) -> None:
     for code in codes:
-        leader = leader_with(family, 6, code)
+        leader = leader_with(family, 6, f"{code}n" if code == "q" else f"{code} ")
         assert record_kind(leader, family) is kind
+        assert record_kind(leader_with(family, 6, f"{code}m"), family) is RecordKind.BIBLIOGRAPHIC
         refusal = kind_refusal(build(leader, [Field("001", "1")]), family)
         assert (refusal == "") == (kind is RecordKind.BIBLIOGRAPHIC)
         assert refusal == "" or (kind.value in refusal and f"leader/06 is {code}" in refusal)
