@@ -27,6 +27,7 @@ COMMANDS = {
     "doctor": ("server.commands.reindex", "doctor"),
     "usage": ("server.commands.usage", "usage"),
     "query": ("server.commands.query", "query"),
+    "validate": ("server.commands.validate", "validate"),
 }
 EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError)
 
