@@ -32,7 +32,7 @@ FIELDS = """\
 017 R # #8 a*bdiz*2 Copyright or legal deposit number
 018 N # # a Copyright article-fee code
 020 R # # abcq*z* International Standard Book Number
-022 R #01 # al*m*y*z*2* International Standard Serial Number
+022 R #01 # alm*y*z*2 International Standard Serial Number
 023 R 01 # ay*z* Cluster ISSN
 024 R 0123478 #01 abcdq*z*2 Other standard identifier
 025 R # # a* Overseas acquisition number
@@ -43,7 +43,7 @@ FIELDS = """\
 031 R # # abcd*egmnopq*rs*t*u*y*z*2 Musical incipits information
 032 R # # ab Postal registration number
 033 R #0-2 #0-2 a*b*c*p*2* Date, time and place of an event
-034 R 013 #01 a*b*c*defgh*jkmnprs*t*xyz2 Coded cartographic mathematical data
+034 R 013 #01 ab*c*defgh*jkmnprs*t*xyz2 Coded cartographic mathematical data
 035 R # # az* System control number
 036 N # # ab Original study number for computer data files
 037 R #23 # abc*f*g*n* Source of acquisition
@@ -57,9 +57,9 @@ FIELDS = """\
 046 R #1-3 # abcdejklmnopx*z*2 Special coded dates
 047 R # #7 a*2 Form of musical composition code
 048 R # #7 a*b*2 Number of musical instruments or voices code
-050 R #01 #04 a*b*u Library of Congress call number
+050 R #01 #04 a*bu Library of Congress call number
 051 R # # abc Library of Congress copy, issue, offprint statement
-052 R #17 # abd*2 Geographic classification
+052 R #17 # ab*d*2 Geographic classification
 055 R #01 #0-9 ab2 Classification numbers assigned in Canada
 060 R #01 #04 a*b National Library of Medicine call number
 061 R # # a*bc National Library of Medicine copy statement
@@ -69,22 +69,22 @@ FIELDS = """\
 072 R # #0-7 ax*2 Subject category code
 074 R # # az* GPO item number
 080 R #01 # abx*2 Universal Decimal Classification number
-082 R #0-27 #04 a*bdmq2 Dewey Decimal Classification number
+082 R #0-27 #04 a*bmq2 Dewey Decimal Classification number
 083 R 017 # a*c*mqy*z*2 Additional Dewey Decimal Classification number
 084 R #017 # a*bq2 Other classification number
 085 R # # a*b*c*f*r*s*t*u*v*w*y*z* Synthesized classification number components
 086 R #01 # az*2 Government document classification number
 088 R # # az* Report number
-100 N 0-3 #0-2 abc*de*fg*j*k*ln*p*qtu4* Main entry, personal name
-110 N 0-2 #0-2 ab*c*d*e*fg*k*ln*p*tu4* Main entry, corporate name
-111 N 0-2 #0-2 abc*d*e*fg*j*k*ln*p*qtu4* Main entry, meeting name
-130 N 0-9 # ad*fg*hk*lm*n*op*rst4* Main entry, uniform title
+100 N 0-3 #0-2 abc*de*fg*j*k*ln*p*qtu24* Main entry, personal name
+110 N 0-2 #0-2 ab*c*d*e*fg*k*ln*p*tu24* Main entry, corporate name
+111 N 0-2 #0-2 abc*d*e*fg*j*k*ln*p*qtu24* Main entry, meeting name
+130 N 0-9 # ad*fg*hk*lm*n*op*rs*t24* Main entry, uniform title
 210 R 01 #0 ab2* Abbreviated title
 222 R # 0-9 ab Key title
-240 N 01 0-9 ad*fg*hk*lm*n*op*rs*4* Uniform title
+240 N 01 0-9 ad*fg*hk*lm*n*op*rs*24* Uniform title
 242 R 01 0-9 abchn*p*y Translation of title by cataloging agency
 243 N 01 0-9 ad*fg*hk*lm*n*op*rs* Collective uniform title
-245 N 01 0-9 abcfghk*n*p*s* Title statement
+245 N 01 0-9 abcfghk*n*p*s Title statement
 246 R 0-3 #0-8 abfg*hin*p* Varying form of title
 247 R 01 01 abfg*hn*p*x Former title
 250 R # # ab Edition statement
@@ -94,8 +94,8 @@ FIELDS = """\
 256 N # # a Computer file characteristics
 257 R # # a*2 Country of producing entity
 258 R # # ab Philatelic issue data
-260 R #0-3 #01 a*b*c*e*f*g* Publication, distribution (imprint)
-261 N # # abdef* Imprint of films (obsolete)
+260 R #0-3 #01 a*b*c*de*f*g* Publication, distribution (imprint)
+261 N # # a*b*d*e*f* Imprint of films (obsolete)
 262 N # # abcdkl Imprint of sound recordings (obsolete)
 263 N # # a Projected publication date
 264 R #23 0-4 a*b*c* Production, publication, distribution, manufacture, copyright notice
@@ -121,13 +121,13 @@ FIELDS = """\
 347 R # # a*b*c*d*e*f*2 Digital file characteristics
 348 R # # a*b*c*d*2 Notated music characteristics
 351 R # # a*b*c Organization and arrangement of materials
-352 R # # ab*c*def*giq Digital graphic representation
+352 R # # ab*c*defgiq* Digital graphic representation
 353 R # # a*b*2 Supplementary content characteristics
-355 R 0-58 # ab*c*defghj Security classification control
+355 R 0-58 # ab*c*defghj* Security classification control
 357 N # # ab*c*g* Originator dissemination control
 361 R #01 # afklosuxyz Structured ownership and custodial history
 362 R 01 # az Dates of publication, sequential designation
-363 R #01 #01 abcdefghijklmux*z* Normalized date and sequential designation
+363 R #01 #01 abcdefghijklmuvx*z* Normalized date and sequential designation
 365 R # # abcdefghijkm2 Trade price
 366 R # # abcdefgjkm2 Trade availability information
 370 R # # abc*f*g*i*stu*v*24* Associated place
@@ -135,7 +135,7 @@ FIELDS = """\
 380 R # # a*2 Form of work
 381 R # # a*u*v*2 Other distinguishing characteristics of work or expression
 382 R #0-3 #01 a*b*d*e*n*p*rstv*2 Medium of performance
-383 R # # a*b*c*de*2* Numeric designation of musical work
+383 R # # a*b*c*de2 Numeric designation of musical work
 384 R #01 # a Key
 385 R # # a*b*mn2 Audience characteristics
 386 R # # a*b*i*mn24* Creator or contributor characteristics
@@ -148,13 +148,13 @@ FIELDS = """\
 502 R # # abcdg*o* Dissertation note
 504 R # # ab Bibliography note
 505 R 0-38 #0 ag*r*t*u* Formatted contents note
-506 R #01 # abc*d*e*f*g*q*u*2 Restrictions on access note
+506 R #01 # ab*c*d*e*f*g*q*u*2 Restrictions on access note
 507 N # # ab Scale note for visual materials
 508 R # # a Creation or production credits note
 510 R 0-4 # abcu*x Citation or references note
 511 R #0-3 # a Participant or performer note
 513 R # # ab Type of report and period covered note
-514 N # # ab*c*de*fg*h*ij*k*mu*z* Data quality note
+514 N # # ab*c*defg*h*ij*k*mu*z* Data quality note
 515 R # # a Numbering peculiarities note
 516 R #8 # a Type of computer file or data note
 518 R # # ad*o*p*2* Date, time and place of an event note
@@ -167,19 +167,19 @@ FIELDS = """\
 530 R # # abcdu* Additional physical form available note
 532 R 0-28 # a Accessibility note
 533 R # # ab*c*def*m*n*y Reproduction note
-534 R # # abcef*k*lmn*o*pt*x*z* Original version note
+534 R # # abcef*k*lmn*o*ptx*z* Original version note
 535 R 12 # ab*c*d*g Location of originals or duplicates note
 536 R # # ab*c*d*e*f*g*h* Funding information note
 538 R # # aiu* System details note
-540 R # # abcdf*g*q*u*2 Terms governing use and reproduction note
-541 R #01 # abcdefh*n*o* Immediate source of acquisition note
-542 R #01 # abcd*e*fgh*ij*k*l*m*n*o*p*qrsu* Information relating to copyright status
+540 R # # abcdf*g*qu*2 Terms governing use and reproduction note
+541 R #01 # abcdefhn*o* Immediate source of acquisition note
+542 R #01 # abcd*e*f*gh*ijk*lmn*op*qrsu* Information relating to copyright status
 544 R #01 # a*b*c*d*e*n* Location of other archival materials note
 545 R #01 # abu* Biographical or historical data
 546 R # # ab*z* Language note
 547 R # # a Former title complexity note
 550 R # # a Issuing body note
-552 R # # abcde*fg*hij*klmno*p*u*z* Entity and attribute information note
+552 R # # abcde*f*ghijklmno*p*u*z* Entity and attribute information note
 555 R #08 # ab*cdu* Cumulative index or finding aids note
 556 R #8 # az* Information about documentation note
 561 R #01 # au* Ownership and custodial history
@@ -210,17 +210,17 @@ FIELDS = """\
 658 R # # ab*cd2 Index term, curriculum objective
 662 R # # a*bc*de*f*g*h*24* Subject, hierarchical place name
 688 R # #7 ae*g*24* Subject, type of entity unspecified
-700 R 0-3 #0-2 abc*de*fg*hi*j*k*lm*n*op*qrs*tux4* Added entry, personal name
-710 R 0-2 #0-2 ab*c*d*e*fg*hi*k*lm*n*op*rs*tux4* Added entry, corporate name
-711 R 0-2 #0-2 abc*d*e*fg*hi*j*k*ln*p*qs*tux4* Added entry, meeting name
+700 R 0-3 #0-2 abc*de*fg*hi*j*k*lm*n*op*qrs*tux24* Added entry, personal name
+710 R 0-2 #0-2 ab*c*d*e*fg*hi*k*lm*n*op*rs*tux24* Added entry, corporate name
+711 R 0-2 #0-2 abc*d*e*fg*hi*j*k*ln*p*qs*tux24* Added entry, meeting name
 720 R #12 # ae*4* Added entry, uncontrolled name
-730 R 0-9 #0-2 ad*fg*hi*k*lm*n*op*rs*tx4* Added entry, uniform title
+730 R 0-9 #0-2 ad*fg*hi*k*lm*n*op*rs*tx24* Added entry, uniform title
 740 R 0-9 #0-2 ahn*p* Added entry, uncontrolled title
 751 R # # ae*g*24* Added entry, geographic name
 752 R # # a*bc*de*f*g*h*24* Added entry, hierarchical place name
 753 R # # abc2 System details access to computer files
 754 R # # a*c*d*x*z*2 Added entry, taxonomic identification
-758 R # # ai*4* Resource identifier
+758 R # # ai*24* Resource identifier
 760 R 01 #8 abcdg*hi*mn*o*stw*xy4* Main series entry
 762 R 01 #8 abcdg*hi*mn*o*stw*xy4* Subseries entry
 765 R 01 #8 abcdefg*hi*jk*mn*o*pqr*stuvw*xyz*4* Original language entry
@@ -236,21 +236,21 @@ FIELDS = """\
 785 R 01 0-8 abcdefg*hi*jk*mn*o*pqr*stuvw*xyz*4* Succeeding entry
 786 R 01 #8 abcdefg*hi*jk*mn*o*pqr*stuvw*xyz*4* Data source entry
 787 R 01 #8 abcdefg*hi*jk*mn*o*pqr*stuvw*xyz*4* Other relationship entry
-800 R 0-3 # abc*de*fg*hj*k*lm*n*op*qrs*tuvw*x4* Series added entry, personal name
-810 R 0-2 # ab*c*d*e*fg*hk*lm*n*op*rs*tuvw*x4* Series added entry, corporate name
-811 R 0-2 # abc*d*e*fg*hj*k*ln*p*qs*tuvw*x4* Series added entry, meeting name
-830 R #0 0-9 ad*fg*hk*lm*n*op*rs*tvw*x4* Series added entry, uniform title
+800 R 0-3 # abc*de*fg*hj*k*lm*n*op*qrs*tuvw*x24* Series added entry, personal name
+810 R 0-2 # ab*c*d*e*fg*hk*lm*n*op*rs*tuvw*x24* Series added entry, corporate name
+811 R 0-2 # abc*d*e*fg*hj*k*ln*p*qs*tuvw*x24* Series added entry, meeting name
+830 R #0 0-9 ad*fg*hk*lm*n*op*rs*tvw*x24* Series added entry, uniform title
 841 N # # ab*e Holdings coded data values
 842 N # # a Textual physical form designator
 843 R # # ab*c*def*m*n* Reproduction note
 844 N # # a Name of unit
 845 R # # abcdfgq*u* Terms governing use and reproduction note
 850 R # # a* Holding institution
-852 R #0-8 #0-2 a*b*c*d*e*f*g*hi*j*k*l*m*npqs*tu*x*z*2 Location
-856 R #0-47 #0-48 a*b*c*d*e*f*g*h*ijkl*m*nop*q*r*s*t*u*v*w*x*y*z*2 Electronic location and access
+852 R #0-8 #0-2 ab*c*d*e*f*g*hi*jk*lm*npqs*tu*x*z*2 Location
+856 R #0-47 #0-48 a*b*c*d*e*f*g*h*i*jklm*nopq*r*s*t*u*v*w*x*y*z*2 Electronic location and access
 857 R #14 #0-48 bcdefghlmnqrstuxyz2 Electronic archive location and access
 881 R # # a-z* Manifestation statements
-882 N # # ai*w* Replacement record information
+882 N # # a*i*w* Replacement record information
 883 R #0-2 # acdqux*w* Metadata provenance
 884 R # # agkqu* Description conversion information
 885 R # # abcdw*x*z*2 Matching information
