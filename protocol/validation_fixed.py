@@ -220,7 +220,7 @@ FIXED_UNIMARC = {
                  "出版日期类型代码未定义"),
         Position(9, 13, *_DATE_1),
         Position(13, 17, *_DATE_2),
-        Position(17, 20, "[abcdekmu |]{3}", "audience", "an audience that is not defined",
+        Position(17, 20, "[abcdekmux |]{3}", "audience", "an audience that is not defined",
                  "阅读对象代码未定义"),
         Position(20, 21, "[a-huyz |]", "government",
                  "a government publication code that is not defined", "政府出版物代码未定义"),
@@ -236,7 +236,7 @@ FIXED_UNIMARC = {
                  "题名文字代码未定义"),
     ), Severity.ERROR),
     "105": FixedField("105", "a", 13, (
-        Position(0, 4, "[a-my |]{4}", "illustrations", "an illustration that is not defined",
+        Position(0, 4, "[a-oy |]{4}", "illustrations", "an illustration that is not defined",
                  "图表代码未定义"),
         Position(4, 8, "[a-z |]{4}", "contents", "a form of contents that is not defined",
                  "内容特征代码未定义"),

@@ -188,7 +188,7 @@ BROKEN_MARC21 = [
 
 BROKEN_UNIMARC = [
     (("~100   $a20020819",), ["100.length 100 $a"]),
-    ((f"~100   $a{at(GENERAL_DATA, {4: '13', 8: 'x', 14: 'X', 17: 'xxxx9', 25: 'x0x', 34: 'z'})}",),
+    ((f"~100   $a{at(GENERAL_DATA, {4: '13', 8: 'x', 14: 'X', 17: 'zzzx9', 25: 'x0x', 34: 'z'})}",),
      ["100.entered 100 $a/00-07", "100.date-type 100 $a/08", "100.date-2 100 $a/13-16",
       "100.audience 100 $a/17-19", "100.government 100 $a/20", "100.modified 100 $a/21",
       "100.transliteration 100 $a/25", "100.charset 100 $a/26-33", "100.script 100 $a/34-35"]),
