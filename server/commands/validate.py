@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from protocol.charset import ENCODINGS
 from protocol.iso2709 import (
     DecodedRecord,
     RawRecord,
@@ -23,7 +24,6 @@ from protocol.iso2709 import (
 )
 from protocol.record import MarcFamily
 from protocol.validation import SEVERITIES, Finding, Severity, check
-from server.commands.load import ENCODINGS
 from store.load import RecordFile
 
 _RECORDS_PER_STEP = 200  # of the progress bar
@@ -72,7 +72,7 @@ class _Tally:
 )
 @click.option(
     "--encoding",
-    type=click.Choice(ENCODINGS, case_sensitive=False),
+    type=click.Choice(["auto", *ENCODINGS], case_sensitive=False),
     default="auto",
     show_default=True,
     help="Of ISO 2709 files; XML and JSON say their own.",
