@@ -176,7 +176,8 @@ def _read(octets: bytes, family: MarcFamily, offset: int) -> DecodedRecord | Ref
         leader, fields = _read_record(content, family, warnings)
     except Refusal as refusal:
         return RefusedRecord(offset, number, str(refusal))
-    return DecodedRecord(build(leader, fields, oversize=True), "utf-8", tuple(warnings))
+    marc = build(leader, fields, oversize=True)
+    return DecodedRecord(marc, "utf-8", tuple(warnings), offset)
 
 
 def _control_number(content: object) -> str:

@@ -41,8 +41,8 @@ def read_marcxml(
 ) -> Iterator[DecodedRecord | RefusedRecord]:
     """The records of a document of any size, in order.
 
-    `RefusedRecord.offset` counts octets to the end of the record before, and
-    its reason names the line. Memory: one record, at most 16 MiB.
+    `offset` counts octets to the end of the record before; the reason of a
+    refusal names the line. Memory: one record, at most 16 MiB.
     """
     source = io.BytesIO(stream) if isinstance(stream, bytes) else stream
     return _Document(family).read(source)
@@ -219,7 +219,8 @@ class _Document:
             line = self._line + self._slice.count(b"\n", 0, self._last_record_start())
             reason = f"{refusal}, in the record that begins at line {line}"
             return RefusedRecord(self._offset, _control_number(element), reason)
-        return DecodedRecord(build(leader, fields, oversize=True), "utf-8", tuple(warnings))
+        marc = build(leader, fields, oversize=True)
+        return DecodedRecord(marc, "utf-8", tuple(warnings), self._offset)
 
 
 def _new_parser() -> etree.XMLPullParser:

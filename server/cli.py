@@ -30,6 +30,7 @@ COMMANDS = {
     "doctor": ("server.commands.doctor", "doctor"),
     "usage": ("server.commands.usage", "usage"),
     "query": ("server.commands.query", "query"),
+    "validate": ("server.commands.validate", "validate"),
 }
 EXPECTED = (ConfigError, StartError, StoreError, MemberError, MeteringError)
 

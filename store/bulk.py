@@ -16,10 +16,12 @@ from protocol.iso2709 import (
     DecodedRecord,
     RawRecord,
     RefusedRecord,
+    control_number,
     decode_record,
     parse,
 )
 from protocol.record import Holding, MarcFamily
+from protocol.record_kind import kind_refusal
 from store.batch import TERMS_MAX, Batch
 from store.gather import Postings
 from store.index import index_holders, index_record
@@ -96,6 +98,10 @@ def analyse(sources: Sequence[Source], target: Target) -> Analysed:
             decoded = source
         if isinstance(decoded, RefusedRecord):
             analysed.refused.append(decoded)
+            continue
+        if reason := kind_refusal(decoded.marc, target.family):
+            number = control_number(decoded.marc)
+            analysed.refused.append(RefusedRecord(decoded.offset, number, reason))
             continue
         try:
             record = parse(decoded.marc)

@@ -130,7 +130,7 @@ def load(
             if number >= begun.file:
                 skipped = begun.sources if number == begun.file else 0
                 done.file, done.sources = number, skipped
-                with _File(path) as file:
+                with RecordFile(path) as file:
                     sources = islice(file.sources(family), skipped, None)
                     for analysed in workers.map(read, _chunks(sources)):
                         if screen is not None:
@@ -166,8 +166,8 @@ def _count(done: Progress, analysed: Analysed) -> None:
     done.warned += analysed.warned
 
 
-class _File:
-    """One file on disk, read through whatever it is packed in."""
+class RecordFile:
+    """A file of records on disk, read through whatever it is packed in."""
 
     def __init__(self, path: Path) -> None:
         """Raises StoreError: the file cannot be opened."""

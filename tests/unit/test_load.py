@@ -10,6 +10,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,6 @@ def test_marcxml_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path)
     path = tmp_path / "records.dat"
     xml = "".join(to_marcxml(marc) for marc in RECORDS)
     path.write_text(f"\ufeff  <collection>{xml}</collection>", encoding="utf-8")
-    assert load(writer, [path], "we_cat").loaded == 5
-    assert contents(writer) == RECORDS
-
-
-def test_marc_in_json_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path) -> None:
-    path = tmp_path / "records.dat"
-    path.write_bytes(b"\n".join(map(to_marc_json, RECORDS)))
     assert load(writer, [path], "we_cat").loaded == 5
     assert contents(writer) == RECORDS
 
@@ -324,3 +318,50 @@ def test_real_files_load_and_the_index_agrees(writer: CatalogueWriter, shared_da
     summary = load(writer, paths, "we_cat", processes=0)
     assert summary.loaded > 500
     assert summary.loaded == writer.connection.execute("SELECT count(*) FROM record").fetchone()[0]
+
+
+def test_json_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join(map(to_marc_json, RECORDS)) + b"\n7\n"))
+    report = tmp_path / "refused.csv"
+    summary = load(writer, [path], "we_cat", report=report)
+    assert (summary.loaded, summary.refused) == (5, 1)
+    assert contents(writer) == RECORDS
+
+
+@pytest.mark.parametrize("xml", [False, True])
+def test_records_of_another_kind_are_refused_with_their_kind(
+    writer: CatalogueWriter, tmp_path: Path, xml: bool
+) -> None:
+    path, report = tmp_path / "records", tmp_path / "refused.csv"
+    other = [RECORDS[number][:6] + codes + RECORDS[number][8:]
+             for number, codes in enumerate((b"z ", b"x ", b"w ", b"qn"))]  # fmt: skip
+    parts = [RECORDS[4], *other]
+    octets = [to_marcxml(marc).encode() for marc in parts] if xml else parts
+    path.write_bytes((b"<collection>" if xml else b"") + b"".join(octets))
+    summary = load(writer, [path], "we_cat", report=report)
+    rows = [row for row in csv.DictReader(report.read_text(encoding="utf-8").splitlines())
+            if "leader/06" in row["reason"]]  # fmt: skip
+    assert summary.loaded == 1
+    assert [row["control_number"] for row in rows] == ["n0", "n1", "n2", "n3"]
+    assert [row["reason"] for row in rows] == [
+        f"leader/06 is {code}: {kind}, and the catalogue holds bibliographic ones"
+        for code, kind in (
+            ("z", "an authority record"), ("x", "a holdings record"),
+            ("w", "a classification record"), ("q", "a record of community information"),
+        )
+    ]  # fmt: skip
+    offsets = [int(row["offset"]) for row in rows]
+    assert all(begin < end for begin, end in pairwise(offsets))
+    assert offsets[0] == len(octets[0]) + (len(b"<collection>") if xml else 0)
+
+
+@pytest.mark.shared_data
+def test_bibliographic_records_are_taken_out_of_a_file_of_both(
+    writer: CatalogueWriter, shared_data: Path
+) -> None:
+    mixed = load(writer, [shared_data / "holdings" / "stanford-bib-and-mfhd.mrc"], "we_cat")
+    assert mixed.loaded + mixed.replaced + mixed.unchanged + mixed.refused == 82
+    assert 0 < mixed.refused < 82
+    authorities = load(writer, [shared_data / "authority" / "folio-100.mrc"], "we_cat")
+    assert (authorities.loaded, authorities.refused) == (0, 100)
