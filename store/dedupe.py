@@ -2,7 +2,7 @@
 
 The first pass writes down a few short keys of each record: its numbers, and its
 title with its year. Records that share a key are pairs to be scored. A key is 8
-octets and an id 4, so a million records take some 50 MB, whatever their size.
+octets and an id 4, so memory grows by some 150 octets a record, whatever its size.
 """
 
 from __future__ import annotations
@@ -168,12 +168,16 @@ class _Finder:
 
     def pairs(self, after_id: int, score_min: int, processes: int | None) -> Iterator[Pair]:
         firsts, seconds = _pairs_of(*self._keys(processes), after_id)
-        for done, (first, second) in enumerate(zip(firsts.tolist(), seconds.tolist(), strict=True)):
-            if self._progress is not None and done % 1000 == 0:
-                self._progress(f"{self._name}: comparing", done, len(firsts))
-            pair = self.pair(first, second, score_min)
-            if pair is not None:
-                yield pair
+        for start in range(0, len(firsts), _CHUNK_RECORDS):
+            if self._progress is not None:
+                self._progress(f"{self._name}: comparing", start, len(firsts))
+            end = start + _CHUNK_RECORDS
+            for first, second in zip(
+                firsts[start:end].tolist(), seconds[start:end].tolist(), strict=True
+            ):
+                pair = self.pair(first, second, score_min)
+                if pair is not None:
+                    yield pair
 
     def pair(self, first: int, second: int, score_min: int) -> Pair | None:
         """Two records with their score; None: it is too low, or one has gone."""

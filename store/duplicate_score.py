@@ -38,9 +38,11 @@ class _Sum:
     points: int = 0
     ceiling: int = SCORE_MAX
     reasons: list[str] = field(default_factory=list)
+    is_doubted: bool = False  # something speaks against it
 
     def add(self, points: int, reason: str) -> None:
         self.points += points
+        self.is_doubted |= points < 0
         self.reasons.append(reason)
 
     def limit(self, ceiling: int, reason: str) -> None:
@@ -70,7 +72,7 @@ def compare(one: Facts, other: Facts) -> Score:
         ):
             total.add(-15, "other number in the series")
     points = max(0, min(total.points, total.ceiling, SCORE_MAX))
-    is_certain = points >= CERTAIN and has_number and same_title
+    is_certain = points >= CERTAIN and has_number and same_title and not total.is_doubted
     return Score(points, tuple(total.reasons), is_certain)
 
 
@@ -98,7 +100,8 @@ def _numbers(total: _Sum, one: Facts, other: Facts) -> bool:
     if _UNIFORM in systems:
         total.limit(_DOUBTFUL, "other uniform book number")
     elif systems:
-        total.add(-10, f"another number of {min(systems)}")
+        total.points -= 10  # but one network may have a publication twice, and ISBN agree
+        total.reasons.append(f"another number of {min(systems)}")
     return found
 
 

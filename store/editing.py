@@ -114,6 +114,7 @@ class Editor:
         record = parse(marc)
         if not any(not field.tag.startswith("00") for field in record.fields):
             raise MalformedRecord("a record without any data field")
+        self._writer.require_current_index()
         with self._writer.transaction():
             stored = self._writer.live(record_id)
             if not _is_current(stored, based_on):
@@ -149,6 +150,7 @@ class Editor:
         Raises:
             UnknownRecord: there is none, it is deleted, or was merged (`MergedRecord`).
         """
+        self._writer.require_current_index()
         with self._writer.transaction():
             stored = self._writer.live(record_id)
             if not _is_current(stored, based_on):

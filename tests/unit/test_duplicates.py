@@ -256,6 +256,10 @@ UNSURE = {
     "only one is called a second edition": (
         western(isbn=ART, edition="2nd ed."), western(isbn=ART, year="", publisher=""),
     ),
+    "all agrees but the extent": (
+        western(isbn=ART, edition="1st ed."), western(isbn=ART, edition="1st ed.", extent="16 p."),
+    ),
+    "all agrees but one year": (chinese(isbn=DREAM), chinese("c2", isbn=DREAM, year="2009")),
     "one title begins the other": (
         chinese("c1", "红楼梦校注", isbn=DREAM), chinese("c2", "红楼梦", isbn=DREAM),
     ),
