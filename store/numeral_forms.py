@@ -128,7 +128,7 @@ _END = r"(?=[\s)\]】』》.,;]*$)"  # it ends the query, as it does the title
 _LAST = frozenset(f"0123456789ivx〇零一二三四五六七八九十百上中下{_UNITS}")
 _IN_WORDS = re.compile(
     rf"(?:^|(?<=[\s(\[,.:;]))({'|'.join(sorted(_BY_WORD, key=len, reverse=True))})"
-    rf"\.?\s?([0-9]{{1,3}}|[ivx]{{1,7}}){_END}"
+    rf"(?:\.?\s?([0-9]{{1,3}})|(?:\.\s?|\s)([ivx]{{1,7}})){_END}"
 )
 _NUMBER = f"(?:{_HAN_NUMBER}{{1,5}}|[0-9]{{1,3}})"
 _IN_CHINESE = re.compile(
@@ -163,7 +163,7 @@ def volume(folded: str) -> Volume | None:
     elif match := _IN_WORDS.search(folded):
         division = _BY_WORD[match[1]]
         units = division.units
-        number = _OF_ROMAN.get(match[2], 0) if match[2].isalpha() else int(match[2])
+        number = int(match[2]) if match[2] else _OF_ROMAN.get(match[3], 0)
     else:
         return None
     rest = folded[: match.start()].rstrip(" ([【『《,.:;")

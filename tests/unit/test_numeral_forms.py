@@ -61,7 +61,19 @@ def test_a_volume_at_the_end_has_other_names(text: str, rest: str, phrase: str) 
 
 @pytest.mark.parametrize(
     "text",
-    ["v.3", "卷三", "上", "上海", "三部曲", "programming in c 3", "路上", "vitamin c", "20卷"],
+    [
+        "v.3",
+        "卷三",
+        "上",
+        "上海",
+        "三部曲",
+        "programming in c 3",
+        "路上",
+        "vitamin c",
+        "20卷",
+        "san ti",
+        "xi'an",
+    ],
 )
 def test_what_names_no_volume_of_something_is_left_alone(text: str) -> None:
     assert volume(fold(text)) is None
