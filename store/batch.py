@@ -101,6 +101,8 @@ class Batch:
         known = self._terms
         # Our number for each of their terms, which come in the order of theirs.
         ours = np.array([known.setdefault(term, len(known)) for term in postings.terms], np.uint64)
+        if len(known) > TERMS_MAX:
+            raise OverflowError(f"{len(known)} terms are too many for one batch")
         ours <<= np.uint64(_TERM_SHIFT)
         for name, register in postings.registers.items():
             numbers, values = register.all()

@@ -29,16 +29,21 @@ from store.records import agency_of, with_number
 from store.writer import CatalogueWriter, now_us
 
 CHUNK_RECORDS = 1000  # analysed together
-BATCH_TERMS_MAX = TERMS_MAX // 2  # a chunk more must still fit
+BATCH_TERMS_MAX = TERMS_MAX * 3 // 4  # most chunks still fit then
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
     """What a batch holds before it is written: 8 octets a posting, and the records."""
 
-    postings: int = 20_000_000
-    size_bytes: int = 64 << 20
+    postings: int = 30_000_000
+    size_bytes: int = 96 << 20
     records: int = 200_000
+
+
+def has_room(batch: Batch, postings: Postings) -> bool:
+    """Whether a chunk still fits into a batch; one that is empty takes any."""
+    return batch.term_count + len(postings.terms) <= TERMS_MAX
 
 
 OFFLINE_LIMITS = BatchLimits()
@@ -173,7 +178,11 @@ class BulkWriter:
         self._size_bytes = 0
 
     def add(self, analysed: Analysed) -> None:
-        """Take a chunk; writes when the batch has become large."""
+        """Take a chunk; writes when the batch has become large.
+
+        Whoever notes in `on_write` what has been taken makes room first.
+        """
+        self.make_room(analysed)
         self._batch.add(analysed.postings, self._places)
         self._chunks.append((self._places, analysed.records))
         self._places += analysed.places
@@ -184,6 +193,11 @@ class BulkWriter:
             or self._size_bytes >= self._limits.size_bytes
             or self._places >= self._limits.records
         ):
+            self.flush()
+
+    def make_room(self, analysed: Analysed) -> None:
+        """Write the batch if it has no room for a chunk that is to come."""
+        if not has_room(self._batch, analysed.postings):
             self.flush()
 
     def flush(self) -> None:

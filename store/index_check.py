@@ -9,7 +9,7 @@ from typing import Any
 
 from store import postings
 from store.batch import Batch
-from store.bulk import BATCH_TERMS_MAX, OFFLINE_LIMITS
+from store.bulk import BATCH_TERMS_MAX, OFFLINE_LIMITS, has_room
 from store.gather import Postings
 from store.index import add_packed
 from store.indexed_versions import VersionReader, add_version, chunks, index_versions, merged
@@ -74,6 +74,9 @@ def _build_expected(connection: sqlite3.Connection, expected: sqlite3.Connection
     expected.execute("BEGIN")
     batch, record_ids = Batch(register_ids), list[int]()
     for versions, chunk in map(index_versions, chunks(merged(connection))):
+        if not has_room(batch, chunk):
+            batch.write(expected, record_ids)
+            batch, record_ids = Batch(register_ids), []
         batch.add(chunk, len(record_ids))
         record_ids += [version.record_id for version in versions]
         if batch.posting_count >= OFFLINE_LIMITS.postings or batch.term_count >= BATCH_TERMS_MAX:

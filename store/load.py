@@ -135,6 +135,7 @@ def load(
                     for analysed in workers.map(read, _chunks(sources)):
                         if screen is not None:
                             screen(analysed)
+                        bulk.make_room(analysed)  # before what is noted speaks of it
                         refusals.write(path, analysed.refused)
                         _count(done, analysed)
                         bulk.add(analysed)

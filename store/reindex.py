@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.batch import Batch
-from store.bulk import BATCH_TERMS_MAX, CHUNK_RECORDS, OFFLINE_LIMITS, BatchLimits
+from store.bulk import BATCH_TERMS_MAX, CHUNK_RECORDS, OFFLINE_LIMITS, BatchLimits, has_room
 from store.gather import Postings
 from store.index import pack
 from store.index_check import check
@@ -203,6 +203,9 @@ class _Rebuild:
             batch, versions = Batch(self._writer.register_ids), list[IndexedVersion]()
             with Workers(processes) as workers:
                 for chunk, postings in workers.map(index_versions, _newest(reader, done_id)):
+                    if not has_room(batch, postings):
+                        self._write(new, batch, versions)
+                        batch, versions = Batch(self._writer.register_ids), []
                     batch.add(postings, len(versions))
                     versions += chunk
                     done += len(chunk)

@@ -189,7 +189,6 @@ def _changed_values(
     reader: IndexReader, kept: SortRanks, record_ids: npt.NDArray[np.uint32], touched: BitMap
 ) -> dict[int, str | None]:
     """The value of each record that the array is wrong about, by its index in `record_ids`."""
-    # One that was stale when the array was looked at may be more by now, never less.
     stale = (BitMap(record_ids) & kept.stale) - touched
     changed = touched | stale
     if not changed:

@@ -10,7 +10,7 @@ themselves, until a question is about so many of them that the array is made ane
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -32,6 +32,7 @@ STALE_MAX = 50_000  # records; then the array is made anew
 # Of one question, read at some 100 µs each: in a thread, and on the event loop.
 STALE_READ_MAX = 1_000
 STALE_READ_INLINE_MAX = 20
+_SEEN_PER_READ = 10  # asking whether a record is still in its version costs a tenth
 # Values without a record in the array that are passed over to find one before them.
 _STEPS_MAX = 2_000
 _GENERATIONS_INLINE_MAX = 64
@@ -41,9 +42,10 @@ _SELECT_DOWN_FROM = (
     "SELECT term, records FROM posting WHERE register_id = ? AND term <= ? ORDER BY term DESC"
 )
 _SELECT_MERGED = "SELECT records FROM merged WHERE generation > ? AND generation <= ?"
+_SELECT_VERSION = "SELECT version FROM record WHERE record_id = ? AND NOT deleted"
 _SELECT_RECORD = (
-    "SELECT record.version, record.marc, database.family FROM record"
-    " JOIN database USING (database_id) WHERE record_id = ? AND NOT deleted"
+    "SELECT record.marc, database.family FROM record JOIN database USING (database_id)"
+    " WHERE record_id = ?"
 )
 
 
@@ -65,48 +67,65 @@ class SortRanks:
     ranks: Ranks
     generation: int
     stale: BitMap = field(default_factory=BitMap)
-    _read: dict[int, tuple[int, str | None]] = field(default_factory=dict)
+    # Of stale records: the state of the index in which it was read, the version, the value.
+    _read: dict[int, tuple[int, int, str | None]] = field(default_factory=dict)
+    # Of values, as long as the same records are stale.
+    _found: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
-    def follow(self, reader: IndexReader) -> bool:
-        """Take in what was merged up to the reader's generation; False: too much, or unknown.
+    def followed(self, reader: IndexReader) -> SortRanks | None:
+        """With what was merged up to the reader's generation; None: too much, or unknown.
 
-        One caller at a time. Whoever reads in between finds the former state of
-        both, or more stale than there need be.
+        Others go on with these ranks: a question is answered by one state of them.
         """
         behind = reader.generation - self.generation
         if behind <= 0:
-            return True
+            return self
         rows = reader.connection.execute(
             _SELECT_MERGED, (self.generation, reader.generation)
         ).fetchall()
         if len(rows) != behind:  # a rebuilt index lies between, or more than is kept
-            return False
+            return None
         stale = BitMap.union(self.stale, *[postings.decode(row[0]) for row in rows])
         if len(stale) > STALE_MAX:
-            return False
-        self.stale = stale
-        self.generation = reader.generation
-        return True
+            return None
+        # A rank that was found through a record that is stale now would not be in
+        # order with those that are found through others.
+        return replace(self, generation=reader.generation, stale=stale, _found={})
+
+    def cost(self, reader: IndexReader, record_ids: BitMap) -> int:
+        """How many of the stale ones must be read; those that were read before count little."""
+        read, seen = 0, 0
+        for record_id in record_ids:
+            kept = self._read.get(record_id)
+            read += kept is None
+            seen += kept is not None and kept[0] != reader.generation
+        return read + seen // _SEEN_PER_READ
 
     def values(self, reader: IndexReader, record_ids: Iterable[int]) -> dict[int, str | None]:
         """The sort value of each of some stale records; None: it has none, or is deleted."""
         found: dict[int, str | None] = {}
         for record_id in record_ids:
-            row = reader.connection.execute(_SELECT_RECORD, (record_id,)).fetchone()
-            if row is None:
-                found[record_id] = None
-                continue
-            version, marc, family = row
             kept = self._read.get(record_id)
-            if kept is None or kept[0] != version:
-                values = extract.sort_values(parse(marc), MarcFamily(family))
-                value = values.get(self.access_point)
-                kept = (version, None if value is None else cut_value(value))
+            if kept is None or kept[0] != reader.generation:
+                kept = self._read_again(reader, record_id, kept)
                 if len(self._read) >= STALE_MAX:
                     self._read.clear()
                 self._read[record_id] = kept
-            found[record_id] = kept[1]
+            found[record_id] = kept[2]
         return found
+
+    def _read_again(
+        self, reader: IndexReader, record_id: int, kept: tuple[int, int, str | None] | None
+    ) -> tuple[int, int, str | None]:
+        row = reader.connection.execute(_SELECT_VERSION, (record_id,)).fetchone()
+        version = row[0] if row is not None else 0  # deleted
+        if kept is not None and kept[1] == version:
+            return reader.generation, version, kept[2]
+        if not version:
+            return reader.generation, 0, None
+        marc, family = reader.connection.execute(_SELECT_RECORD, (record_id,)).fetchone()
+        value = extract.sort_values(parse(marc), MarcFamily(family)).get(self.access_point)
+        return reader.generation, version, None if value is None else cut_value(value)
 
     def rank(self, reader: IndexReader, value: str) -> tuple[int, bool]:
         """The rank of `value`, or of the greatest value before it; and whether it is exact.
@@ -114,9 +133,19 @@ class SortRanks:
         Raises:
             TooStale: so many values before it are new that the ranks are of no use.
         """
+        found = self._found
+        known = found.get(value)
+        if known is None:
+            known = self._rank(reader, value)
+            if len(found) < STALE_MAX:
+                found[value] = known
+        return known
+
+    def _rank(self, reader: IndexReader, value: str) -> tuple[int, bool]:
+        stale = self.stale
         rows = reader.connection.execute(_SELECT_DOWN_FROM, (self.register_id, value))
         for step, (term, blob) in enumerate(rows):
-            for record_id in postings.decode(blob) - self.stale:
+            for record_id in postings.decode(blob) - stale:
                 if record_id < self.ranks.size and self.ranks[record_id]:
                     return int(self.ranks[record_id]), term == value
             if step >= _STEPS_MAX:
@@ -155,8 +184,10 @@ class RankCache:
             if kept is not None and kept is not old and kept.built == reader.generation:
                 return kept
             made = _make_ranks(reader, access_point)
-            if kept is None or kept.built < made.built:
-                self._ranks[access_point] = made
+            with self._following:
+                kept = self._ranks.get(access_point)
+                if kept is None or kept.built < made.built:
+                    self._ranks[access_point] = made
             return made
 
     def _usable(
@@ -175,12 +206,14 @@ class RankCache:
             if inline and reader.generation - ranks.generation > _GENERATIONS_INLINE_MAX:
                 raise BoundExceeded
             with self._following:
-                if not ranks.follow(reader):
+                ranks = self._ranks[access_point].followed(reader)
+                if ranks is None or ranks.built > reader.generation:
                     return None
-        stale = record_ids.intersection_cardinality(ranks.stale)
-        if inline and stale > STALE_READ_INLINE_MAX:
+                self._ranks[access_point] = ranks
+        stale = record_ids & ranks.stale
+        if inline and stale and ranks.cost(reader, stale) > STALE_READ_INLINE_MAX:
             raise BoundExceeded
-        return ranks if stale <= STALE_READ_MAX else None
+        return ranks if len(stale) <= STALE_READ_MAX else None
 
 
 def _make_ranks(reader: IndexReader, access_point: str) -> SortRanks:

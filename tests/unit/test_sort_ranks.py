@@ -149,6 +149,20 @@ def test_many_new_values_in_a_row_are_ranked_anew(
     assert kept == in_order(reader, RankCache())
 
 
+def test_a_question_is_answered_by_one_state_of_the_ranks(
+    library: Library, reader: IndexReader
+) -> None:
+    cache = RankCache()
+    in_order(reader, cache)
+    before = cache.get(reader, "title", BitMap())
+    put(library.writer, book("n3", "Another"))
+    library.merge()
+    in_order(reader, cache)
+    after = cache.get(reader, "title", BitMap())
+    assert (len(before.stale), len(after.stale)) == (0, 1)
+    assert after.ranks is before.ranks
+
+
 def test_the_event_loop_neither_makes_ranks_nor_reads_many_records(
     library: Library, reader: IndexReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +175,8 @@ def test_the_event_loop_neither_makes_ranks_nor_reads_many_records(
         put(library.writer, book(f"n{number}", "Other"))
     library.merge()
     in_order(reader, cache, inline=True)
-    put(library.writer, book("n2", "Other"))
+    for number in range(2, 5):  # those that were read before count little
+        put(library.writer, book(f"n{number}", "Other"))
     library.merge()
     with pytest.raises(BoundExceeded):
         in_order(reader, cache, inline=True)
