@@ -10,7 +10,7 @@ import pytest
 
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Holding, MarcFamily
-from store.dedupe import find_pairs, in_order_of_worth
+from store.dedupe import find_pairs, in_order_of_worth, merge_certain
 from store.duplicate_facts import facts_of
 from store.duplicate_score import CERTAIN, POSSIBLE, Score, compare
 from store.duplicates import DuplicateFinder
@@ -346,8 +346,20 @@ def test_a_catalogue_is_gone_through_in_one_pass(library: Library) -> None:
     assert {each.database for each in find_pairs(connection, database="we_cat")} == {"we_cat"}
     assert len(list(find_pairs(connection, after_id=ids["c3"]))) == 3
     assert all(each.score.is_certain for each in find_pairs(connection, score_min=90))
-    Editor(library.writer).merge(ids["c2"], ids["c1"], account="op")
+    editor = Editor(library.writer)
+    editor.merge(ids["c2"], ids["c1"], account="op")
     assert len(list(find_pairs(connection, database="cn_cat"))) == 1
+    # Who parted two records has looked at them: they are not merged unasked again.
+    editor.undelete(ids["c1"], account="op")
+    pair = (ids["c1"], ids["c2"])
+    assert list(merge_certain(library.writer, [pair], account="op")) == []
+    (told,) = (
+        each
+        for each in find_pairs(connection, database="cn_cat")
+        if {each.keep.record_id, each.away.record_id} == set(pair)
+    )
+    assert told.score.reasons[-1] == "a merge of them was undone"
+    assert not told.score.is_certain
 
 
 def test_one_pass_and_one_by_one_find_the_same(library: Library, shared_data: Path) -> None:
