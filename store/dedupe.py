@@ -165,6 +165,12 @@ class _Finder:
         self._family = family
         self._progress = progress
         self._known: OrderedDict[int, tuple[Side, Facts] | None] = OrderedDict()
+        self._parted = {
+            frozenset(pair)
+            for pair in connection.execute(
+                "SELECT away_id, keep_id FROM record_merge WHERE undone_us IS NOT NULL"
+            )
+        }
 
     def pairs(self, after_id: int, score_min: int, processes: int | None) -> Iterator[Pair]:
         firsts, seconds = _pairs_of(*self._keys(processes), after_id)
@@ -187,6 +193,8 @@ class _Finder:
         score = compare(one[1], other[1])
         if score.points < score_min:
             return None
+        if frozenset((first, second)) in self._parted:  # by somebody who looked at them
+            score = Score(score.points, (*score.reasons, "a merge of them was undone"), False)
         return Pair(self._name, *in_order_of_worth(one[0], other[0]), score)
 
     def _keys(self, processes: int | None) -> tuple[Keys, Ids]:

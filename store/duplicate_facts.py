@@ -140,7 +140,7 @@ _NUMERAL = "[0-9〇零一二三四五六七八九十百两]"
 _SUFFIX = "[卷册集部辑编篇辑輯冊編]"
 # 第三卷, 上册, (上), [下]; a bare 上 at the end of a word is part of the word.
 _HAN_TAIL = re.compile(
-    rf"[\s,.:;(\[]*(?:第?{_NUMERAL}+{_SUFFIX}|[上中下]{_SUFFIX}|(?<=[(\[\s,.:;])[上中下])[)\]\s.]*$"
+    rf"[\s,.:;·(\[]*(?:第?{_NUMERAL}+{_SUFFIX}|[上中下]{_SUFFIX}|(?<=[(\[\s,.:;·])[上中下])[)\]\s.]*$"
 )
 _LATIN_TAIL = re.compile(
     r"(?:^|[\s,.:;(\[])(?:vol(?:ume)?|v|part|pt|band|bd|tome|t|том|т|ч|часть|book)\b\.?\s*"
@@ -159,9 +159,10 @@ _WORDS = {
     for word in words.split()
 }  # fmt: skip
 _HAN_NUMERAL = re.compile(f"{_NUMERAL}+")
-_NOT_WORD = re.compile(r"[^\w]+")
+_TOKEN = re.compile(r"[0-9]+|[^\W0-9_]+")
+_NOT_NAMING = re.compile(f"[第之分年]|{_SUFFIX}")
 _VOLUME_WORDS = re.compile(
-    r"\b(?:volumes?|vol|v|parts?|pt|bande?|bd|tomes?|tome|t|book|bk|no|nr|том|т|часть|ч|выпуск|вып)"
+    r"\b(?:volumes?|vol|v|parts?|pt|bande?|bd|tomes?|teile?|heft|t|book|bk|no|nr|том|т|часть|ч|выпуск|вып)"
     r"\b\.?"
 )
 
@@ -189,17 +190,13 @@ def _squeezed(folded: str) -> str:
 
 
 def _designation(text: str) -> str:
-    """The number of a volume, as digits where it has one: 第三卷, Vol. III and v. 3 are 3."""
+    """What names a volume, numbers as digits: 第三卷, Vol. III and v. 3 are 3; 上册之二 is 上-2."""
     folded = fold(text).strip()
     if not folded:
         return ""
-    numbers = [str(number_of(found)) for found in _HAN_NUMERAL.findall(folded)]
-    if numbers:
-        return "-".join(numbers)
-    words = _NOT_WORD.sub(" ", _VOLUME_WORDS.sub(" ", folded)).split()
-    found = [_WORDS.get(word) or _roman(word) or word for word in words]
-    joined = "".join(found)
-    return re.sub(_SUFFIX, "", joined) if len(joined) > 1 else joined
+    digits = _HAN_NUMERAL.sub(lambda found: f" {number_of(found[0])} ", folded)
+    tokens = _TOKEN.findall(_NOT_NAMING.sub(" ", _VOLUME_WORDS.sub(" ", digits)))
+    return "-".join(_WORDS.get(token) or _roman(token) or token for token in tokens)
 
 
 def _roman(word: str) -> str:
@@ -240,12 +237,15 @@ def _pages(extent: str) -> int:
 # Editions, years, publishers, authors
 
 
-_EDITION = re.compile(rf"第?({_NUMERAL}+)\s*版|([0-9]+)(?:st|nd|rd|th|e|\.)?\s*(?:ed|aufl|изд|éd)")
+_EDITION = re.compile(
+    rf"第?({_NUMERAL}+)\s*版|([0-9]+)(?:st|nd|rd|th|e|-?е|-?ое|\.)?\s*(?:ed|aufl|изд|éd)"
+)
 _EDITION_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\s+(?:[a-z]+\s+)?ed")
 _EDITION_KINDS = {
     "revised": re.compile(r"修订|修訂|订正|rev|überarb|испр"),
     "enlarged": re.compile(r"增订|增補|增补|增修|enl|erw|доп"),
     "facsimile": re.compile(r"影印|facsim|reprint|重印"),
+    "new": re.compile(r"新[0-9一二三]*版|\bnew (?:[a-z]+ )?ed"),
     "large": re.compile(r"大字|large"),
     "abridged": re.compile(r"缩|节|abridg"),
     "international": re.compile(r"international|国际"),
@@ -280,7 +280,7 @@ _UNKNOWN_PUBLISHER = re.compile(r"s\.\s?n\.|出版者不详|not identified|б\.\
 _COMPANY = re.compile(
     r"出版(?:社|公司|集团|传媒|发行)?|有限(?:责任)?公司|股份|集团|公司|"
     r"\b(?:press|publish(?:ing|ers?)|pub|company|co|inc|ltd|limited|corp|corporation|group|verlag"
-    r"|gmbh|ag|editions?|books|the|and|sons|llc|изд|издательство)\b\.?"
+    r"|gmbh|ag|editions?|books|the|and|sons|llc|изд-во|изд|издательство)\b\.?"
 )
 
 

@@ -122,7 +122,7 @@ def show(
             text = ", ".join(value) if isinstance(value, list) else str(value)
             click.echo(f"{name.replace('_', ' '):<15}{_clean(text)}")
     for row in holdings:
-        said = (row.holding.call_number, f"{row.holding.copies} copies", row.holding.location)
+        said = (row.holding.call_number, _copies(row.holding.copies), row.holding.location)
         text = ", ".join(filter(None, (row.holding.institution, *said)))
         click.echo(f"{'held by':<15}{_clean(text)}")
     click.echo()
@@ -385,6 +385,10 @@ def _tell(what: str, stored: StoredRecord, account: str, reason: str) -> None:
 def _moment(at_us: int) -> str:
     moment = datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(_CHINA)
     return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _copies(count: int) -> str:
+    return "1 copy" if count == 1 else f"{count} copies"
 
 
 def _holding(row: HoldingRow) -> dict[str, object]:

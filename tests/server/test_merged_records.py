@@ -16,6 +16,7 @@ from store.writer import CatalogueWriter
 from tests.harness import RunningServer
 from tests.server import sru_client
 from tests.server.own_server import cnmarc, own_server
+from tests.server.test_sru_update import element
 from tests.z3950_client import connected, records, surrogates
 
 
@@ -50,5 +51,7 @@ def test_a_merged_record_says_where_it_went_and_its_number_finds_that(
         page = sru_client.send(shelf, "ru_cat/record/m2")
         assert page.status == 200
         assert page.body == sru_client.send(shelf, "ru_cat/record/m1").body
+        refused = sru_client.soap(shelf, "ru_cat", element("delete", "m2", ""))
+        assert refused.texts("//d:details") == ["m2 was merged into m1"]
     finally:
         writer.close()

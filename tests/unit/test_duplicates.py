@@ -10,7 +10,7 @@ import pytest
 
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Holding, MarcFamily
-from store.dedupe import find_pairs, in_order_of_worth
+from store.dedupe import find_pairs, in_order_of_worth, merge_certain
 from store.duplicate_facts import facts_of
 from store.duplicate_score import CERTAIN, POSSIBLE, Score, compare
 from store.duplicates import DuplicateFinder
@@ -185,6 +185,12 @@ APART = {
     "a later edition in Chinese": (
         chinese(isbn=DREAM, edition="第2版"), chinese(isbn=DREAM, edition="第三版"),
     ),
+    "parts of a volume with one number": (
+        western(isbn=ART, n="Volume 2, part A"), western(isbn=ART, n="Volume 2, part B"),
+    ),
+    "volumes in two parts": (
+        chinese(isbn=DREAM, h="上册之二"), chinese(isbn=DREAM, h="下册之二"),
+    ),
     "a reprint of years after": (chinese(isbn=DREAM), chinese(isbn=DREAM, year="2015")),
     "a facsimile": (chinese(isbn=DREAM), chinese(isbn=DREAM, edition="影印版")),
     "print and electronic": (western(isbn=ART), western(isbn=ART, form="o")),
@@ -273,6 +279,49 @@ def test_what_a_person_should_look_at_is_never_certain(name: str) -> None:
     assert not found.is_certain
 
 
+@pytest.mark.parametrize(
+    ("written", "volume"),
+    [
+        ("第三卷", "3"), ("Vol. III", "3"), ("v. 3", "3"), ("Book three", "3"), ("т. 3", "3"),
+        ("Teil 3", "3"), ("第3巻", "3"), ("第十二分册", "12"), ("上巻", "上"), ("(下)", "下"),
+        ("上册之二", "上-2"), ("Vol. 2, part A", "2-a"), ("Vol. 2, part B", "2-b"),
+        ("v. 1-3", "1-3"),
+        ("一九九八年", "1998"), ("", ""),
+    ],
+)  # fmt: skip
+def test_a_volume_is_read_however_it_is_written(written: str, volume: str) -> None:
+    assert facts_of(parse(chinese(h=written)), MarcFamily.UNIMARC).volume == volume
+
+
+@pytest.mark.parametrize(
+    ("written", "title", "volume"),
+    [
+        ("红楼梦（上）", "红楼梦", "上"), ("紅樓夢[下冊]", "红楼梦", "下"),
+        ("论语·上", "论语", "上"), ("高等数学 第一册", "高等数学", "1"),
+        ("A history of China, vol. 3", "historyofchina", "3"),
+        ("Война и мир. Т. 2", "войнаимир", "2"), ("天下", "天下", ""), ("水上", "水上", ""),
+        ("Henry IV", "henryiv", ""), ("1984", "1984", ""), ("Book 2", "book2", ""),
+        ("C程序设计", "c程序设计", ""), ("三国演义", "三国演义", ""),
+    ],
+)  # fmt: skip
+def test_a_volume_at_the_end_of_a_title_is_told_from_a_title(
+    written: str, title: str, volume: str
+) -> None:
+    facts = facts_of(parse(chinese(title=written)), MarcFamily.UNIMARC)
+    assert (facts.title, facts.volume) == (title, volume)
+
+
+@pytest.mark.parametrize(
+    ("written", "edition"),
+    [
+        ("第2版", "2"), ("第二版", "2"), ("2nd ed., rev.", "2"), ("Second revised edition", "2"),
+        ("2. Aufl.", "2"), ("2-е изд.", "2"), ("增订2版", "2"), ("修订版", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_an_edition_is_read_however_it_is_written(written: str, edition: str) -> None:
+    assert facts_of(parse(chinese(edition=written)), MarcFamily.UNIMARC).edition == edition
+
+
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
     library = Library(tmp_path)
@@ -346,8 +395,20 @@ def test_a_catalogue_is_gone_through_in_one_pass(library: Library) -> None:
     assert {each.database for each in find_pairs(connection, database="we_cat")} == {"we_cat"}
     assert len(list(find_pairs(connection, after_id=ids["c3"]))) == 3
     assert all(each.score.is_certain for each in find_pairs(connection, score_min=90))
-    Editor(library.writer).merge(ids["c2"], ids["c1"], account="op")
+    editor = Editor(library.writer)
+    editor.merge(ids["c2"], ids["c1"], account="op")
     assert len(list(find_pairs(connection, database="cn_cat"))) == 1
+    # Who parted two records has looked at them: they are not merged unasked again.
+    editor.undelete(ids["c1"], account="op")
+    pair = (ids["c1"], ids["c2"])
+    assert list(merge_certain(library.writer, [pair], account="op")) == []
+    (told,) = (
+        each
+        for each in find_pairs(connection, database="cn_cat")
+        if {each.keep.record_id, each.away.record_id} == set(pair)
+    )
+    assert told.score.reasons[-1] == "a merge of them was undone"
+    assert not told.score.is_certain
 
 
 def test_one_pass_and_one_by_one_find_the_same(library: Library, shared_data: Path) -> None:
