@@ -102,8 +102,9 @@ def _required(required: Required) -> tuple[str, ...]:
     if required.given[0]:
         tags += f", if there is {required.given[0]} ${required.given[1]}"
     return (
-        f"`{required.rule.id}`", required.rule.severity.value, tags, _characters(required.levels),
-        "; ".join(_exceptions(required)), required.rule.english, required.rule.chinese,
+        f"`{required.rule.id}`", required.rule.severity.value, tags,
+        _characters(required.levels) or "all", "; ".join(_exceptions(required)),
+        required.rule.english, required.rule.chinese,
     )  # fmt: skip
 
 

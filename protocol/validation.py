@@ -219,7 +219,7 @@ def _text_findings(by_tag: dict[str, list[Field]], family: MarcFamily) -> Iterat
 def _missing(record: MarcRecord, by_tag: dict[str, list[Field]], form: Format) -> Iterator[Finding]:
     record_type, level, encoding_level = record.leader[6], record.leader[7], record.leader[17]
     for required in form.required:
-        if encoding_level not in required.levels:
+        if required.levels and encoding_level not in required.levels:
             continue
         if any(tag in by_tag for tag in required.tags):
             if not required.subfields or _holds(required, by_tag):
