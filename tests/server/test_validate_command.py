@@ -112,7 +112,6 @@ def test_files_of_every_form_family_and_encoding_are_read(tmp_path: Path) -> Non
 def test_bad_usage_is_one_line_and_status_2(tmp_path: Path) -> None:
     for arguments in (
         [], [str(tmp_path / "none.mrc")], ["--family", "danmarc", __file__],
-        ["--severity", "bad", __file__], [str(tmp_path)],
     ):  # fmt: skip
         done = lianmu("validate", *arguments)
         assert done.returncode == 2
