@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from protocol.record import MarcFamily
+from protocol.validation import LEADER_RULES
 from protocol.validation_definition import FORMATS, FieldDefinition, Format, Required
 from protocol.validation_fixed import FIXED_008, FIXED_UNIMARC, FixedField
 from protocol.validation_rules import RULES, Rule
@@ -64,6 +65,7 @@ def _sections() -> Iterator[str]:
     for family, form in FORMATS.items():
         yield f"\n## {FAMILIES[family]}\n"
         yield f"{LOCAL[family]} Source: {form.source}.\n"
+        yield from _leader(form)
         yield from _mandatory(form)
         yield from _coded(family)
         yield from _fields(form)
@@ -71,6 +73,16 @@ def _sections() -> Iterator[str]:
 
 def _rule(rule: Rule) -> tuple[str, ...]:
     return f"`{rule.id}`", rule.severity.value, rule.english, rule.chinese, rule.source
+
+
+def _leader(form: Format) -> Iterator[str]:
+    yield "### Leader\n"
+    rows = (
+        (f"`{LEADER_RULES[position]}`", f"{position:02}", _characters(allowed))
+        for position, allowed in form.leader.items()
+    )
+    yield from _table(("rule", "position", "may be (# is a blank)"), rows)
+    yield ""
 
 
 def _mandatory(form: Format) -> Iterator[str]:
@@ -90,8 +102,9 @@ def _required(required: Required) -> tuple[str, ...]:
     if required.given[0]:
         tags += f", if there is {required.given[0]} ${required.given[1]}"
     return (
-        f"`{required.rule.id}`", required.rule.severity.value, tags, _characters(required.levels),
-        "; ".join(_exceptions(required)), required.rule.english, required.rule.chinese,
+        f"`{required.rule.id}`", required.rule.severity.value, tags,
+        _characters(required.levels) or "all", "; ".join(_exceptions(required)),
+        required.rule.english, required.rule.chinese,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from protocol.validation_definition import FORMATS, FieldDefinition, Format, Req
 from protocol.validation_finding import Finding, found
 from protocol.validation_rules import SEVERITIES, Severity
 
-__all__ = ["SEVERITIES", "Finding", "Severity", "check", "validate"]
+__all__ = ["LEADER_RULES", "SEVERITIES", "Finding", "Severity", "check", "validate"]
 
 
 def check(record: DecodedRecord | RefusedRecord, family: MarcFamily) -> list[Finding]:
@@ -63,7 +63,7 @@ def validate(record: MarcRecord, family: MarcFamily) -> list[Finding]:
     return findings
 
 
-_LEADER_RULES = {
+LEADER_RULES = {
     5: "leader.status", 6: "leader.type", 7: "leader.level", 17: "leader.encoding-level",
     18: "leader.form",
 }  # fmt: skip
@@ -72,7 +72,7 @@ _LEADER_RULES = {
 def _leader_findings(leader: str, form: Format) -> Iterator[Finding]:
     for position, allowed in form.leader.items():
         if leader[position] not in allowed:
-            yield found(_LEADER_RULES[position], _quoted(leader[position]), place=f"/{position:02}")
+            yield found(LEADER_RULES[position], _quoted(leader[position]), place=f"/{position:02}")
 
 
 # Fields -----------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def _text_findings(by_tag: dict[str, list[Field]], family: MarcFamily) -> Iterat
 def _missing(record: MarcRecord, by_tag: dict[str, list[Field]], form: Format) -> Iterator[Finding]:
     record_type, level, encoding_level = record.leader[6], record.leader[7], record.leader[17]
     for required in form.required:
-        if encoding_level not in required.levels:
+        if required.levels and encoding_level not in required.levels:
             continue
         if any(tag in by_tag for tag in required.tags):
             if not required.subfields or _holds(required, by_tag):

@@ -38,7 +38,7 @@ class FieldDefinition:
 class Required:
     """What a record must have: one of `tags`, with one of `subfields` if there are any.
 
-    `levels` are values of leader/17 for which it must; `types` and `not_types`
+    `levels` are values of leader/17 for which it must, "" is all; `types` and `not_types`
     narrow that by leader/06, `not_bibliographic_levels` by leader/07. A record
     with one of `unless` is let off.
     """
@@ -111,16 +111,15 @@ def _missing(name: str, english: str, chinese: str, source: str) -> Rule:
     return Rule(f"missing.{name}", Severity.MISSING, english, chinese, source)
 
 
-_EVERY_MARC21 = " 1234578uzIKLMEJ"
+_EVERY = ""
 _FULL_MARC21 = " 14I"  # I: full, of OCLC
-_EVERY_UNIMARC = " 1234#-|"
 _FULL_UNIMARC = " #-|"
 
 _MARC21_REQUIRED = (
     Required(_missing("coded-data", "no 008", "缺少定长数据字段008", "MARC 21 008"),
-             ("008",), _EVERY_MARC21),
+             ("008",), _EVERY),
     Required(_missing("title", "no title proper", "缺少正题名", "MARC 21 245 $a"),
-             ("245",), _EVERY_MARC21, "abfgkp"),
+             ("245",), _EVERY, "abfgkp"),
     Required(_missing("source", "no cataloging source", "缺少编目来源", "MARC 21 040"),
              ("040",), _FULL_MARC21, "acd"),
     # Archives, manuscripts and parts of other works are not published themselves.
@@ -133,14 +132,14 @@ _MARC21_REQUIRED = (
 
 _UNIMARC_REQUIRED = (
     Required(_missing("general-data", "no 100", "缺少通用处理数据100", "UNIMARC 100"),
-             ("100",), _EVERY_UNIMARC, "a"),
+             ("100",), _EVERY, "a"),
     Required(_missing("title", "no title proper", "缺少正题名", "UNIMARC 200 $a"),
-             ("200",), _EVERY_UNIMARC, "a"),
+             ("200",), _EVERY, "a"),
     # Music without words, pictures and objects have no language.
     Required(_missing("language", "no language of the text", "缺少作品语种", "UNIMARC 101 $a"),
-             ("101",), _EVERY_UNIMARC, "a", not_types="cdjkr"),
+             ("101",), _EVERY, "a", not_types="cdjkr"),
     Required(_missing("agency", "no source of the record", "缺少记录来源", "UNIMARC 801 $a"),
-             ("801",), _EVERY_UNIMARC, "b"),
+             ("801",), _EVERY, "b"),
     Required(_missing("country", "no country of publication", "缺少出版国别", "UNIMARC 102 $a"),
              ("102",), _FULL_UNIMARC + "3", "a", not_types="bdf"),
     Required(_missing("publication", "no imprint", "缺少出版发行项", "UNIMARC 210, 214"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -112,6 +113,8 @@ def validate(
     is 1 when an error, or something mandatory that is missing, was told. The
     rules are in docs/validation.md; no server is needed.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may know no Chinese
+        sys.stdout.reconfigure(errors="backslashreplace")
     marc_family = MarcFamily(family)
     told = frozenset(SEVERITIES[: SEVERITIES.index(Severity(severity)) + 1])
     tally = _Tally()
@@ -194,7 +197,7 @@ def _json_record(
     path: Path, record: DecodedRecord | RefusedRecord, findings: list[Finding], *, chinese: bool
 ) -> str:
     content = {
-        "file": str(path),
+        "file": str(path).encode(errors="backslashreplace").decode(),
         "offset": record.offset,
         "control_number": _number(record),
         "findings": [

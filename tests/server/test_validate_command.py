@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from protocol.iso2709 import Field, build
 from protocol.marc_json import to_marc_json
 from protocol.marcxml import to_marcxml
 from protocol.record import MarcFamily
-from tests.harness import lianmu
+from tests.harness import CHECKOUT, LIANMU, lianmu
 from tests.unit.test_validation import CNMARC_LEADER, MARC21_LEADER, record_of
 
 MARC21, UNIMARC = MarcFamily.MARC21, MarcFamily.UNIMARC
@@ -110,7 +112,6 @@ def test_files_of_every_form_family_and_encoding_are_read(tmp_path: Path) -> Non
 def test_bad_usage_is_one_line_and_status_2(tmp_path: Path) -> None:
     for arguments in (
         [], [str(tmp_path / "none.mrc")], ["--family", "danmarc", __file__],
-        ["--severity", "bad", __file__], [str(tmp_path)],
     ):  # fmt: skip
         done = lianmu("validate", *arguments)
         assert done.returncode == 2
@@ -126,6 +127,20 @@ def test_what_a_record_holds_never_reaches_the_terminal_as_it_is(tmp_path: Path)
     done = lianmu("validate", str(path))
     assert "\x1b" not in done.stdout
     assert "\\x1b[2J" in done.stdout
+
+
+def test_any_file_name_and_any_terminal_will_do(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.iso")
+    fields = [*record_of(UNIMARC, "-690").fields, Field("107", "  \x1fa红")]
+    path.write_bytes(build(CNMARC_LEADER, fields))
+    for arguments in (["--json"], ["--chinese"], ["--chinese", "--summary"]):
+        done = subprocess.run(
+            [*LIANMU, "validate", "--family", "unimarc", *arguments, str(path)],
+            capture_output=True, check=False, timeout=60, cwd=CHECKOUT,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (1, b"")
+        assert b"missing.classification" in done.stdout
 
 
 def test_help_has_an_example() -> None:

@@ -305,6 +305,15 @@ def test_what_is_mandatory_depends_on_the_level(
     assert all(finding.occurrence == 0 for finding in findings)
 
 
+@pytest.mark.parametrize("family", [MARC21, UNIMARC])
+def test_a_level_that_is_none_lets_no_record_off_its_title(family: MarcFamily) -> None:
+    title = "-245" if family is MARC21 else "-200"
+    record = record_of(family, title, leader=leader_with(family, 17, "9"))
+    assert [finding.rule.id for finding in validate(record, family)] == [
+        "leader.encoding-level", "missing.title"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("leader", "data", "expected"),
     [
