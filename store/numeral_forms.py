@@ -46,13 +46,18 @@ _FEW = re.compile(rf"{_BEFORE}(?<![第.])([0-9]{{1,2}}){_AFTER}(?!\.[0-9]| ?{_CO
 _MAY_HAVE_NUMBER = re.compile("[0-9〇零一二三四五六七八九十百廿卅]|[ivx]{2}")
 
 
+def has_number(folded: str) -> bool:
+    """Whether there may be other forms; rather once too often."""
+    return _MAY_HAVE_NUMBER.search(folded) is not None
+
+
 def variants(folded: str, *, alone: bool = True) -> list[str]:
     """A folded text with its numbers written in the other ways, each once, without itself.
 
     A single number is looked up as it is, unless it is a year: roman numerals
     need company, `alone` False says that there is some elsewhere.
     """
-    if _MAY_HAVE_NUMBER.search(folded) is None:
+    if not has_number(folded):
         return []
     in_company = not alone or len(folded.split()) > 1 or not folded.isascii()
     arabic = _HAN_YEAR.sub(_digits_of_year, _HAN_COUNT.sub(_count_in_digits, _tens(folded)))
