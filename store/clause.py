@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from pyroaring import BitMap
@@ -208,10 +209,20 @@ def _word_parts(
     return [_any_of([_all_of(parts), *phrases])]
 
 
+@lru_cache(4096)
+def _slots_of(phrase: str) -> tuple[Slot, ...]:
+    """The slots of a phrase of ours, of which there are not many."""
+    return tuple(phrase_slots(phrase))
+
+
 def _volume(
     volume: numeral_forms.Volume, point: AccessPoint, registers: Mapping[str, int]
 ) -> Matcher:
-    named = [_phrase(phrase_slots(each), point, registers) for each in volume.phrases]
+    """The records that name the part of a work as the query does, or otherwise."""
+    named = [_phrase(phrase_slots(volume.written), point, registers)]
+    if point.name == ANY:
+        point = BY_NAME["title"]  # where the parts of a work are named
+    named += [_phrase(list(_slots_of(each)), point, registers) for each in volume.phrases]
     if volume.last:
         named.append(_phrase(phrase_slots(volume.last, Anchor.LAST), point, registers))
     return _any_of(named)
