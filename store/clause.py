@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from pyroaring import BitMap
@@ -15,7 +16,7 @@ from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
 from store import analysis, extract, numeral_forms, pinyin
-from store.analysis import END, START
+from store.analysis import END, START, TOKEN_CHARS_MAX
 from store.feeds import READINGS
 from store.folding import fold
 from store.gather import KEY_CHARS_MAX
@@ -36,6 +37,7 @@ from store.registers import (
 Matcher = Callable[[Segment], BitMap]
 
 _HAN_MIN = "\u1100"  # bigrams are made of nothing before it
+_HAN_FIRST, _HAN_LAST = "\u4e00", "\u9fff"
 _MASK = re.compile(f"[{MASK_ANY}{MASK_ONE}]")
 
 
@@ -148,7 +150,12 @@ def _as_written(clause: Clause, point: AccessPoint, registers: Mapping[str, int]
 
 def _words(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
     """The records with all the words of a list, or with any of them."""
-    folded = fold(clause.term)
+    term = clause.term
+    if term.isascii() and term.isalpha() and point.name != ANY:  # most words that are asked for
+        return _term(registers[point.name], term.lower()[:TOKEN_CHARS_MAX])
+    folded = fold(term)
+    if len(folded) == 2 and point.name != ANY and _is_plain_bigram(folded):
+        return _term(registers[point.name], folded)
     volume = None
     if clause.structure is Structure.ALL_WORDS:
         volume = numeral_forms.volume(folded)
@@ -167,6 +174,15 @@ def _words(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
         values = [_value(clause.term, each, registers) for each in ANY_VALUES]
         return _any_of([every, *values])
     return every
+
+
+def _is_plain_bigram(folded: str) -> bool:
+    """Whether two characters are one term of the index, with no other form."""
+    return (
+        _HAN_FIRST <= folded[0] <= _HAN_LAST
+        and _HAN_FIRST <= folded[1] <= _HAN_LAST
+        and not numeral_forms.has_number(folded)
+    )
 
 
 def _word_parts(
@@ -193,10 +209,20 @@ def _word_parts(
     return [_any_of([_all_of(parts), *phrases])]
 
 
+@lru_cache(4096)
+def _slots_of(phrase: str) -> tuple[Slot, ...]:
+    """The slots of a phrase of ours, of which there are not many."""
+    return tuple(phrase_slots(phrase))
+
+
 def _volume(
     volume: numeral_forms.Volume, point: AccessPoint, registers: Mapping[str, int]
 ) -> Matcher:
-    named = [_phrase(phrase_slots(each), point, registers) for each in volume.phrases]
+    """The records that name the part of a work as the query does, or otherwise."""
+    named = [_phrase(phrase_slots(volume.written), point, registers)]
+    if point.name == ANY:
+        point = BY_NAME["title"]  # where the parts of a work are named
+    named += [_phrase(list(_slots_of(each)), point, registers) for each in volume.phrases]
     if volume.last:
         named.append(_phrase(phrase_slots(volume.last, Anchor.LAST), point, registers))
     return _any_of(named)

@@ -46,13 +46,18 @@ _FEW = re.compile(rf"{_BEFORE}(?<![第.])([0-9]{{1,2}}){_AFTER}(?!\.[0-9]| ?{_CO
 _MAY_HAVE_NUMBER = re.compile("[0-9〇零一二三四五六七八九十百廿卅]|[ivx]{2}")
 
 
+def has_number(folded: str) -> bool:
+    """Whether there may be other forms; rather once too often."""
+    return _MAY_HAVE_NUMBER.search(folded) is not None
+
+
 def variants(folded: str, *, alone: bool = True) -> list[str]:
     """A folded text with its numbers written in the other ways, each once, without itself.
 
     A single number is looked up as it is, unless it is a year: roman numerals
     need company, `alone` False says that there is some elsewhere.
     """
-    if _MAY_HAVE_NUMBER.search(folded) is None:
+    if not has_number(folded):
         return []
     in_company = not alone or len(folded.split()) > 1 or not folded.isascii()
     arabic = _HAN_YEAR.sub(_digits_of_year, _HAN_COUNT.sub(_count_in_digits, _tens(folded)))
@@ -123,6 +128,7 @@ _DIVISIONS = (
 _BY_UNIT = {unit: division for division in _DIVISIONS for unit in division.units}
 _BY_WORD = {word: division for division in _DIVISIONS for word in division.words}
 _UNITS = "".join(_BY_UNIT)
+_OPENING = " ([【『《,.:;"
 _CLOSING = " )]】』》.,;"
 _END = r"(?=[\s)\]】』》.,;]*$)"  # it ends the query, as it does the title
 _LAST = frozenset(f"0123456789ivx〇零一二三四五六七八九十百上中下{_UNITS}")
@@ -141,11 +147,13 @@ _PLACED = re.compile(rf"([上中下])([{_UNITS}]){_END}|(?<=[\s(\[])([上中下]
 class Volume:
     """The part of a work that a query ends with.
 
-    `rest` is the query before it; any of `phrases` names the part, and so does
-    `last`, if there is any, where it ends its field.
+    `rest` is the query before it, `written` how it calls the part. Any of
+    `phrases` names the part as well, and so does `last`, if there is any, where
+    it ends its field.
     """
 
     rest: str
+    written: str
     phrases: tuple[str, ...]
     last: str = ""
 
@@ -155,7 +163,8 @@ def volume(folded: str) -> Volume | None:
     if folded.rstrip(_CLOSING)[-1:] not in _LAST:
         return None
     if match := _PLACED.search(folded):
-        return _placed(folded[: match.start()].rstrip(" ([【『《"), match[1] or match[3])
+        rest = folded[: match.start()].rstrip(_OPENING)
+        return _placed(rest, match[0], match[1] or match[3])
     if match := _IN_CHINESE.search(folded):
         unit = match[2] or match[3]
         number = number_of(match[1] or match[4])
@@ -166,17 +175,17 @@ def volume(folded: str) -> Volume | None:
         number = int(match[2]) if match[2] else _OF_ROMAN.get(match[3], 0)
     else:
         return None
-    rest = folded[: match.start()].rstrip(" ([【『《,.:;")
+    rest = folded[: match.start()].rstrip(_OPENING)
     if not 0 < number < 1000 or not rest:
         return None
-    return Volume(rest, tuple(dict.fromkeys(_names(division, units, number))))
+    return Volume(rest, match[0], tuple(dict.fromkeys(_names(division, units, number))))
 
 
-def _placed(rest: str, place: str) -> Volume | None:
+def _placed(rest: str, written: str, place: str) -> Volume | None:
     if not rest:
         return None
     phrases = [place + unit for unit in _UNITS] + [f"卷{place}", f"卷之{place}"]
-    return Volume(rest, tuple(phrases), place)
+    return Volume(rest, written, tuple(phrases), place)
 
 
 def _names(division: _Division, units: str, number: int) -> Iterator[str]:

@@ -77,6 +77,9 @@ def sort(
     positions = positions[kept[positions]]
     data = record_ids[positions].astype(np.uint32)
     in_order = array("I", data.tobytes())
+    only = sets[0] if len(sets) == 1 else None
+    if isinstance(only, RecordSet) and kept.all():
+        return RecordSet(only.records, in_order)  # one of unordered numbers takes long to make
     return RecordSet(BitMap(in_order), in_order)
 
 
@@ -101,6 +104,9 @@ def _in_first_order(sets: Sequence[ResultSet]) -> npt.NDArray[np.uint32]:
     """The records of all sets, each at its first place."""
     orders = []
     for result_set in sets:
+        if isinstance(result_set, RecordSet):
+            orders.append(np.array(result_set.order, np.uint32))
+            continue
         ids = result_set.ids(1, len(result_set))
         if not isinstance(ids, Diagnostic):
             orders.append(np.array(ids, np.uint32))
