@@ -85,6 +85,7 @@ format: install-dev
 docs: install-dev
 	$(BIN)/python -m docs.z3950
 	$(BIN)/python -m docs.sru
+	$(BIN)/python -m docs.validation
 
 bench: install-dev test-tools
 	$(BIN)/python -m benchmarks.known_item

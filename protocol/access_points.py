@@ -42,7 +42,8 @@ _LINKED_TITLES = (
 )
 _OWN_TITLES = (
     "500ahiklmnqrsu 501akmrsu 503a 510aehij 512aeh 513aeh 514ae 515ae 516ae 517aehij 518aehi "
-    "520aehj 530abj 531ab 532a 540a 541aeh 545a 463athi 464athi 454at 423at 604t"
+    "520aehj 530abj 531ab 532a 540a 541aeh 545a 560aeh 576t 577at 740aij 463athi 464athi 454at "
+    "423at 604t"
 )
 
 
@@ -84,11 +85,19 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         "title_uniform", "Uniform title", "统一题名", TEXT,
         bib1=(6,), cql=("bath.uniformTitle", "bib.titleUniform"),
         marc21="130adfklmnoprst 240adfklmnoprs 630adfklmnoprst 730adfklmnoprst 700tnp 710tp 711tp",
-        unimarc="500ahiklmnqrsu 501akmrsu 503a 605ahiklmnqrsu 604t", in_any=False,
+        unimarc="500ahiklmnqrsu 501akmrsu 503a 577at 605ahiklmnqrsu 604t 740aij", in_any=False,
     ),
     AccessPoint(
         "title_key", "Key title", "识别题名", TEXT,
         bib1=(33,), cql=("bath.keyTitle",), marc21="222ab", unimarc="530abj", in_any=False,
+    ),
+    AccessPoint(
+        "title_collective", "Collective uniform title", "作品集统一题名", TEXT,
+        bib1=(34,), marc21="243adfklmnoprs", unimarc="501akmrsu", in_any=False,
+    ),
+    AccessPoint(
+        "title_expanded", "Expanded title", "扩展题名", TEXT,
+        bib1=(44,), unimarc="532a", in_any=False,
     ),
     AccessPoint(
         "title_parallel", "Parallel title", "并列题名", TEXT,
@@ -303,13 +312,13 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         marc21="020az 022almyz 010az 024az 013a 015az 016az 017a 025a 027az 028ab 030az 035a 037a "
                "074az 086az 088az",
         unimarc="010az 011afyz 013az 014az 015a 016az 017az 020b 021b 022b 035a 040az 071ab 072az "
-                "073az 091az",
+                "073az 091az 094az",
     ),
     AccessPoint(
         "standard_number", "DOI, ISMN, ISRC, EAN and other standard numbers", "其他标准编号",
         IDENTIFIER,
         bib1=(1094, 1092, 1091, 1093, 1214, 1209, 1200, 1037),
-        marc21="024az", unimarc="013az 014az 015a 016az 017az 072az 073az", in_any=False,
+        marc21="024az", unimarc="013az 014az 015a 016az 017az 072az 073az 094az", in_any=False,
     ),
     AccessPoint(
         "national_bibliography_number", "National bibliography number", "国家书目号", IDENTIFIER,
@@ -423,7 +432,7 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
         "classification", "Classification", "分类号", CLASSIFICATION,
         bib1=(1040, 1041), cql=("bib.classification",),
         marc21="050ab 055ab 060ab 070ab 080a 082a 083a 084ab 086a 090ab 092ab 093ab 096ab 099a",
-        unimarc="675a 676a 680ab 686a 690a 692a 694a 696a",
+        unimarc="675a 676a 680ab 686a 690a 692a 694a 696a", sortable=True,
     ),
     AccessPoint(
         "classification_clc", "Chinese Library Classification", "中图法分类号", CLASSIFICATION,
@@ -455,7 +464,8 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
     ),
     AccessPoint(
         "call_number", "Local call number", "本地索书号", CLASSIFICATION,
-        bib1=(53,), marc21="090ab 092ab 093ab 096ab 099a 852hi", in_any=False,
+        bib1=(53,), marc21="090ab 092ab 093ab 096ab 099a 852hi", unimarc="905de 905s 930a",
+        in_any=False,
     ),
     # Notes
     AccessPoint(

@@ -6,6 +6,7 @@ coding scheme at 9, follow the octets that are written.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import struct
 from collections.abc import Iterable
@@ -240,12 +241,15 @@ def control_number(marc: bytes) -> str:
 class DecodedRecord:
     """A record in the stored form, the set it came in, and what was mended on the way.
 
-    `marc` is the very octets given, when those were correct and UTF-8.
+    `marc` is the very octets given, when those were correct and UTF-8. `offset`
+    counts octets from the start of the file; two records are the same wherever
+    they stood.
     """
 
     marc: bytes
     encoding: str
     warnings: tuple[str, ...] = ()
+    offset: int = dataclasses.field(default=0, compare=False)
 
 
 def decode_record(
@@ -254,7 +258,7 @@ def decode_record(
     """Turn one record of a file into the stored form.
 
     `encoding` is a name of `charset.ENCODINGS` or "auto". `offset` only goes
-    into a refusal. A character that cannot be read refuses the record.
+    into the result. A character that cannot be read refuses the record.
 
     Raises:
         UnknownEncoding: `encoding` names no set.
@@ -273,7 +277,7 @@ def decode_record(
         candidates = (canonical_encoding(encoding),)
     reason = ""
     if structure.exact and candidates == ("utf-8",) and _is_utf8(raw):
-        return DecodedRecord(raw, "utf-8")
+        return DecodedRecord(raw, "utf-8", offset=offset)
     for used in candidates:
         octets = _to_utf8(structure, used)
         if isinstance(octets, str):
@@ -283,7 +287,7 @@ def decode_record(
         if family is MarcFamily.MARC21 and used != "utf-8":
             leader = leader[:9] + b"a" + leader[10:]
         marc = assemble(leader, octets, oversize=True)
-        return DecodedRecord(marc, used, tuple(structure.warnings))
+        return DecodedRecord(marc, used, tuple(structure.warnings), offset)
     if encoding == "auto" and scheme == "a" and not isinstance(_to_utf8(structure, "marc-8"), str):
         reason += "; leader/09 says Unicode, but it reads as marc-8"
     return RefusedRecord(offset, guess_control_number(raw), reason)

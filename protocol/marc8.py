@@ -239,6 +239,12 @@ def encode_marc8(text: str, *, references: bool = False) -> bytes:
     Raises:
         UnicodeEncodeError: the first character that MARC-8 lacks.
     """
+    if "\x1b" in text:
+        # A reader would take it for the beginning of an escape sequence.
+        if not references:
+            at = text.index("\x1b")
+            raise UnicodeEncodeError("marc-8", text, at, at + 1, "no such character")
+        text = text.replace("\x1b", "&#x001B;")
     if text.isascii():
         return text.encode("ascii")
     indicators, *subfields = decompose(text).split("\x1f")

@@ -41,8 +41,8 @@ def read_marcxml(
 ) -> Iterator[DecodedRecord | RefusedRecord]:
     """The records of a document of any size, in order.
 
-    `RefusedRecord.offset` counts octets to the end of the record before, and
-    its reason names the line. Memory: one record, at most 16 MiB.
+    `offset` counts octets to the end of the record before; the reason of a
+    refusal names the line. Memory: one record, at most 16 MiB.
     """
     source = io.BytesIO(stream) if isinstance(stream, bytes) else stream
     return _Document(family).read(source)
@@ -57,8 +57,8 @@ def decode_marcxml(xml: bytes, family: MarcFamily) -> DecodedRecord | RefusedRec
     return refused or RefusedRecord(0, "", f"{len(records)} records in place of one")
 
 
-class _Refusal(Exception):  # noqa: N818 - carries a reason to where it becomes a value
-    """Why the record in hand is refused."""
+class Refusal(Exception):  # noqa: N818 - carries a reason to where it becomes a value
+    """Why the record in hand is refused; also for what else reads records by their parts."""
 
 
 class _Document:
@@ -215,11 +215,12 @@ class _Document:
         warnings: list[str] = []
         try:
             leader, fields = _read_record(element, self._family, warnings)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             line = self._line + self._slice.count(b"\n", 0, self._last_record_start())
             reason = f"{refusal}, in the record that begins at line {line}"
             return RefusedRecord(self._offset, _control_number(element), reason)
-        return DecodedRecord(build(leader, fields, oversize=True), "utf-8", tuple(warnings))
+        marc = build(leader, fields, oversize=True)
+        return DecodedRecord(marc, "utf-8", tuple(warnings), self._offset)
 
 
 def _new_parser() -> etree.XMLPullParser:
@@ -281,64 +282,77 @@ def _read_record(
         elif name == "controlfield":
             field = Field(_read_tag(child, warnings), _read_text(child))
         elif name == "leader" and not leader:
-            leader = _read_leader(_read_text(child), family, warnings)
+            leader = checked_leader(_read_text(child), family, warnings)
             continue
         else:
-            raise _Refusal(f"element {name or 'reference'} is no part of a record")
+            raise Refusal(f"element {name or 'reference'} is no part of a record")
         if len(field.tag) == 3:
             fields.append(field)
         else:
             # Alma adds fields such as INST, which a directory has no room for.
             warnings.append(f"field {field.tag} was left out: ISO 2709 has three-character tags")
     if not leader:
-        raise _Refusal("there is no leader")
+        raise Refusal("there is no leader")
     if not fields:
-        raise _Refusal("there are no fields")
+        raise Refusal("there are no fields")
     return leader, fields
 
 
-def _read_leader(text: str, family: MarcFamily, warnings: list[str]) -> str:
+def checked_leader(text: str, family: MarcFamily, warnings: list[str]) -> str:
+    """24 characters for a record that came as text; what was mended goes to `warnings`.
+
+    Raises:
+        Refusal: there are too few or too many, or some that no leader has.
+    """
     if not text.isascii() or _CONTROLS.search(text):
-        raise _Refusal("the leader is not ASCII")
+        raise Refusal("the leader is not ASCII")
     if len(text) < LEADER_SIZE_BYTES:
         collapsed = _COLLAPSED_LEADER.fullmatch(text)
         if collapsed:
             text = collapsed[1] + " " * 8 + collapsed[2].ljust(4)
         elif len(text) < 20:
-            raise _Refusal(f"the leader has {len(text)} characters")
+            raise Refusal(f"the leader has {len(text)} characters")
         text = text.ljust(LEADER_SIZE_BYTES)
         warnings.append("the leader had lost blanks")
     if text[LEADER_SIZE_BYTES:].strip():
-        raise _Refusal(f"the leader has {len(text)} characters")
-    # Records in XML are Unicode, whatever they were when they were exported.
+        raise Refusal(f"the leader has {len(text)} characters")
+    # Records that are text are Unicode, whatever they were when they were exported.
     scheme = "a" if family is MarcFamily.MARC21 else text[9]
     return f"{text[:9]}{scheme}22{text[12:LEADER_SIZE_BYTES]}"
 
 
 def _read_tag(element: etree._Element, warnings: list[str]) -> str:
-    tag = element.get("tag")
+    return checked_tag(element.get("tag"), _local_name(element), warnings)
+
+
+def checked_tag(tag: str | None, element: str, warnings: list[str]) -> str:
+    """A tag of three characters or more; `element` says what it is the tag of.
+
+    Raises:
+        Refusal: it is none.
+    """
     if not tag:
-        raise _Refusal(f"a {_local_name(element)} without tag")
+        raise Refusal(f"a {element} without tag")
     if tag.isdigit() and tag.isascii() and len(tag) < 3:
         warnings.append(f"tag {tag} had lost its zeros")
         return tag.zfill(3)
     if not 3 <= len(tag) <= 20 or not tag.isalnum() or not tag.isascii():
-        raise _Refusal(f"a tag {tag[:20]!r}")
+        raise Refusal(f"a tag {tag[:20]!r}")
     return tag
 
 
 def _read_data_field(element: etree._Element, warnings: list[str]) -> Field:
     tag = _read_tag(element, warnings)
     if tag.startswith("00"):
-        raise _Refusal(f"field {tag} with subfields")
+        raise Refusal(f"field {tag} with subfields")
     parts = [_read_indicator(element, tag, "ind1"), _read_indicator(element, tag, "ind2")]
     for child in element:
         if _local_name(child) != "subfield":
             name = _local_name(child) or "reference"
-            raise _Refusal(f"element {name} is no part of field {tag}")
+            raise Refusal(f"element {name} is no part of field {tag}")
         code = child.get("code")
         if code is None or len(code) != 1:
-            raise _Refusal(f"field {tag} has a subfield without code or with one of {code!r}")
+            raise Refusal(f"field {tag} has a subfield without code or with one of {code!r}")
         parts.append(f"\x1f{code}{_read_text(child)}")
     return Field(tag, "".join(parts))
 
@@ -346,12 +360,12 @@ def _read_data_field(element: etree._Element, warnings: list[str]) -> Field:
 def _read_indicator(element: etree._Element, tag: str, name: str) -> str:
     value = element.get(name) or " "
     if len(value) != 1:
-        raise _Refusal(f"field {tag} has {name} {value[:20]!r}")
+        raise Refusal(f"field {tag} has {name} {value[:20]!r}")
     return value
 
 
 def _read_text(element: etree._Element) -> str:
     if len(element):
         name = _local_name(element[0]) or "a reference"
-        raise _Refusal(f"{name} inside {_local_name(element)}")
+        raise Refusal(f"{name} inside {_local_name(element)}")
     return element.text or ""

@@ -8,7 +8,7 @@ with `postorder`, never by recursion: a client may nest hundreds of levels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from protocol.frozen import frozen
@@ -166,6 +166,20 @@ def postorder(query: Query) -> Iterator[Query]:
             stack.append((node.left, False))
         else:
             yield node
+
+
+def ranked(query: Query) -> Query:
+    """`query` with every clause asking for order by relevance."""
+    done: list[Query] = []
+    for node in postorder(query):
+        if isinstance(node, Clause):
+            done.append(replace(node, ranked=True))
+        elif isinstance(node, Boolean):
+            right, left = done.pop(), done.pop()
+            done.append(Boolean(node.operator, left, right))
+        else:
+            done.append(node)
+    return done[0]
 
 
 def clauses(query: Query) -> Iterator[Clause]:

@@ -110,7 +110,7 @@ class Http(_Section, frozen=True):
 
 
 class Sru(_Section, frozen=True):
-    """Page sizes of SRU, result sets kept between requests, and facets.
+    """Page sizes of SRU, result sets kept between requests, facets, and the usual order.
 
     Sets are counted for each worker; a longest time of 0 means that none is kept.
     """
@@ -121,6 +121,7 @@ class Sru(_Section, frozen=True):
     result_sets_max: Positive = 100
     result_sets_bytes_max: Positive = 67108864
     facet_terms_max: Count = 100
+    default_order: Literal["record", "relevance"] = "record"
 
 
 class Access(_Section, frozen=True):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from protocol import brief, cnmarcxml, dublin_core, grs1_record, isohold, marcxml, mods, oid
+from protocol import (
+    brief,
+    cnmarcxml,
+    dublin_core,
+    grs1_record,
+    isohold,
+    marc_json,
+    marcxml,
+    mods,
+    oid,
+)
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.grs1_select import Paths
 from protocol.opac_record import to_opac
@@ -82,6 +92,8 @@ MARCXCHANGE = RecordForm(
     "marcxchange",
     lambda record: marcxml.to_marcxchange(record.marc, record.database.family).encode(),
 )
+# For files that are exported; neither protocol has a name for it.
+MARC_JSON = RecordForm("marc-json", lambda record: marc_json.to_marc_json(record.marc))
 MODS = RecordForm("mods", lambda record: mods.to_mods(record.marc, record.database.family))
 
 

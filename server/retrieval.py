@@ -158,7 +158,7 @@ async def retrieve(
         for record in await catalogue.fetch(record_ids[first : first + PAGE_RECORDS]):
             used = only
             if record is None or record.deleted:
-                content = Diagnostic(Bib1.RECORD_DELETED, record.control_number if record else "")
+                content = _deleted(catalogue, record)
             elif make is not None:
                 content = make(record)
             else:
@@ -188,6 +188,15 @@ async def retrieve(
     except MeteringError as error:
         return withheld(error)
     return Retrieved(items, receipt)
+
+
+def _deleted(catalogue: Catalogue, record: StoredRecord | None) -> Diagnostic:
+    """What stands at the place of a record that is no more, and where it went if it was merged."""
+    if record is None:
+        return Diagnostic(Bib1.RECORD_DELETED)
+    survivor = catalogue.survivor(record.record_id)
+    merged = f": merged into {survivor.control_number}" if survivor is not None else ""
+    return Diagnostic(Bib1.RECORD_DELETED, record.control_number + merged)
 
 
 def withheld(error: MeteringError) -> Diagnostic:

@@ -57,10 +57,14 @@ class RecordPages:
         ids = found.ids(1, min(len(found), _SAME_NUMBER_MAX))
         if isinstance(ids, Diagnostic):
             return ids
-        records = [
+        live = [
             record
             for record in await catalogue.fetch(ids)
-            if record is not None and not record.deleted and record.control_number == number
+            if record is not None and not record.deleted
+        ]
+        # Otherwise the number of a record that was merged into one of them.
+        records = [record for record in live if record.control_number == number] or [
+            record for record in live if number in catalogue.former_numbers(record)
         ]
         wanted = request.query.get("id", "")
         chosen = [record for record in records if str(record.record_id) == wanted]
@@ -89,6 +93,7 @@ class RecordPages:
         (record,) = candidates
         if request.method in ("GET", "HEAD") and (
             request.match_info["database"] != record.database.name
+            or clean(request.match_info["number"]) != record.control_number
         ):
             query = f"?{request.rel_url.raw_query_string}" if request.query else ""
             return redirect(record_path(record) + query)

@@ -11,7 +11,7 @@ from protocol.cql_from_query import from_query
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.frozen import frozen
-from protocol.query import Boolean, Operator, ResultSetRef, postorder
+from protocol.query import Boolean, Operator, ResultSetRef, postorder, ranked
 from protocol.record import Database
 from protocol.sru import SearchRetrieveRequest, record_range
 from protocol.sru_facets import (
@@ -165,6 +165,8 @@ class SearchRetrieve:
             records = whole.records
         else:
             sets = {name: each.records for name, each in kept.items()}
+            if self._service.config.sru.default_order == "relevance" and not request.sort:
+                query = ranked(query)
             records = await catalogue.search(databases, query, sets)
         if not isinstance(records, Diagnostic) and request.sort:
             records = await catalogue.sort((records,), request.sort)

@@ -72,11 +72,16 @@ async def _record(
     ids = found.ids(1, min(len(found), 100))
     if isinstance(ids, Diagnostic):
         return UpdateFault(UpdateDiagnostic.INVALID_IDENTIFIER, identifier[:80])
+    details = identifier[:80]
     for record in await catalogue.fetch(ids):
+        if record is None or record.deleted:
+            continue
         # The access point has numbers of other systems, too.
-        if record is not None and record.control_number == identifier and not record.deleted:
+        if record.control_number == identifier:
             return record
-    return UpdateFault(UpdateDiagnostic.RECORD_NOT_FOUND, identifier[:80])
+        if identifier in catalogue.former_numbers(record):
+            details = f"{identifier[:80]} was merged into {record.control_number}"
+    return UpdateFault(UpdateDiagnostic.RECORD_NOT_FOUND, details)
 
 
 def _version_fault(

@@ -32,27 +32,35 @@ TERMS_MAX = 1 << (64 - _TERM_SHIFT)  # of one batch
 
 _ANCHORS = frozenset((START, END))  # they have positions only
 
-_ADD_RECORDS = """
-INSERT INTO posting VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    frequency = frequency + excluded.frequency, records = blob_add(records, excluded.records)
-"""
-_ADD_POSITIONS = """
-INSERT INTO position VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    positions = blob_add(positions, excluded.positions)
-"""
-_REMOVE_RECORDS = """
-UPDATE posting SET frequency = frequency - ?3, records = blob_remove(records, ?5)
-WHERE register_id = ?1 AND term = ?2
-"""
-_DELETE_RECORDS = "DELETE FROM posting WHERE register_id = ? AND term = ? AND frequency = 0"
-_DELETE_POSITIONS = (
-    "DELETE FROM position WHERE register_id = ? AND term = ? AND shard = ?"
-    f" AND length(positions) = {postings.EMPTY_SIZE_BYTES}"
-)
-_REMOVE_POSITIONS = """
-UPDATE position SET positions = blob_remove(positions, ?4)
-WHERE register_id = ?1 AND term = ?2 AND shard = ?3
-"""
+
+class _Statements:
+    """SQL for the tables of an index, named `posting` and `position` with a suffix."""
+
+    def __init__(self, suffix: str) -> None:
+        posting, position = f"posting{suffix}", f"position{suffix}"
+        key, shard_key = "register_id = ?1 AND term = ?2", "shard = ?3"
+        self.add_records = (
+            f"INSERT INTO {posting} VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " frequency = frequency + excluded.frequency,"
+            " records = blob_add(records, excluded.records)"
+        )
+        self.add_positions = (
+            f"INSERT INTO {position} VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " positions = blob_add(positions, excluded.positions)"
+        )
+        self.remove_records = (
+            f"UPDATE {posting} SET frequency = frequency - ?3,"
+            f" records = blob_remove(records, ?5) WHERE {key}"
+        )
+        self.delete_records = f"DELETE FROM {posting} WHERE {key} AND frequency = 0"
+        self.remove_positions = (
+            f"UPDATE {position} SET positions = blob_remove(positions, ?4)"
+            f" WHERE {key} AND {shard_key}"
+        )
+        self.delete_positions = (
+            f"DELETE FROM {position} WHERE {key} AND {shard_key}"
+            f" AND length(positions) = {postings.EMPTY_SIZE_BYTES}"
+        )
 
 
 class Batch:
@@ -93,6 +101,8 @@ class Batch:
         known = self._terms
         # Our number for each of their terms, which come in the order of theirs.
         ours = np.array([known.setdefault(term, len(known)) for term in postings.terms], np.uint64)
+        if len(known) > TERMS_MAX:
+            raise OverflowError(f"{len(known)} terms are too many for one batch")
         ours <<= np.uint64(_TERM_SHIFT)
         for name, register in postings.registers.items():
             numbers, values = register.all()
@@ -101,12 +111,16 @@ class Batch:
             self.posting_count += packed.size
             parts[self._register_ids[name]].append(packed)
 
-    def write(self, connection: sqlite3.Connection, record_ids: Sequence[int]) -> None:
+    def write(
+        self, connection: sqlite3.Connection, record_ids: Sequence[int], *, suffix: str = ""
+    ) -> None:
         """Bring the main index up to date, inside the transaction that is open.
 
         `record_ids[n]` is the record at place n; below 0 its postings are left
-        out. The batch is spent afterwards.
+        out. The batch is spent afterwards. With a `suffix` it goes to an index
+        that nobody reads yet, in tables of these names.
         """
+        sql = _Statements(suffix)
         connection.create_function("blob_add", 2, postings.add, deterministic=True)
         connection.create_function("blob_remove", 2, postings.remove, deterministic=True)
         terms = sorted(self._terms)
@@ -123,17 +137,24 @@ class Batch:
                 records_removed = _distinct(removed >> np.uint64(_POSITION_BITS))
                 records_removed, records_added = _changes(records_removed, records_added)
                 removed, added = _changes(removed, added)
-                _remove(connection, rows, records_removed, removed)
-            connection.executemany(_ADD_RECORDS, rows.of_records(records_added))
-            connection.executemany(_ADD_POSITIONS, rows.of_positions(added))
-        connection.execute("UPDATE state SET generation = generation + 1")
+                _remove(connection, sql, rows, records_removed, removed)
+            connection.executemany(sql.add_records, rows.of_records(records_added))
+            connection.executemany(sql.add_positions, rows.of_positions(added))
+        if not suffix:
+            connection.execute("UPDATE state SET generation = generation + 1")
 
 
-def _remove(connection: sqlite3.Connection, rows: _Rows, records: Numbers, places: Numbers) -> None:
-    connection.executemany(_REMOVE_POSITIONS, rows.of_positions(places))
-    connection.executemany(_DELETE_POSITIONS, [row[:3] for row in rows.of_positions(places)])
-    connection.executemany(_REMOVE_RECORDS, rows.of_records(records))
-    connection.executemany(_DELETE_RECORDS, [row[:2] for row in rows.of_records(records)])
+def _remove(
+    connection: sqlite3.Connection,
+    sql: _Statements,
+    rows: _Rows,
+    records: Numbers,
+    places: Numbers,
+) -> None:
+    connection.executemany(sql.remove_positions, rows.of_positions(places))
+    connection.executemany(sql.delete_positions, [row[:3] for row in rows.of_positions(places)])
+    connection.executemany(sql.remove_records, rows.of_records(records))
+    connection.executemany(sql.delete_records, [row[:2] for row in rows.of_records(records)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +218,8 @@ def _take_sorted(
         return np.empty(0, np.uint64)
     numbers = np.concatenate(parts)
     parts.clear()
+    if not numbers.size:  # of records without a single word
+        return numbers
     ids = record_ids[(numbers >> np.uint64(_POSITION_BITS)) & _RECORD_MASK]
     if ids.min() < 0:
         numbers, ids = numbers[ids >= 0], ids[ids >= 0]

@@ -7,17 +7,21 @@ there are many; a batch of them then goes straight into the main index.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from pyroaring import BitMap
 
 from protocol.iso2709 import (
     DecodedRecord,
     RawRecord,
     RefusedRecord,
+    control_number,
     decode_record,
     parse,
 )
 from protocol.record import Holding, MarcFamily
+from protocol.record_kind import kind_refusal
 from store.batch import TERMS_MAX, Batch
 from store.gather import Postings
 from store.index import index_holders, index_record
@@ -25,10 +29,26 @@ from store.records import agency_of, with_number
 from store.writer import CatalogueWriter, now_us
 
 CHUNK_RECORDS = 1000  # analysed together
-# What a batch holds before it is written: 8 octets a posting, and the records.
-BATCH_POSTINGS_MAX = 10_000_000
-BATCH_TERMS_MAX = TERMS_MAX // 2  # a chunk more must still fit
-BATCH_BYTES_MAX = 64 << 20
+BATCH_TERMS_MAX = TERMS_MAX * 3 // 4  # most chunks still fit then
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """What a batch holds before it is written: 8 octets a posting, and the records."""
+
+    postings: int = 30_000_000
+    size_bytes: int = 96 << 20
+    records: int = 200_000
+
+
+def has_room(batch: Batch, postings: Postings) -> bool:
+    """Whether a chunk still fits into a batch; one that is empty takes any."""
+    return batch.term_count + len(postings.terms) <= TERMS_MAX
+
+
+OFFLINE_LIMITS = BatchLimits()
+# Beside a server: whoever updates a record waits for a batch to be written.
+SERVING_LIMITS = BatchLimits(postings=1_500_000, size_bytes=8 << 20, records=5_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,10 @@ def analyse(sources: Sequence[Source], target: Target) -> Analysed:
         if isinstance(decoded, RefusedRecord):
             analysed.refused.append(decoded)
             continue
+        if reason := kind_refusal(decoded.marc, target.family):
+            number = control_number(decoded.marc)
+            analysed.refused.append(RefusedRecord(decoded.offset, number, reason))
+            continue
         try:
             record = parse(decoded.marc)
             place = analysed.places
@@ -131,8 +155,14 @@ class BulkWriter:
         *,
         institution: str | None = None,
         account: str = "",
+        limits: BatchLimits = OFFLINE_LIMITS,
+        on_write: Callable[[Stored], None] | None = None,
     ) -> None:
-        """`institution`: it comes to hold every record that is stored."""
+        """`institution`: it comes to hold every record that is stored.
+
+        `on_write` is called in each batch's transaction with what has been stored
+        so far, that batch included.
+        """
         writer.require_current_index()
         self.stored = Stored()
         self._writer = writer
@@ -140,22 +170,34 @@ class BulkWriter:
         self._database_id = writer.rows.database_id(database)
         self._institution = institution
         self._account = account
+        self._limits = limits
+        self._on_write = on_write
         self._batch = Batch(writer.register_ids)
         self._chunks: list[tuple[int, list[Accepted]]] = []  # with the first place of each
         self._places = 0
         self._size_bytes = 0
 
     def add(self, analysed: Analysed) -> None:
-        """Take a chunk; writes when the batch has become large."""
+        """Take a chunk; writes when the batch has become large.
+
+        Whoever notes in `on_write` what has been taken makes room first.
+        """
+        self.make_room(analysed)
         self._batch.add(analysed.postings, self._places)
         self._chunks.append((self._places, analysed.records))
         self._places += analysed.places
         self._size_bytes += sum(len(accepted.marc) for accepted in analysed.records)
         if (
-            self._batch.posting_count >= BATCH_POSTINGS_MAX
+            self._batch.posting_count >= self._limits.postings
             or self._batch.term_count >= BATCH_TERMS_MAX
-            or self._size_bytes >= BATCH_BYTES_MAX
+            or self._size_bytes >= self._limits.size_bytes
+            or self._places >= self._limits.records
         ):
+            self.flush()
+
+    def make_room(self, analysed: Analysed) -> None:
+        """Write the batch if it has no room for a chunk that is to come."""
+        if not has_room(self._batch, analysed.postings):
             self.flush()
 
     def flush(self) -> None:
@@ -175,7 +217,10 @@ class BulkWriter:
                     if self._institution is not None:
                         self._hold(record_id, self._institution, changes, stored, at_us)
             changes.write(self._batch, self._writer)
-        self.stored += stored
+            stored += self.stored
+            if self._on_write is not None:
+                self._on_write(stored)
+        self.stored = stored
         self._batch = Batch(self._writer.register_ids)
         self._chunks = []
         self._places = 0
@@ -207,6 +252,9 @@ class BulkWriter:
             counts.loaded += 1
             return record_id
         record_id = before.record_id
+        if before.deleted and (survivor := self._writer.merges.survivor(record_id)):
+            counts.unchanged += 1  # it was merged away: who holds it holds that one
+            return survivor
         if not number:
             marc = with_number(marc, before.control_number)
         if before.marc == marc and not before.deleted:
@@ -217,11 +265,14 @@ class BulkWriter:
             changes.ids[changes.places[record_id]] = -1
         elif not before.deleted:
             postings, extra = changes.remove(record_id)
-            self._writer.index(postings, extra, self._database_id, before.marc, holders)
+            numbers = self._writer.merges.former_numbers(record_id, before.version)
+            self._writer.index(postings, extra, self._database_id, before.marc, holders, numbers)
         changes.ids[place] = record_id
         changes.places[record_id] = place
         if holders:
             index_holders(*changes.add(record_id), holders, is_first=True)
+        if numbers := self._writer.merges.former_numbers(record_id, before.version + 1):
+            self._writer.index_numbers(*changes.add(record_id), self._database_id, marc, numbers)
         self._rows.replace(before, marc, self._account, at_us)
         counts.replaced += 1
         return record_id
@@ -258,6 +309,11 @@ class _Changes:
         return self._removed, len(self._removed_ids) - 1
 
     def write(self, batch: Batch, writer: CatalogueWriter) -> None:
+        changed = BitMap(record_id for record_id in self.ids if record_id >= 0)
+        changed.update(self._added_ids, self._removed_ids)
+        if not changed:
+            return  # nothing that readers keep is out of date
         batch.add(self._added, len(self.ids))
         batch.remove(self._removed, len(self.ids) + len(self._added_ids))
         batch.write(writer.connection, self.ids + self._added_ids + self._removed_ids)
+        writer.log_merge(changed)

@@ -23,14 +23,17 @@ from store import evaluate
 from store.clause import exact_keys
 from store.facets import facets
 from store.interface import FacetList, ResultSet, ScanResult
+from store.merging import MergeRows
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
 from store.record_values import RecordValuesCache
 from store.records import read_databases, read_holding
 from store.result_set import RecordSet
 from store.scan import scan
-from store.sort import RankCache, sort
+from store.sort import sort
+from store.sort_ranks import RankCache
 from store.sqlite import FILE_NAME
+from store.versions import stamped
 
 # What a query may touch on the event loop: some milliseconds at the worst.
 INLINE_TERMS_MAX = 256
@@ -43,6 +46,7 @@ SNAPSHOT_AGE_MAX_S = 0.02
 INLINE_RECORDS_MAX = 256  # fetched on the event loop by one request
 THREADS = 2
 
+_STAMP = b"005"  # in the directory, the time of a version: records without it are given one
 _ALL = frozenset({"default", "all"})
 _SELECT_RECORD = (
     "SELECT record_id, database_id, control_number, marc, version, modified_us, deleted"
@@ -149,7 +153,7 @@ class SqliteCatalogue:
         return [database.name for database in databases]
 
     async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
-        """The newest version of each record; None: no such record."""
+        """The newest version of each record, with a 005; None: no such record."""
         if len(record_ids) <= INLINE_RECORDS_MAX:
             return self.fetch_at_once(record_ids)
         records: list[StoredRecord | None] = []
@@ -174,9 +178,22 @@ class SqliteCatalogue:
     def _record(self, row: Sequence[Any]) -> StoredRecord:
         record_id, database_id, control_number, marc, version, modified_us, deleted = row
         database = self._databases_by_id[database_id]
+        if marc[36:39] != _STAMP and marc[48:51] != _STAMP:  # behind 001, or 001 and 003
+            marc = stamped(marc, modified_us)
         return StoredRecord(
             record_id, database, control_number, marc, version, modified_us, bool(deleted)
         )
+
+    def survivor(self, record_id: int) -> StoredRecord | None:
+        """The record that this one was merged into; None: it was not merged away."""
+        self._begin()
+        survivor_id = MergeRows(self._reader.connection).survivor(record_id)
+        return self.fetch_at_once([survivor_id])[0] if survivor_id else None
+
+    def former_numbers(self, record: StoredRecord) -> list[str]:
+        """The control numbers of records that were merged into this one."""
+        self._begin()
+        return MergeRows(self._reader.connection).former_numbers(record.record_id, record.version)
 
     async def scan(
         self,

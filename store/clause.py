@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from pyroaring import BitMap
@@ -14,9 +15,10 @@ from protocol.access_point import AccessPoint, Kind
 from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
-from store import analysis, extract, pinyin
-from store.analysis import END, START
+from store import analysis, extract, numeral_forms, pinyin
+from store.analysis import END, START, TOKEN_CHARS_MAX
 from store.feeds import READINGS
+from store.folding import fold
 from store.gather import KEY_CHARS_MAX
 from store.index import VALUE_CHARS_MAX, cut_value
 from store.postings import POSITION_STEP, SHARD_BITS, SHARD_MASK
@@ -35,6 +37,7 @@ from store.registers import (
 Matcher = Callable[[Segment], BitMap]
 
 _HAN_MIN = "\u1100"  # bigrams are made of nothing before it
+_HAN_FIRST, _HAN_LAST = "\u4e00", "\u9fff"
 _MASK = re.compile(f"[{MASK_ANY}{MASK_ONE}]")
 
 
@@ -126,28 +129,103 @@ def _as_written(clause: Clause, point: AccessPoint, registers: Mapping[str, int]
     if point.kind is not Kind.TEXT:
         return _value(clause.term, point, registers)
     anchor = Anchor.COMPLETE if clause.structure is Structure.KEY else clause.anchor
+    if anchor is Anchor.ANYWHERE and clause.structure is not Structure.PHRASE:
+        return _words(clause, point, registers)
+    terms = [clause.term, *numeral_forms.variants(fold(clause.term))]
     begins_field = (
         anchor is Anchor.FIRST
         and clause.structure is Structure.PHRASE
         and clause.term.endswith(MASK_ANY)
     )
     if anchor is Anchor.COMPLETE or begins_field:
-        names = text_registers(point)
-        return _any_of([_whole_field(clause.term, anchor, name, registers) for name in names])
-    if anchor is not Anchor.ANYWHERE or clause.structure is Structure.PHRASE:
-        return _phrase(phrase_slots(clause.term, anchor), point, registers)
-    parts = [
-        _phrase([Slot(offset, term) for term, offset in part], point, registers)
-        for part in analysis.query_parts(clause.term)
-    ]
+        return _any_of(
+            [
+                _whole_field(term, anchor, name, registers)
+                for name in text_registers(point)
+                for term in terms
+            ]
+        )
+    return _any_of([_phrase(phrase_slots(term, anchor), point, registers) for term in terms])
+
+
+def _words(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:
+    """The records with all the words of a list, or with any of them."""
+    term = clause.term
+    if term.isascii() and term.isalpha() and point.name != ANY:  # most words that are asked for
+        return _term(registers[point.name], term.lower()[:TOKEN_CHARS_MAX])
+    folded = fold(term)
+    if len(folded) == 2 and point.name != ANY and _is_plain_bigram(folded):
+        return _term(registers[point.name], folded)
+    volume = None
+    if clause.structure is Structure.ALL_WORDS:
+        volume = numeral_forms.volume(folded)
+        if volume is not None:
+            folded = volume.rest
+    words = folded.split()
+    alone = len(words) == 1 and volume is None
+    parts = [part for word in words for part in _word_parts(word, point, registers, alone=alone)]
     if clause.structure is Structure.ANY_WORD:
         return _any_of(parts)
+    if volume is not None:
+        parts.append(_volume(volume, point, registers))
     every = _all_of(parts)
     if point.name == ANY and len(parts) > 0:
         # An identifier with hyphens or blanks is several words, and one value.
         values = [_value(clause.term, each, registers) for each in ANY_VALUES]
         return _any_of([every, *values])
     return every
+
+
+def _is_plain_bigram(folded: str) -> bool:
+    """Whether two characters are one term of the index, with no other form."""
+    return (
+        _HAN_FIRST <= folded[0] <= _HAN_LAST
+        and _HAN_FIRST <= folded[1] <= _HAN_LAST
+        and not numeral_forms.has_number(folded)
+    )
+
+
+def _word_parts(
+    word: str, point: AccessPoint, registers: Mapping[str, int], *, alone: bool
+) -> list[Matcher]:
+    """The phrases that one word of a list is, all of which a record must have."""
+    parts = [
+        _phrase([Slot(offset, term) for term, offset in part], point, registers)
+        for part in analysis.query_parts(word)
+    ]
+    if not parts or _MASK.search(word):
+        return parts
+    others = numeral_forms.variants(word, alone=alone)
+    phrases = [_phrase(phrase_slots(each), point, registers) for each in others]
+    if point.name == ANY and word.isascii() and word.isalpha():
+        # Pinyin without blanks is found where it begins a title or stands in it.
+        # Two syllables are too often an English word.
+        syllables = pinyin.split_syllables(word)
+        if len(syllables) > 2:
+            slots = phrase_slots(" ".join(syllables))
+            phrases += [_phrase_in(slots, name, registers) for name in sorted(READINGS)]
+    if not phrases:
+        return parts
+    return [_any_of([_all_of(parts), *phrases])]
+
+
+@lru_cache(4096)
+def _slots_of(phrase: str) -> tuple[Slot, ...]:
+    """The slots of a phrase of ours, of which there are not many."""
+    return tuple(phrase_slots(phrase))
+
+
+def _volume(
+    volume: numeral_forms.Volume, point: AccessPoint, registers: Mapping[str, int]
+) -> Matcher:
+    """The records that name the part of a work as the query does, or otherwise."""
+    named = [_phrase(phrase_slots(volume.written), point, registers)]
+    if point.name == ANY:
+        point = BY_NAME["title"]  # where the parts of a work are named
+    named += [_phrase(list(_slots_of(each)), point, registers) for each in volume.phrases]
+    if volume.last:
+        named.append(_phrase(phrase_slots(volume.last, Anchor.LAST), point, registers))
+    return _any_of(named)
 
 
 def _value(term: str, point: AccessPoint, registers: Mapping[str, int]) -> Matcher:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from protocol.access_point import Kind
+from protocol.access_points import ACCESS_POINTS
 from protocol.iso2709 import Field, MarcRecord
 from protocol.record import MarcFamily
 from store import pinyin
@@ -13,8 +15,8 @@ from store.analysis import KEY_CHARS_MAX, key
 from store.coded import years
 from store.cyrillic import romanised
 from store.dates import date_query, years_in
-from store.feeds import NONFILING, feeds_of, nonfiling
-from store.identifiers import query_keys
+from store.feeds import NONFILING, READINGS, feeds_of, nonfiling
+from store.identifiers import classification_keys, query_keys
 
 __all__ = ["Entries", "entries", "query_keys", "sort_value", "sort_values"]
 
@@ -29,7 +31,14 @@ _END_PUNCTUATION = " /:;,=\t\n"
 # Of titles and names that bring no reading, these are read.
 _READ_TAGS = frozenset(("100", "110", "200", "245", "700", "701", "702", "710", "711", "712"))
 _PERSON_TAGS = frozenset(("100", "700", "701", "702"))
-_ROMANISED = frozenset(("title", "author"))  # Cyrillic also in Latin letters
+# Of titles and names, Cyrillic is also indexed in Latin letters.
+_ROMANISED = frozenset(
+    point.name
+    for point in ACCESS_POINTS
+    if point.kind is Kind.TEXT
+    and point.name.startswith(("title", "author", "name", "editor", "related_title", "host_item"))
+    and point.name not in READINGS
+)
 _HAS_ROMAN = re.compile("[A-Za-z]")
 
 
@@ -55,7 +64,7 @@ def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
     """One value for each sortable access point that the record has, ordered as text.
 
     Titles without what filing passes over; Chinese titles and names by Pinyin,
-    then by their characters.
+    Japanese ones by the reading that the record brings, then by their characters.
     """
     extraction = _Extraction(record, family)
     values = {
@@ -64,6 +73,8 @@ def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
     }
     if years := extraction.years():
         values["date"] = years[0]
+    if mark := extraction.class_mark():
+        values["classification"] = mark
     modified = record.first("005")
     if modified is not None and modified.text[:8].isdecimal():
         values["date_modified"] = modified.text[:14].rstrip(".")
@@ -98,6 +109,8 @@ def sort_value(access_point: str, text: str) -> str:
     """
     if access_point in ("date", "date_modified"):
         return next(iter(date_query(text)), "")
+    if access_point == "classification":
+        return next(iter(classification_keys(text)), "")
     value = key(text)
     if pinyin.is_chinese(text):
         value = f"{' '.join(pinyin.read(text, is_name=access_point == 'author'))}\x01{value}"
@@ -153,7 +166,7 @@ class _Extraction:
             text = " ".join(values) if len(values) > 1 else values[0]
             if skipped or not text.isascii():
                 self._add_texts(names, values if is_apart else [text], skipped)
-                if readings and pinyin.is_han(text):
+                if readings and pinyin.has_reading(text):
                     codes = "".join([parts[place][0] for place in places])
                     self._add_reading(readings, tag, source, codes, text)
                 continue
@@ -184,9 +197,9 @@ class _Extraction:
             self._add_text(names, text)
             if filed is not text:
                 self._add_text(names, filed)
-            if not _ROMANISED.isdisjoint(names):
-                for latin in romanised(filed):
-                    self._add_text([name for name in names if name in _ROMANISED], latin)
+            romanised_names = [name for name in names if name in _ROMANISED]
+            for latin in romanised(filed) if romanised_names else ():
+                self._add_text(romanised_names, latin)
 
     def _add_text(self, names: Sequence[str], text: str) -> None:
         if clean := text.strip(_END_PUNCTUATION)[:FIELD_CHARS_MAX]:
@@ -207,6 +220,15 @@ class _Extraction:
                         stated += years_in(value)
         return coded or stated
 
+    def class_mark(self) -> str:
+        """The first class mark of the record; "" when it has none."""
+        for each in self._record.fields:
+            for feed in self._feeds.of_classification.get(each.tag, ()):
+                for value in each.values("".join(sorted(feed.codes))):
+                    for mark in classification_keys(value):
+                        return mark
+        return ""
+
     def filing_text(self, source: Field, codes: str) -> str:
         """The text of `source` without what filing passes over."""
         text = " ".join(source.values(codes))
@@ -220,7 +242,7 @@ class _Extraction:
         """What `source` sorts by."""
         text = self.filing_text(source, codes)
         value = key(text)
-        if pinyin.is_han(text):
+        if pinyin.has_reading(text):
             reading = self._reading(source.tag, source, codes, text)
             value = f"{' '.join(reading)}\x01{value}" if reading else value
         return value[:KEY_CHARS_MAX]
@@ -244,6 +266,8 @@ class _Extraction:
             own = " ".join(source.values(codes.upper())) or " ".join(source.values("9"))
         if _HAS_ROMAN.search(own) and not pinyin.is_han(own):
             return pinyin.from_record(own, chinese=chinese)
+        if own and not pinyin.is_han(own) and (words := pinyin.kana(own)):
+            return words
         if chinese and tag in _READ_TAGS and pinyin.is_chinese(text):
             return pinyin.read(text, is_name=tag in _PERSON_TAGS)
         return ()

@@ -109,12 +109,16 @@ class Feeds:
             for text in (point.marc21 if self.is_marc21 else point.unimarc).split():
                 feed = _parse(point, text)
                 self.by_tag[feed.tag].append(feed)
-        self.of_date = {
+        self.of_date = self._of("date")
+        self.of_classification = self._of("classification")
+        self._steps: dict[tuple[str, str], Steps] = {}
+
+    def _of(self, access_point: str) -> dict[str, list[Feed]]:
+        return {
             tag: feeds
             for tag, every in self.by_tag.items()
-            if (feeds := [feed for feed in every if feed.point.name == "date"])
+            if (feeds := [feed for feed in every if feed.point.name == access_point])
         }
-        self._steps: dict[tuple[str, str], Steps] = {}
 
     def steps(self, tag: str, head: str) -> Steps:
         """What to do with a field; `head` is its indicators, a delimiter, and its codes in order.

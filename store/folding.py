@@ -5,10 +5,16 @@ Greek diacritics dropped (й stays, ё is е), apostrophes and hyphens of one ki
 vowel points of Hebrew and Arabic dropped, katakana to hiragana, digits of every
 script to 0-9, Han characters as `store.han` folds them. The table fills itself
 as characters are met.
+
+Of kana, small ones are written large and the long mark is dropped, because
+cataloguers and readers differ in both: コンピューター is コンピュータ, ノルウェイ
+is ノルウエイ. Iteration marks become what they repeat: 学問のすゝめ is すすめ,
+佐々木 is 佐佐木.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -24,6 +30,8 @@ def fold(text: str) -> str:
         return text.lower()
     for _ in range(_PASSES_MAX):
         text = unicodedata.normalize("NFKC", text).translate(_FOLDED)
+        if "々" in text or "ゝ" in text or "ゞ" in text:
+            text = _KANA_REPEATED.sub(_repeat_kana, _HAN_REPEATED.sub(_repeat_han, text))
         if text.isascii() or unicodedata.is_normalized("NFKC", text):
             break
     return text
@@ -36,7 +44,32 @@ def separate(text: str) -> str:
     """
     if text.isascii():
         return text.encode().translate(_ASCII_SEPARATED).decode()
+    if not _ITERATION_MARKS.isdisjoint(text):
+        text = fold(text)
     return unicodedata.normalize("NFKC", text).translate(_SEPARATED)
+
+
+_ITERATION_MARKS = frozenset("々ゝゞヽヾ")
+_HAN_REPEATED = re.compile("([\u3400-\u9fff\U00020000-\U0003ffff]+)(々+)")
+_KANA_REPEATED = re.compile("([\u3041-\u3096])([ゝゞ]+)")
+_VOICED = "\u3099"
+
+
+def _repeat_han(match: re.Match[str]) -> str:
+    """人々 is 人人, 馬鹿々々 is 馬鹿馬鹿."""
+    before, marks = match[1], match[2]
+    if len(before) >= len(marks):
+        return before + before[-len(marks) :]
+    return before + before[-1] * len(marks)
+
+
+def _repeat_kana(match: re.Match[str]) -> str:
+    """ゝ repeats a kana without its voicing, ゞ with voicing."""
+    before, marks = match[1], match[2]
+    plain = unicodedata.normalize("NFD", before)[0]
+    voiced = unicodedata.normalize("NFC", plain + _VOICED)
+    voiced = voiced if len(voiced) == 1 else plain
+    return before + "".join(voiced if mark == "ゞ" else plain for mark in marks)
 
 
 RUN = "\uf8f4"  # private-use, stands before a character of a script without blanks
@@ -93,7 +126,10 @@ _LETTERS = {
 }  # fmt: skip
 
 # Signs of romanisation that readers do not type: soft and hard sign, ayn, alif.
-_DROPPED = frozenset(map(chr, [*range(0x02B9, 0x0300), 0x0640, 0xF8F2, 0xF8F3]))
+# And the long mark of kana.
+_DROPPED = frozenset(map(chr, [*range(0x02B9, 0x0300), 0x0640, 0x30FC, 0xF8F2, 0xF8F3]))
+_AINU_KANA = "くしすとぬはひふへほむらりるれろ"
+_SMALL_KANA = str.maketrans("ぁぃぅぇぉっゃゅょゎゕゖ", "あいうえおつやゆよわかけ")
 
 _DIACRITIC_BLOCKS = (
     range(0x00C0, 0x0250), range(0x0370, 0x0400), range(0x1E00, 0x2000),
@@ -119,7 +155,11 @@ def _fold_char(char: str) -> str:
     if category == "Nd":
         return str(unicodedata.digit(char))
     if 0x30A1 <= code_point <= 0x30F6 or code_point in (0x30FD, 0x30FE):
-        return chr(code_point - 0x60)
+        return chr(code_point - 0x60).translate(_SMALL_KANA)
+    if 0x3041 <= code_point <= 0x3096:
+        return char.translate(_SMALL_KANA)
+    if 0x31F0 <= code_point <= 0x31FF:  # the small katakana of Ainu
+        return _AINU_KANA[code_point - 0x31F0]
     if code_point >= 0x2E80 and category in ("Lo", "So", "Nl"):
         return fold_han(char)
     if any(code_point in block for block in _DIACRITIC_BLOCKS):

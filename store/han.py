@@ -37,7 +37,7 @@ _VARIANTS = """
 桑桒 餐歺 铁銕鐡鑯 关闗 边邉 齐斊 崎嵜碕 高髙 滨濵 怪恠 慎愼 晃晄 概槪 瓶甁 研硏 翻飜 萌萠 褒襃
 麽么 同仝 唇脣 够夠 群羣 奸姦 猫貓 鹅鵞鵝 懒嬾 棱稜 耕畊 夜亱 哲喆嚞 坤堃 野埜 和龢 内內 拂払
 像象 账帐 径迳 澄澂 琅瑯 果菓 豆荳 背揹 堤隄 它牠 姬姫 舍舎 榆楡 咒呪 痹痺 填塡 檐簷 斤觔 俯頫
-锄耡
+锄耡 画划畵劃
 """
 
 # Radicals that copying from PDF files leaves behind and Unicode does not

@@ -83,6 +83,12 @@ class Catalogue(Protocol):
     async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
         """The newest version of each record; None: no such record."""
 
+    def survivor(self, record_id: int) -> StoredRecord | None:
+        """The record that this one was merged into; None: it was not merged away."""
+
+    def former_numbers(self, record: StoredRecord) -> Sequence[str]:
+        """The control numbers of records that were merged into this one."""
+
     async def scan(
         self,
         databases: Sequence[Database],

@@ -7,29 +7,44 @@ import csv
 import gzip
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self, TextIO, cast
 
 from protocol.iso2709 import DecodedRecord, RawRecord, RefusedRecord, split
+from protocol.marc_json import read_marc_json
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily
-from store.bulk import CHUNK_RECORDS, Analysed, BulkWriter, Source, Target, analyse, analyse_apart
+from store.bulk import (
+    CHUNK_RECORDS,
+    OFFLINE_LIMITS,
+    Analysed,
+    BatchLimits,
+    BulkWriter,
+    Source,
+    Stored,
+    Target,
+    analyse,
+    analyse_apart,
+)
+from store.load_journal import Command, FileMark, LoadJournal, Progress
 from store.parallel import Workers
-from store.sqlite import StoreError
-from store.writer import CatalogueWriter
+from store.sqlite import StoreError, go_through_all
+from store.writer import CatalogueWriter, now_us
 
 _CHUNK_BYTES_MAX = 4 << 20
 # A smaller load is over before another process has started.
 _PARALLEL_BYTES_MIN = 2 << 20
 _HEAD_BYTES = 1024
 
-Progress = Callable[[int, int, int], None]
+OnProgress = Callable[[int, int, int], None]
 """Called with records read, and octets read and to read, as the files lie on disk."""
 
 
@@ -43,6 +58,7 @@ class LoadSummary:
     refused: int
     warnings: int
     holdings_added: int
+    report: Path | None = None  # where the refused ones are listed
 
 
 def load(
@@ -52,83 +68,107 @@ def load(
     *,
     encoding: str = "auto",
     holdings: str | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     report: Path | None = None,
     account: str = "",
     processes: int | None = None,
+    limits: BatchLimits = OFFLINE_LIMITS,
+    restart: bool = False,
+    resumed: Callable[[Progress], None] | None = None,
+    screen: Callable[[Analysed], None] | None = None,
 ) -> LoadSummary:
     """Store every record of `paths` in `database`.
 
-    Files are ISO 2709 or MARCXML, also as .gz, .bz2, .xz or .zip; what they are
+    Files are ISO 2709, MARCXML or MARC-in-JSON, also as .gz, .bz2, .xz or .zip; what they are
     is read from their content. A record replaces the one with its 003 and 001;
-    equal octets are left alone, so a load that was broken off is simply run
-    again. `holdings` is an institution that comes to hold each of them.
-    `report` is a CSV file of refused records; it is made when there is one.
-    `processes` analyse records, None: one a core, 0: this one does.
+    equal octets are left alone. `holdings` is an institution that comes to hold
+    each of them. `report` is a CSV file of refused records; it is made when
+    there is one. `processes` analyse records, None: one a core, 0: this one does.
+
+    A load that was broken off goes on where it stopped when the same is asked
+    again, `resumed` is told where that is, and its summary and report are those
+    of the whole; with `restart` it begins anew. `screen` may refuse records of
+    each chunk before it is stored.
 
     Raises:
-        StoreError: unknown database, or a file cannot be opened.
+        StoreError: unknown database, a file cannot be opened, or has changed
+            since the load was broken off.
         UnknownEncoding: `encoding` names no set.
     """
     family = writer.rows.databases[writer.rows.database_id(database)].family
     target = Target(database, family, encoding)
-    bulk = BulkWriter(writer, database, institution=holdings, account=account)
-    total_bytes = sum(_size_bytes(path) for path in paths)
+    marks = tuple(FileMark.of(path) for path in paths)
+    command = Command(database, encoding, holdings, marks)
+    journal = LoadJournal.open(
+        writer.connection, writer.path, command, report=report, restart=restart, at_us=now_us()
+    )
+    go_through_all(writer.connection)
+    done = journal.progress
+    if done.records and resumed is not None:
+        resumed(done)
+    begun = replace(done)
+    report = Path(done.report) if done.report else None
+    total_bytes = sum(mark.size_bytes for mark in marks)
     if processes is None and total_bytes < _PARALLEL_BYTES_MIN:
         processes = 0
-    tally = _Tally(progress, total_bytes)
     read = partial(analyse if processes == 0 else analyse_apart, target=target)
-    with _Report(report) as refusals, Workers(processes) as workers:
-        for path in paths:
-            with _File(path) as file:
-                for analysed in workers.map(read, _chunks(file.sources(family))):
-                    bulk.add(analysed)
-                    refusals.write(path, analysed.refused)
-                    tally.count(analysed, file.read_bytes)
-            tally.end_file(_size_bytes(path))
-        bulk.flush()
-    stored = bulk.stored
+    with _Report(report, done.report_bytes) as refusals, Workers(processes) as workers:
+
+        def note(stored: Stored) -> None:
+            done.loaded = begun.loaded + stored.loaded
+            done.replaced = begun.replaced + stored.replaced
+            done.unchanged = begun.unchanged + stored.unchanged
+            done.holdings_added = begun.holdings_added + stored.holdings_added
+            done.report_bytes = refusals.flush()
+            journal.write(now_us())
+
+        bulk = BulkWriter(
+            writer, database, institution=holdings, account=account, limits=limits, on_write=note
+        )
+        done_bytes = 0
+        for number, path in enumerate(paths):
+            if number >= begun.file:
+                skipped = begun.sources if number == begun.file else 0
+                done.file, done.sources = number, skipped
+                with RecordFile(path) as file:
+                    sources = islice(file.sources(family), skipped, None)
+                    for analysed in workers.map(read, _chunks(sources)):
+                        if screen is not None:
+                            screen(analysed)
+                        bulk.make_room(analysed)  # before what is noted speaks of it
+                        refusals.write(path, analysed.refused)
+                        _count(done, analysed)
+                        bulk.add(analysed)
+                        if progress is not None:
+                            progress(done.records, done_bytes + file.read_bytes, total_bytes)
+            done_bytes += marks[number].size_bytes
+            if progress is not None:
+                progress(done.records, done_bytes, total_bytes)
+        with writer.transaction():
+            bulk.flush()
+            journal.end()
     return LoadSummary(
-        loaded=stored.loaded,
-        replaced=stored.replaced,
-        unchanged=stored.unchanged,
-        refused=tally.refused,
-        warnings=tally.warned,
-        holdings_added=stored.holdings_added,
+        loaded=done.loaded,
+        replaced=done.replaced,
+        unchanged=done.unchanged,
+        refused=done.refused,
+        warnings=done.warned,
+        holdings_added=done.holdings_added,
+        report=report if done.refused else None,
     )
 
 
-@dataclass(slots=True)
-class _Tally:
-    progress: Progress | None
-    total_bytes: int
-    records: int = 0
-    refused: int = 0
-    warned: int = 0
-    _done_bytes: int = 0  # of files read to their end
-
-    def count(self, analysed: Analysed, read_bytes: int) -> None:
-        self.refused += len(analysed.refused)
-        self.warned += analysed.warned
-        self.records += len(analysed.records) + len(analysed.refused)
-        if self.progress is not None:
-            self.progress(self.records, self._done_bytes + read_bytes, self.total_bytes)
-
-    def end_file(self, size_bytes: int) -> None:
-        self._done_bytes += size_bytes
-        if self.progress is not None:
-            self.progress(self.records, self._done_bytes, self.total_bytes)
+def _count(done: Progress, analysed: Analysed) -> None:
+    """A chunk more has been read: every record of a file is either accepted or refused."""
+    count = len(analysed.records) + len(analysed.refused)
+    done.sources += count
+    done.records += count
+    done.refused += len(analysed.refused)
+    done.warned += analysed.warned
 
 
-def _size_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
-
-
-class _File:
-    """One file on disk, read through whatever it is packed in."""
+class RecordFile:
+    """A file of records on disk, read through whatever it is packed in."""
 
     def __init__(self, path: Path) -> None:
         """Raises StoreError: the file cannot be opened."""
@@ -183,6 +223,8 @@ def _records(stream: BinaryIO, family: MarcFamily) -> Iterator[Source]:
     head = cast(io.BufferedReader, stream).peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"<"):
         return read_marcxml(stream, family)
+    if head.startswith((b"{", b"[")):
+        return read_marc_json(stream, family)
     return split(stream)
 
 
@@ -203,25 +245,47 @@ def _chunks(sources: Iterator[Source]) -> Iterator[list[Source]]:
 
 
 class _Report:
-    """The CSV file of refused records."""
+    """The CSV file of refused records.
 
-    def __init__(self, path: Path | None) -> None:
+    Its first `size_bytes` belong to what has been stored; a load that was broken
+    off may have written more, of records that it comes to once more.
+    """
+
+    def __init__(self, path: Path | None, size_bytes: int) -> None:
         self._path = path
-        self._open = ExitStack()
-        self._write_row: Callable[[Sequence[object]], object] | None = None
+        self._size_bytes = size_bytes
+        self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.close()
+        if self._file is not None:
+            self._file.close()
 
     def write(self, path: Path, refused: Sequence[RefusedRecord]) -> None:
         if self._path is None or not refused:
             return
-        if self._write_row is None:
-            file = self._open.enter_context(self._path.open("w", encoding="utf-8", newline=""))
-            self._write_row = csv.writer(file).writerow
-            self._write_row(("file", "offset", "control_number", "reason"))
+        if self._file is None:
+            self._file = self._open(self._path)
+        write_row = csv.writer(self._file).writerow
         for record in refused:
-            self._write_row((path, record.offset, record.control_number, record.reason))
+            write_row((path, record.offset, record.control_number, record.reason))
+
+    def _open(self, path: Path) -> TextIO:
+        is_known = self._size_bytes > 0 and path.exists()
+        file = path.open("r+" if is_known else "w", encoding="utf-8", newline="")
+        if is_known:
+            file.truncate(min(self._size_bytes, path.stat().st_size))
+            file.seek(0, io.SEEK_END)
+        else:
+            csv.writer(file).writerow(("file", "offset", "control_number", "reason"))
+        return file
+
+    def flush(self) -> int:
+        """Bring on disk what was written; returns the size of the report."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._size_bytes = os.fstat(self._file.fileno()).st_size
+        return self._size_bytes

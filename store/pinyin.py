@@ -21,6 +21,7 @@ _PHRASE_CHARS_MAX = 8
 
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 _OTHER_SCRIPT = re.compile("[\u3041-\u30ff\u1100-\u11ff\uac00-\ud7a3]")  # kana and Hangul
+_KANA = re.compile("[\u3041-\u30ff\uff66-\uff9f]")
 _PIECE = re.compile(r"[^\W_]+")
 _ROMANISED = re.compile(r"[0-9]+|[^\W\d_]+")
 _ROMAN_WORD = re.compile("[a-z]+")
@@ -60,10 +61,15 @@ _WORD_CHARS_MAX = 200
 
 
 def index_forms(reading: Sequence[str]) -> list[str]:
-    """The texts to index for a reading: spaced, joined, initials; ü as u and as v."""
+    """The texts to index for a reading: spaced, joined, initials; ü as u and as v.
+
+    Of one in kana, where blanks do not matter, the reading itself.
+    """
     if not reading:
         return []
     spaced = " ".join(reading)
+    if _KANA.search(spaced):
+        return [spaced]
     forms = [spaced, spaced.replace(" ", ""), "".join([syllable[0] for syllable in reading])]
     if "v" in spaced:
         other = " ".join(
@@ -76,6 +82,16 @@ def index_forms(reading: Sequence[str]) -> list[str]:
 def is_han(text: str) -> bool:
     """Whether `text` has Han characters to read."""
     return _HAN.search(text) is not None
+
+
+def has_reading(text: str) -> bool:
+    """Whether `text` is in a script that records give readings of: Han, kana, Hangul."""
+    return is_han(text) or _OTHER_SCRIPT.search(text) is not None
+
+
+def kana(reading: str) -> list[str]:
+    """The words of a reading that a record brings in kana; [] when it is none."""
+    return fold(reading).split() if _KANA.search(reading) else []
 
 
 def is_chinese(text: str) -> bool:

@@ -33,6 +33,7 @@ _INLINE_RECORDS_MAX = 5_000
 
 Scores = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.uint32]
+Parts = list[tuple[Segment, Ids]]  # the ids that each part of the index answers for
 
 
 def is_ranked(query: Query) -> bool:
@@ -54,18 +55,17 @@ def by_relevance(reader: IndexReader, query: Query, records: BitMap) -> array[in
         raise BoundExceeded
     touched = reader.delta.touched
     weighted = list(_weighted_words(reader, query))
-    ids: list[Ids] = []
-    scores: list[Scores] = []
     segments: list[tuple[Segment, BitMap]] = [
         (reader.main, records - touched),
         (reader.delta, records & touched),
     ]
-    for segment, part in segments:
-        here = np.frombuffer(part.to_array(), np.uint32)
-        ids.append(here)
-        scores.append(_scores(segment, here, weighted))
-    all_ids = np.concatenate(ids)
-    order = np.lexsort((all_ids, -np.concatenate(scores)))
+    parts = [
+        (segment, np.frombuffer(part.to_array(), np.uint32)) for segment, part in segments if part
+    ]
+    if not parts:
+        return array("I")
+    all_ids = np.concatenate([ids for _, ids in parts])
+    order = np.lexsort((all_ids, -_scores(parts, all_ids.size, weighted)))
     return array("I", all_ids[order].tobytes())
 
 
@@ -92,29 +92,37 @@ def _registers_of(
         yield reader.register_ids[name], word, weight * rarity
 
 
-def _scores(segment: Segment, ids: Ids, weighted: list[tuple[int, Slot, float]]) -> Scores:
-    scores = np.zeros(ids.size)
-    if not ids.size:
-        return scores
+def _scores(parts: Parts, size: int, weighted: list[tuple[int, Slot, float]]) -> Scores:
+    """The scores of the records of all `parts`, in their order."""
+    scores = np.zeros(size)
     norms: dict[int, Scores] = {}
     for register_id, word, weight in weighted:
-        counts = np.bincount(_members(segment, register_id, word.term, ids)[0], minlength=ids.size)
+        counts = np.concatenate(
+            [
+                np.bincount(_members(segment, register_id, word.term, ids)[0], minlength=ids.size)
+                for segment, ids in parts
+            ]
+        )
         if not counts.any():
             continue
         norm = norms.get(register_id)
         if norm is None:
-            norm = norms[register_id] = _length_norms(segment, register_id, ids)
+            norm = norms[register_id] = _length_norms(parts, register_id)
         scores += weight * counts * (_SATURATION + 1) / (counts + _SATURATION * norm)
     return scores
 
 
-def _length_norms(segment: Segment, register_id: int, ids: Ids) -> Scores:
-    """How long each record is in one register, the mean of them being 1."""
-    members, positions = _members(segment, register_id, END, ids)
-    lengths = np.zeros(ids.size)
-    np.maximum.at(lengths, members, positions)
-    mean = lengths[lengths > 0].mean() if members.size else 1.0
-    return 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * lengths / mean
+def _length_norms(parts: Parts, register_id: int) -> Scores:
+    """How long each record is in one register, the mean of all parts being 1."""
+    found = []
+    for segment, ids in parts:
+        members, positions = _members(segment, register_id, END, ids)
+        of_part = np.zeros(ids.size)
+        np.maximum.at(of_part, members, positions)
+        found.append(of_part)
+    lengths = np.concatenate(found)
+    known = lengths[lengths > 0]
+    return 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * lengths / (known.mean() if known.size else 1.0)
 
 
 def _members(

@@ -101,6 +101,15 @@ class RecordRows:
         ).fetchone()
         return None if row is None else self.get(row[0])
 
+    def by_number(self, database_id: int, control_number: str) -> list[StoredRecord]:
+        """The records of a database with that 001, of whichever agency, deleted ones included."""
+        rows = self._execute(
+            "SELECT record_id FROM record WHERE database_id = ? AND control_number = ?"
+            " ORDER BY record_id",
+            (database_id, control_number),
+        ).fetchall()
+        return [stored for (record_id,) in rows if (stored := self.get(record_id)) is not None]
+
     def _stored(self, condition: str, values: tuple[object, ...]) -> StoredRecord | None:
         row = self._execute(f"SELECT {_STORED_COLUMNS} WHERE {condition}", values).fetchone()
         if row is None:
@@ -118,15 +127,20 @@ class RecordRows:
 
     def assign_number(self, database_id: int, record_id: int, marc: bytes) -> tuple[str, bytes]:
         """A control number for a new record that has none, and the record with it."""
+        number = self.free_number(database_id, record_id)
+        self._execute(
+            "INSERT INTO numbered_here VALUES (?, ?, ?)", (database_id, _digest(marc), record_id)
+        )
+        return number, with_number(marc, number)
+
+    def free_number(self, database_id: int, record_id: int) -> str:
+        """The control number that we give to a record of that id."""
         number = f"lm{record_id:09d}"
         while self._stored(
             "database_id = ? AND agency = '' AND control_number = ?", (database_id, number)
         ):
             number += "x"  # someone else's record came with our number
-        self._execute(
-            "INSERT INTO numbered_here VALUES (?, ?, ?)", (database_id, _digest(marc), record_id)
-        )
-        return number, with_number(marc, number)
+        return number
 
     def insert(
         self,
@@ -189,11 +203,6 @@ class RecordRows:
                 json.dumps(holding.barcodes, ensure_ascii=False),
                 at_us,
             ),
-        )
-
-    def remove_holding(self, institution: str, record_id: int) -> None:
-        self._execute(
-            "DELETE FROM holding WHERE record_id = ? AND institution = ?", (record_id, institution)
         )
 
     def write_holding_event(

@@ -73,7 +73,7 @@ def register_names(points: Iterable[AccessPoint] = ACCESS_POINTS) -> list[str]:
 
 
 # Raise it whenever the same record brings other postings than before.
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 
 
 @cache

@@ -1,4 +1,4 @@
--- The catalogue, schema version 2. Times are UTC in microseconds since 1970.
+-- The catalogue, schema version 4. Times are UTC in microseconds since 1970.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -123,3 +123,56 @@ CREATE TABLE holding_event (
     at_us       INTEGER NOT NULL,
     account     TEXT NOT NULL
 );
+
+-- Why a version came, where somebody said so, and what it was other than a plain
+-- change. `change` is a name of store.versions.Change.
+CREATE TABLE record_remark (
+    record_id INTEGER NOT NULL REFERENCES record,
+    version   INTEGER NOT NULL,
+    change    TEXT NOT NULL,
+    other_id  INTEGER NOT NULL,        -- the other record of a merge; 0: none
+    reason    TEXT NOT NULL,
+    PRIMARY KEY (record_id, version)
+) WITHOUT ROWID;
+
+-- Records merged away, in order. `holdings` is what moved, to be given back if
+-- the merge is undone: see store/merging.py.
+CREATE TABLE record_merge (
+    sequence  INTEGER PRIMARY KEY AUTOINCREMENT,
+    away_id   INTEGER NOT NULL REFERENCES record,
+    keep_id   INTEGER NOT NULL REFERENCES record,
+    at_us     INTEGER NOT NULL,
+    account   TEXT NOT NULL,
+    holdings  TEXT NOT NULL,           -- a JSON list
+    undone_us INTEGER                  -- NULL while it holds
+);
+CREATE UNIQUE INDEX record_merged ON record_merge (away_id) WHERE undone_us IS NULL;
+
+-- Whose numbers find a record beside its own, by its versions.
+CREATE TABLE former_number (
+    record_id     INTEGER NOT NULL REFERENCES record,
+    away_id       INTEGER NOT NULL REFERENCES record,
+    since_version INTEGER NOT NULL,
+    until_version INTEGER,             -- the first without it; NULL: none yet
+    PRIMARY KEY (record_id, away_id, since_version)
+) WITHOUT ROWID;
+
+-- The records under which the ledger counted a holding that merges moved or
+-- joined; a holding without rows was counted under its own record.
+CREATE TABLE counted_under (
+    record_id   INTEGER NOT NULL,
+    institution TEXT NOT NULL,
+    counted_id  INTEGER NOT NULL REFERENCES record,
+    PRIMARY KEY (record_id, institution, counted_id)
+) WITHOUT ROWID;
+
+-- Loads that have begun and not ended, and how far each is: see store/load_journal.py.
+CREATE TABLE load_job (
+    command    TEXT PRIMARY KEY,       -- a digest of what was asked for
+    run        TEXT NOT NULL,          -- the process that is at it
+    database   TEXT NOT NULL,
+    files      TEXT NOT NULL,          -- JSON: path, size, time and digest of each
+    progress   TEXT NOT NULL,          -- JSON
+    started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL
+) WITHOUT ROWID;

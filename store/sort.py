@@ -1,8 +1,7 @@
 """Sort: result sets put in the order of what their records say.
 
-Every sort value of an access point has a rank, its place in the ordered list
-of values. Ranks of the whole catalogue are one array, made once for a state of
-the main index; sorting a set is then arithmetic on numbers.
+Every sort value of an access point has a rank (`store.sort_ranks`); sorting a
+set is then arithmetic on numbers.
 Source: Z39.50-2003 §3.2.7.
 """
 
@@ -19,13 +18,13 @@ from protocol.access_points import BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.iso2709 import parse
 from protocol.query import SortSpec
-from store import extract, postings
+from store import extract
 from store.index import cut_value
 from store.interface import ResultSet
 from store.reader import BoundExceeded, IndexReader
 from store.records import read_databases
-from store.registers import sort_register
 from store.result_set import RecordSet
+from store.sort_ranks import RankCache, Ranks, SortRanks, TooStale
 
 KEYS_MAX = 8
 # Records that a case-sensitive key reads: some 50 µs each.
@@ -33,53 +32,10 @@ CASED_RECORDS_MAX = 20_000
 CASED_RECORDS_INLINE_MAX = 64
 SETS_MAX = 32
 
-Ranks = npt.NDArray[np.int64]
-
-# Between two values of the main index lie that many ranks for changed records.
-_GAP_BITS = 20
 _LOWEST = np.int64(-1)
 _HIGHEST = np.int64(1 << 60)
 _ABSENT = np.int64(0)
 _SELECT_MARC = "SELECT database_id, marc FROM record WHERE record_id = ?"
-_SELECT_VALUES = "SELECT records FROM posting WHERE register_id = ? ORDER BY term"
-_SELECT_UP_TO = (
-    "SELECT term, records FROM posting WHERE register_id = ? AND term <= ?"
-    " ORDER BY term DESC LIMIT 1"
-)
-
-
-class RankCache:
-    """The ranks of each sort register, shared by every reader of a process."""
-
-    def __init__(self) -> None:
-        self._ranks: dict[int, tuple[int, Ranks]] = {}
-
-    def get(self, reader: IndexReader, register_id: int) -> Ranks:
-        """Ranks by record id, 0 where the main index knows none.
-
-        Raises:
-            BoundExceeded: they must be made first, and that takes too long here.
-        """
-        generation, ranks = self._ranks.get(register_id, (0, None))
-        if ranks is None or generation != reader.generation:
-            if reader.main.bounds.inline:
-                raise BoundExceeded
-            ranks = _make_ranks(reader, register_id)
-            self._ranks[register_id] = (reader.generation, ranks)
-        return ranks
-
-
-def _make_ranks(reader: IndexReader, register_id: int) -> Ranks:
-    parts: list[bytes] = []
-    counts: list[int] = []
-    for (blob,) in reader.connection.execute(_SELECT_VALUES, (register_id,)):
-        data = blob[1:] if blob[0] == postings.TINY else postings.decode(blob).to_array().tobytes()
-        parts.append(data)
-        counts.append(len(data) >> 2)
-    record_ids = np.frombuffer(b"".join(parts), np.uint32)
-    ranks = np.zeros(int(record_ids.max()) + 1 if record_ids.size else 1, np.int64)
-    ranks[record_ids] = np.repeat(np.arange(1, len(counts) + 1) << _GAP_BITS, counts)
-    return ranks
 
 
 def sort(
@@ -121,6 +77,9 @@ def sort(
     positions = positions[kept[positions]]
     data = record_ids[positions].astype(np.uint32)
     in_order = array("I", data.tobytes())
+    only = sets[0] if len(sets) == 1 else None
+    if isinstance(only, RecordSet) and kept.all():
+        return RecordSet(only.records, in_order)  # one of unordered numbers takes long to make
     return RecordSet(BitMap(in_order), in_order)
 
 
@@ -145,6 +104,9 @@ def _in_first_order(sets: Sequence[ResultSet]) -> npt.NDArray[np.uint32]:
     """The records of all sets, each at its first place."""
     orders = []
     for result_set in sets:
+        if isinstance(result_set, RecordSet):
+            orders.append(np.array(result_set.order, np.uint32))
+            continue
         ids = result_set.ids(1, len(result_set))
         if not isinstance(ids, Diagnostic):
             orders.append(np.array(ids, np.uint32))
@@ -160,21 +122,37 @@ def _ranks_of(
     reader: IndexReader, cache: RankCache, key: SortSpec, record_ids: npt.NDArray[np.uint32]
 ) -> tuple[Ranks, np.int64]:
     """The rank of each record, _ABSENT for one without a value, and what that one gets."""
-    register_id = reader.register_ids[sort_register(key.access_point)]
-    main = cache.get(reader, register_id)
+    members = BitMap(record_ids)
+    touched = reader.delta.touched & members
+    kept = cache.get(reader, key.access_point, members - touched)
+    try:
+        return _ranks_by(reader, kept, key, record_ids, touched)
+    except TooStale:
+        kept = cache.renewed(reader, key.access_point, kept)
+        return _ranks_by(reader, kept, key, record_ids, touched)
+
+
+def _ranks_by(
+    reader: IndexReader,
+    kept: SortRanks,
+    key: SortSpec,
+    record_ids: npt.NDArray[np.uint32],
+    touched: BitMap,
+) -> tuple[Ranks, np.int64]:
+    """What `_ranks_of` says; `touched` are those of the records that the delta speaks of."""
     ranks = np.zeros(record_ids.size, np.int64)
-    known = record_ids < main.size
-    ranks[known] = main[record_ids[known]]
-    values = _changed_values(reader, register_id, record_ids)
+    known = record_ids < kept.ranks.size
+    ranks[known] = kept.ranks[record_ids[known]]
+    values = _changed_values(reader, kept, record_ids, touched)
     substitute: str | None = None
     wanted = {value for value in values.values() if value is not None}
     if key.missing[:1] == "=":
         substitute = cut_value(extract.sort_value(key.access_point, key.missing[1:]))
         wanted.add(substitute)
     rank_of: dict[str | None, int] = {None: int(_ABSENT)}
-    # Values that the main index lacks come after the greatest it has before them.
+    # Values that the array lacks come after the greatest it has before them.
     for step, value in enumerate(sorted(wanted), 1):
-        rank, is_exact = _rank_in_main(reader, main, register_id, value)
+        rank, is_exact = kept.rank(reader, value)
         rank_of[value] = rank if is_exact else rank + step
     for index, changed_value in values.items():
         ranks[index] = rank_of[changed_value]
@@ -214,24 +192,16 @@ def _cased_ranks(
 
 
 def _changed_values(
-    reader: IndexReader, register_id: int, record_ids: npt.NDArray[np.uint32]
+    reader: IndexReader, kept: SortRanks, record_ids: npt.NDArray[np.uint32], touched: BitMap
 ) -> dict[int, str | None]:
-    """The value of each changed record, by its index in `record_ids`."""
-    touched = reader.delta.touched
-    if not touched:
-        return {}
-    changed = np.flatnonzero(np.isin(record_ids, touched.to_array())).tolist()
+    """The value of each record that the array is wrong about, by its index in `record_ids`."""
+    stale = (BitMap(record_ids) & kept.stale) - touched
+    changed = touched | stale
     if not changed:
         return {}
-    values = reader.delta.values(register_id)
-    return {index: values.get(int(record_ids[index])) for index in changed}
-
-
-def _rank_in_main(
-    reader: IndexReader, main: Ranks, register_id: int, value: str
-) -> tuple[int, bool]:
-    """The rank of `value`, or of the greatest value before it; and whether it is exact."""
-    row = reader.connection.execute(_SELECT_UP_TO, (register_id, value)).fetchone()
-    if row is None:
-        return 0, False
-    return int(main[postings.decode(row[1]).min()]), row[0] == value
+    values: dict[int, str | None] = kept.values(reader, stale)
+    if touched:
+        new = reader.delta.values(kept.register_id)
+        values.update((record_id, new.get(record_id)) for record_id in touched)
+    indexes = np.flatnonzero(np.isin(record_ids, changed.to_array())).tolist()
+    return {index: values.get(int(record_ids[index])) for index in indexes}

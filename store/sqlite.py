@@ -10,17 +10,52 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 2  # kept in PRAGMA user_version
+SCHEMA_VERSION = 4  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
 WRITER_CACHE_KIB = 65536
+WHOLE_CACHE_KIB = 262144
 BUSY_TIMEOUT_S = 120.0  # another process's batch may hold the write lock that long
 JOURNAL_SIZE_MAX_BYTES = 64 << 20  # a batch's log shrinks back to this
 
 # Number n holds the statements that lead from schema n to n + 1.
 MIGRATIONS: dict[int, str] = {
     1: "CREATE TABLE merged (generation INTEGER PRIMARY KEY, records BLOB NOT NULL);\n",
+    2: """
+CREATE TABLE record_remark (
+    record_id INTEGER NOT NULL REFERENCES record, version INTEGER NOT NULL,
+    change TEXT NOT NULL, other_id INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (record_id, version)
+) WITHOUT ROWID;
+CREATE TABLE record_merge (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    away_id INTEGER NOT NULL REFERENCES record, keep_id INTEGER NOT NULL REFERENCES record,
+    at_us INTEGER NOT NULL, account TEXT NOT NULL, holdings TEXT NOT NULL, undone_us INTEGER
+);
+CREATE UNIQUE INDEX record_merged ON record_merge (away_id) WHERE undone_us IS NULL;
+CREATE TABLE former_number (
+    record_id INTEGER NOT NULL REFERENCES record, away_id INTEGER NOT NULL REFERENCES record,
+    since_version INTEGER NOT NULL, until_version INTEGER,
+    PRIMARY KEY (record_id, away_id, since_version)
+) WITHOUT ROWID;
+CREATE TABLE counted_under (
+    record_id INTEGER NOT NULL, institution TEXT NOT NULL,
+    counted_id INTEGER NOT NULL REFERENCES record,
+    PRIMARY KEY (record_id, institution, counted_id)
+) WITHOUT ROWID;
+""",
+    3: """
+CREATE TABLE load_job (
+    command    TEXT PRIMARY KEY,
+    run        TEXT NOT NULL,
+    database   TEXT NOT NULL,
+    files      TEXT NOT NULL,
+    progress   TEXT NOT NULL,
+    started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL
+) WITHOUT ROWID;
+""",
 }
 
 
@@ -70,6 +105,16 @@ def open_writer(path: Path, *, durable: bool = True) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
     return connection
+
+
+def go_through_all(connection: sqlite3.Connection) -> None:
+    """Prepare a connection for work on the whole file.
+
+    What is mapped of the file counts as this process's memory, in the end all of
+    it. A cache of WHOLE_CACHE_KIB serves such work as well.
+    """
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute(f"PRAGMA cache_size = -{WHOLE_CACHE_KIB}")
 
 
 @contextmanager

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyroaring import BitMap
 
-from protocol.iso2709 import parse
+from protocol.iso2709 import MarcRecord, parse
 from protocol.record import Database, Holding, StoredRecord
+from store import versions
 from store.batch import Batch
 from store.gather import Postings
 from store.index import add_packed, index_record, pack
+from store.merging import MergeRows, with_numbers
 from store.postings import encode
 from store.records import RecordRows, agency_of, with_number
 from store.registers import fingerprint, register_names
@@ -37,14 +39,29 @@ class VersionConflict:
 
     record_id: int  # 0: there is no such record
     version: int  # the newest
+    identifier: str = field(default="", compare=False)  # field 005 of that version
+
+    def __str__(self) -> str:
+        if not self.record_id:
+            return "there is no such record yet"
+        named = f"version {self.version}, {self.identifier}".rstrip(", ")
+        return f"the record has changed since: it is in {named}; read it again and repeat"
 
 
 class UnknownRecord(StoreError):  # noqa: N818 - the name says what it is
     """There is no such record, or it is deleted."""
 
 
+class MergedRecord(UnknownRecord):
+    """The record was merged into another one, `survivor_id`."""
+
+    def __init__(self, message: str, survivor_id: int) -> None:
+        super().__init__(message)
+        self.survivor_id = survivor_id
+
+
 @dataclass(frozen=True, slots=True)
-class _Base:
+class Base:
     """What the main index holds of a record: a version (0: nothing) and its holders."""
 
     version: int
@@ -75,6 +92,7 @@ class CatalogueWriter:
         self.path = directory / FILE_NAME
         self.connection = open_writer(self.path, durable=durable)
         self.rows = RecordRows(self.connection)
+        self.merges = MergeRows(self.connection)
         self.register_ids: dict[str, int] = {}
         self._merge_after_records: int | None = None
         self._in_transaction = False
@@ -90,8 +108,11 @@ class CatalogueWriter:
         self.register_ids = dict(execute("SELECT name, register_id FROM register").fetchall())
         self._register_names = {number: name for name, number in self.register_ids.items()}
         execute("INSERT INTO meta VALUES ('index', ?) ON CONFLICT DO NOTHING", (fingerprint(),))
-        built_by = execute("SELECT value FROM meta WHERE key = 'index'").fetchone()[0]
-        self.is_index_current = built_by == fingerprint()
+        self._see_index()
+
+    def _see_index(self) -> None:
+        row = self.connection.execute("SELECT value FROM meta WHERE key = 'index'").fetchone()
+        self.is_index_current = row[0] == fingerprint()
 
     @property
     def databases(self) -> list[Database]:
@@ -131,7 +152,8 @@ class CatalogueWriter:
 
         `marc` is in the stored form. The identity is (database, 003, 001). A
         record without 001 is given one; the same octets without 001 are the
-        same record again. Octets that are stored already change nothing.
+        same record again. Octets that are stored already change nothing, and so
+        do those of a record that was merged away: its survivor is returned.
         `if_version` is the version that the caller read; 0: it must be new.
 
         Raises:
@@ -146,8 +168,12 @@ class CatalogueWriter:
             stored = self.rows.resolve(database_id, agency, number, marc)
             version = stored.version if stored else 0
             if if_version is not None and if_version != version:
-                return VersionConflict(stored.record_id if stored else 0, version)
+                return VersionConflict(0, 0) if stored is None else conflict(stored)
             at_us = now_us() if at_us is None else at_us
+            if stored is not None and stored.deleted:
+                survivor = self.rows.get(self.merges.survivor(stored.record_id))
+                if survivor is not None:
+                    return survivor
             if stored is None:
                 record_id = self.rows.next_record_id()
                 if not number:
@@ -155,15 +181,15 @@ class CatalogueWriter:
                 stored = self.rows.insert(
                     record_id, database_id, (agency, number), marc, account=account, at_us=at_us
                 )
-                self._write_delta(stored, _Base(0, []))
+                self.write_delta(stored, Base(0, []))
                 return stored
             if not number:
                 marc = with_number(marc, stored.control_number)
             if stored.marc == marc and not stored.deleted:
                 return stored
-            base = self._base(stored)
+            base = self.base(stored)
             stored = self.rows.replace(stored, marc, account, at_us)
-            self._write_delta(stored, base)
+            self.write_delta(stored, base)
             return stored
 
     def delete(
@@ -181,13 +207,13 @@ class CatalogueWriter:
         """
         self.require_current_index()
         with self.transaction():
-            stored = self._live(record_id)
+            stored = self.live(record_id)
             if if_version is not None and if_version != stored.version:
-                return VersionConflict(record_id, stored.version)
-            base = self._base(stored)
+                return conflict(stored)
+            base = self.base(stored)
             at_us = now_us() if at_us is None else at_us
             stored = self.rows.replace(stored, stored.marc, account, at_us, deleted=True)
-            self._write_delta(stored, base)
+            self.write_delta(stored, base)
             return stored
 
     def put_holding(self, holding: Holding, *, account: str = "", at_us: int | None = None) -> bool:
@@ -198,15 +224,15 @@ class CatalogueWriter:
         """
         self.require_current_index()
         with self.transaction():
-            stored = self._live(holding.record_id)
+            stored = self.live(holding.record_id)
             at_us = now_us() if at_us is None else at_us
             if holding.institution in self.rows.holders(holding.record_id):
                 self.rows.write_holding(holding, at_us)
                 return False
-            base = self._base(stored)
+            base = self.base(stored)
             self.rows.write_holding(holding, at_us)
             self.rows.write_holding_event(holding.institution, holding.record_id, 1, at_us, account)
-            self._write_delta(stored, base)
+            self.write_delta(stored, base)
             return True
 
     def remove_holding(
@@ -219,10 +245,12 @@ class CatalogueWriter:
             if stored is None or institution not in self.rows.holders(record_id):
                 return False
             at_us = now_us() if at_us is None else at_us
-            base = self._base(stored)
-            self.rows.remove_holding(institution, record_id)
-            self.rows.write_holding_event(institution, record_id, -1, at_us, account)
-            self._write_delta(stored, base)
+            base = self.base(stored)
+            # The ledger may know it under records that were merged into this one.
+            for counted_id in self.merges.counted_under(institution, record_id):
+                self.rows.write_holding_event(institution, counted_id, -1, at_us, account)
+            self.merges.remove(institution, record_id)
+            self.write_delta(stored, base)
             return True
 
     def merge(self, *, records_max: int = MERGE_STEP_RECORDS) -> int:
@@ -253,19 +281,20 @@ class CatalogueWriter:
         for place, (_, record_id, database_id, base, institutions, entries) in enumerate(changed):
             if base:
                 marc = self.rows.version(record_id, base)
-                self.index(before, place, database_id, marc, json.loads(institutions))
+                numbers = self.merges.former_numbers(record_id, base)
+                self.index(before, place, database_id, marc, json.loads(institutions), numbers)
             add_packed(after, place, entries, self._register_names)
         batch = Batch(self.register_ids)
         batch.remove(before, 0)
         batch.add(after, 0)
         record_ids = [row[1] for row in changed]
         batch.write(self.connection, record_ids)
-        self._log_merge(record_ids)
+        self.log_merge(record_ids)
         last_sequence = changed[-1][0]
         self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
         self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
 
-    def _log_merge(self, record_ids: Sequence[int]) -> None:
+    def log_merge(self, record_ids: Iterable[int]) -> None:
         """Tell readers which records the newest generation of the main index changed."""
         self.connection.execute(
             "INSERT INTO merged SELECT generation, ? FROM state", (encode(BitMap(record_ids)),)
@@ -282,13 +311,30 @@ class CatalogueWriter:
         database_id: int,
         marc: bytes,
         institutions: Sequence[str],
+        numbers: Sequence[str] = (),
     ) -> None:
-        """Add the postings of a version of a record."""
+        """Add the postings of a version of a record that `numbers` find beside its own."""
         database = self.rows.databases[database_id]
-        index_record(postings, place, parse(marc), database.family, database.name, institutions)
+        record = with_numbers(parse(marc), numbers)
+        index_record(postings, place, record, database.family, database.name, institutions)
+
+    def index_numbers(
+        self,
+        postings: Postings,
+        place: int,
+        database_id: int,
+        marc: bytes,
+        numbers: Sequence[str],
+    ) -> None:
+        """Add what `numbers` alone bring to a record, with some of what it brings itself."""
+        alone = with_numbers(MarcRecord(parse(marc).leader, []), numbers)
+        database = self.rows.databases[database_id]
+        index_record(postings, place, alone, database.family, database.name)
 
     def require_current_index(self) -> None:
         """Raise StoreError when the index was made by another analysis than this program's."""
+        # It may have been rebuilt meanwhile, by another program too.
+        self._see_index()
         if not self.is_index_current:
             raise StoreError(
                 f"the index in {self.path} was built by another version of the analysis:"
@@ -298,36 +344,51 @@ class CatalogueWriter:
     def close(self) -> None:
         self.connection.close()
 
-    def _live(self, record_id: int) -> StoredRecord:
+    def live(self, record_id: int) -> StoredRecord:
+        """A record that is there.
+
+        Raises:
+            UnknownRecord: there is none, or it is deleted.
+            MergedRecord: it was merged into another one.
+        """
         stored = self.rows.get(record_id)
-        if stored is None or stored.deleted:
+        if stored is None:
             raise UnknownRecord(f"there is no record {record_id}")
-        return stored
+        if not stored.deleted:
+            return stored
+        survivor = self.rows.get(self.merges.survivor(record_id))
+        if survivor is None:
+            raise UnknownRecord(f"record {stored.control_number} is deleted")
+        raise MergedRecord(
+            f"record {stored.control_number} was merged into {survivor.control_number}",
+            survivor.record_id,
+        )
 
     def _delta_count(self) -> int:
         count: int = self.connection.execute("SELECT count(*) FROM delta").fetchone()[0]
         return count
 
-    def _base(self, stored: StoredRecord) -> _Base:
+    def base(self, stored: StoredRecord) -> Base:
         """What the main index holds of a record that is about to change."""
         row = self.connection.execute(
             "SELECT base_version, base_institutions FROM delta WHERE record_id = ?",
             (stored.record_id,),
         ).fetchone()
         if row is not None:
-            return _Base(row[0], json.loads(row[1]))
+            return Base(row[0], json.loads(row[1]))
         if stored.deleted:
-            return _Base(0, [])
-        return _Base(stored.version, self.rows.holders(stored.record_id))
+            return Base(0, [])
+        return Base(stored.version, self.rows.holders(stored.record_id))
 
-    def _write_delta(self, stored: StoredRecord, base: _Base) -> None:
+    def write_delta(self, stored: StoredRecord, base: Base) -> None:
         """From now on the record is found by what it is now."""
         entries = b""
         if not stored.deleted:
             postings = Postings()
             database = stored.database
             holders = self.rows.holders(stored.record_id)
-            record = parse(stored.marc)
+            numbers = self.merges.former_numbers(stored.record_id, stored.version)
+            record = with_numbers(parse(stored.marc), numbers)
             index_record(postings, 0, record, database.family, database.name, holders)
             entries = pack(postings, self.register_ids)
         self.connection.execute(
@@ -335,6 +396,12 @@ class CatalogueWriter:
             " (record_id, base_version, base_institutions, entries) VALUES (?, ?, ?, ?)",
             (stored.record_id, base.version, json.dumps(base.institutions), entries),
         )
+
+
+def conflict(stored: StoredRecord) -> VersionConflict:
+    """That a record is not in the version which an update was made from."""
+    named = versions.identifier(stored.marc, stored.modified_us)
+    return VersionConflict(stored.record_id, stored.version, named)
 
 
 def now_us() -> int:

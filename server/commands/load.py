@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from server import writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option
+from server.commands.progress import LongWork
 from server.config import Config
+from server.load_duplicates import MODES, UNASKED_RECORDS_MAX, LoadCheck
+from server.serving import give_way, is_serving
+from store.bulk import OFFLINE_LIMITS, SERVING_LIMITS
 from store.load import load as load_records
+from store.load_journal import Progress
 from store.members import Members
 from store.writer import CatalogueWriter
 
@@ -39,7 +37,7 @@ ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
     type=click.Choice(ENCODINGS, case_sensitive=False),
     default="auto",
     show_default=True,
-    help="Of ISO 2709 files; XML says its own.",
+    help="Of ISO 2709 files; XML says its own, JSON is UTF-8.",
 )
 @click.option("--holdings", metavar="CODE", help="Enter each record as held by this member.")
 @click.option(
@@ -47,6 +45,14 @@ ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused records are listed; by default in the data folder.",
 )
+@click.option(
+    "--duplicates",
+    type=click.Choice(MODES),
+    help="Of new records that look like others: report them, which is done without this for up"
+    f" to {UNASKED_RECORDS_MAX:,} new records, refuse them, merge the certain ones, or ignore it.",
+)
+@click.option("--restart", is_flag=True, help="Begin a load that was broken off anew.")
+@click.option("--json", "as_json", is_flag=True, help="Give the result as JSON.")
 @click.argument(
     "files",
     nargs=-1,
@@ -60,13 +66,20 @@ def load(
     encoding: str,
     holdings: str | None,
     report: Path | None,
+    duplicates: str | None,
+    restart: bool,
+    as_json: bool,
     files: tuple[Path, ...],
 ) -> None:
-    """Load MARC records: ISO 2709 or MARCXML, also .xz, .gz and .zip.
+    """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, also .gz, .xz, .bz2 and .zip.
 
     A record with the 001 and 003 of one that is there replaces it. A record
     that cannot be read is refused, listed in the report with its offset, 001
     and reason, and the load goes on.
+
+    A load that was broken off goes on where it stopped when the same command
+    is given again. Beside a running server it writes in smaller steps and takes
+    only the CPU that the server leaves.
     """
     target = next((d for d in config.databases if d.name == database.lower()), None)
     if target is None:
@@ -80,26 +93,32 @@ def load(
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         report = config.data_dir / "reports" / f"load-{target.name}-{stamp}.csv"
     report.parent.mkdir(parents=True, exist_ok=True)
+    limits = OFFLINE_LIMITS
+    if is_serving(config.data_dir):
+        limits = SERVING_LIMITS
+        give_way()
     writer = CatalogueWriter(config.data_dir, config.databases, durable=config.metering.fsync)
     try:
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-            TextColumn("{task.fields[records]:,} records"), TimeElapsedColumn(),
-            TimeRemainingColumn(), console=Console(stderr=True), transient=True,
-        ) as progress:  # fmt: skip
-            task = progress.add_task(target.name, total=None, records=0)
-
-            def advance(records: int, read_bytes: int, total_bytes: int) -> None:
-                progress.update(task, completed=read_bytes, total=total_bytes, records=records)
-
+        check = LoadCheck(writer, target.name, files, duplicates)
+        with LongWork(target.name) as work, check.screen() as screen:
             summary = load_records(
                 writer, files, target.name, encoding=encoding, holdings=institution,
-                progress=advance, report=report,
+                progress=work.update, report=report, limits=limits, restart=restart,
+                resumed=lambda done: _tell(files, done), screen=screen,
             )  # fmt: skip
+        report = summary.report or report
+        found = check.after(summary, report)
+        if summary.report is None and not found.told:
+            report = None
     finally:
         writer.close()
     with Accounting(config) as accounting:
         accounting.folder.fold(lag_us=0)  # a running server would do it soon
+    if as_json:
+        result = asdict(summary) | {"report": str(report) if report else None}
+        result["duplicates"] = asdict(found)
+        click.echo(json.dumps(result, ensure_ascii=False))
+        return
     click.echo(f"loaded     {summary.loaded:>10,}")
     click.echo(f"replaced   {summary.replaced:>10,}")
     click.echo(f"unchanged  {summary.unchanged:>10,}")
@@ -108,8 +127,22 @@ def load(
         click.echo(f"mended     {summary.warnings:>10,}  of those stored")
     if institution is not None:
         click.echo(f"holdings   {summary.holdings_added:>10,}  new for {institution}")
-    if summary.refused:
+    if found.told:
+        click.echo(f"duplicates {found.certain:>10,}  certain, {found.possible:,} possible")
+    if found.merged:
+        click.echo(f"merged     {found.merged:>10,}")
+    if not found.looked and duplicates is None:
+        click.echo("duplicates not looked for among so many: run `lianmu dedupe`")
+    if report is not None:
         click.echo(f"report     {report}")
+
+
+def _tell(files: Sequence[Path], done: Progress) -> None:
+    click.echo(
+        f"goes on behind record {done.sources:,} of {files[done.file]}; an earlier run stored"
+        f" {done.records - done.refused:,} records and refused {done.refused:,}",
+        err=True,
+    )
 
 
 def _institution(config: Config, code: str) -> str:

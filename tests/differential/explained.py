@@ -51,6 +51,7 @@ EXPLAINED: dict[str, Difference] = {
         396, 314, _OPENED_INITIALS
     ),
     '@attr 1=1003 @attr 4=2 @attr 5=3 "nit"': Difference(415, 414, _ROMANISED),
+    '@attr 1=1005 @attr 4=2 @attr 5=3 "nit"': Difference(410, 409, _ROMANISED),
     '@attr 1=1016 @attr 4=2 @attr 5=3 "uns"': Difference(18, 17, _JOINED),
     '@attr 1=1016 @attr 4=2 @attr 5=3 "ran"': Difference(255, 254, _VALUES),
     '@attr 1=1016 @attr 4=2 @attr 5=3 "err"': Difference(101, 97, _JOINED),

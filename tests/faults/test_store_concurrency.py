@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from protocol.query import Boolean, Clause, Operator, Structure
+from protocol.query import Boolean, Clause, Operator, SortSpec, Structure
 from store.catalogue import SqliteCatalogue
 from store.result_set import RecordSet
 from store.writer import CatalogueWriter
@@ -69,4 +69,40 @@ def test_every_answer_is_of_one_state_of_the_catalogue(tmp_path: Path) -> None:
         finally:
             process.send_signal(signal.SIGKILL)
     assert len(seen) > 1  # it did change meanwhile
+    catalogue.close()
+
+
+def test_a_set_keeps_its_positions_while_another_process_writes(tmp_path: Path) -> None:
+    writer = CatalogueWriter(tmp_path, DATABASES, durable=False)
+    for number in range(RECORDS):
+        put(writer, book(f"n{number}", "The red chamber of 0", subjects=("red",)))
+    writer.close()
+    catalogue = SqliteCatalogue(tmp_path)
+
+    async def ask() -> int:
+        chosen = await catalogue.search(DATABASES, Clause("subject", "red"), {})
+        assert isinstance(chosen, RecordSet)
+        in_order = await catalogue.sort([chosen], [SortSpec("title", descending=True)])
+        assert isinstance(in_order, RecordSet)
+        before = list(chosen.order), list(in_order.order)
+        changed = asked = 0
+        while asked < QUESTIONS // 4 or not changed:
+            asked += 1
+            assert (list(chosen.order), list(in_order.order)) == before
+            page = await catalogue.fetch(before[1][10:20])
+            assert [record.record_id for record in page if record] == before[1][10:20]
+            assert await count(catalogue, Clause("title", "chamber")) == RECORDS
+            changed = sum(record.version > 1 for record in page if record)
+            await asyncio.sleep(0)
+        return changed
+
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITING, str(tmp_path)], cwd=CHECKOUT, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"go\n"
+        try:
+            assert asyncio.run(ask())  # they did change meanwhile
+        finally:
+            process.send_signal(signal.SIGKILL)
     catalogue.close()

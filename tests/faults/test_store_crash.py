@@ -1,4 +1,5 @@
-"""A process killed in the middle of a load, an update or a merge leaves a whole catalogue."""
+"""A process killed in the middle of a load, an update, a merge or a rebuilding of the index
+leaves a whole catalogue: what `lianmu doctor` looks at, and every posting, is right."""
 
 from __future__ import annotations
 
@@ -7,12 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from store.doctor import examine
 from store.load import load
-from store.reindex import check
+from store.load_journal import unfinished_loads
+from store.reindex import check, reindex, unfinished_reindex
 from store.sqlite import open_reader
 from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES, book
@@ -22,14 +27,15 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LOADING = """
 import sys
 from pathlib import Path
-from store import bulk, load
+from store import load
+from store.bulk import BatchLimits
 from tests.catalogue_records import DATABASES
 from store.writer import CatalogueWriter
-bulk.BATCH_POSTINGS_MAX = 4000
 load.CHUNK_RECORDS = 40
 writer = CatalogueWriter(Path(sys.argv[1]), DATABASES)
 print("go", flush=True)
-load.load(writer, [Path(sys.argv[2])], "we_cat", processes=0, holdings="PKU")
+load.load(writer, [Path(sys.argv[2])], "we_cat", processes=0, holdings="PKU",
+          limits=BatchLimits(postings=4000))
 """
 UPDATING = """
 import random
@@ -53,22 +59,60 @@ while True:
 """
 
 
-def kill_while_running(program: str, *arguments: object, after_s: float) -> None:
+REBUILDING = """
+import sys
+from pathlib import Path
+from store import reindex
+from store.bulk import BatchLimits
+from store.writer import CatalogueWriter
+from tests.catalogue_records import DATABASES
+reindex.CHUNK_RECORDS = 10
+reindex.COPIED_BYTES_MAX = 4000
+reindex.SWITCH_RECORDS_MAX = 5
+reindex.CAUGHT_UP_MIN = 5
+writer = CatalogueWriter(Path(sys.argv[1]), DATABASES, merge_after_records=30)
+print("go", flush=True)
+while True:
+    reindex.reindex(writer, processes=0, limits=BatchLimits(postings=500))
+    print("done", flush=True)
+"""
+
+
+@contextmanager
+def running(program: str, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does as `program` says, and is killed at the end."""
     with subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"go\n"
+        try:
+            assert process.stdout.readline() == b"go\n"
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+def kill_while_running(program: str, *arguments: object, after_s: float) -> None:
+    with running(program, *arguments):
         time.sleep(after_s)
-        process.send_signal(signal.SIGKILL)
 
 
 def findings(directory: Path) -> list[str]:
+    path = directory / "catalogue.sqlite"
+    connection = open_reader(path)
+    try:
+        examined = examine(connection, path, sample=10_000)
+        return [found.text for found in examined if found.is_problem] + check(connection)
+    finally:
+        connection.close()
+
+
+def records_in(directory: Path) -> int:
     connection = open_reader(directory / "catalogue.sqlite")
     try:
-        return check(connection)
+        return int(connection.execute("SELECT count(*) FROM record").fetchone()[0])
     finally:
         connection.close()
 
@@ -87,17 +131,28 @@ def records_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_killed_load_is_run_again_and_nothing_is_doubled(
-    tmp_path: Path, records_file: Path
+ROUNDS = [4, pytest.param(60, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_killed_load_goes_on_and_nothing_is_doubled_or_lost(
+    tmp_path: Path, records_file: Path, rounds: int
 ) -> None:
     draw = random.Random(1)
-    for _ in range(5):
-        kill_while_running(LOADING, tmp_path, records_file, after_s=draw.uniform(0, 0.6))
+    stored = 0
+    for _ in range(rounds):
+        kill_while_running(LOADING, tmp_path, records_file, after_s=draw.uniform(0, 0.15))
         assert findings(tmp_path) == []
+        before, stored = stored, records_in(tmp_path)
+        assert stored >= before  # it went on, and did not begin anew
     writer = CatalogueWriter(tmp_path, DATABASES)
     whole = CatalogueWriter(tmp_path / "whole", DATABASES)
-    load(writer, [records_file], "we_cat", processes=0, holdings="PKU")
-    load(whole, [records_file], "we_cat", processes=0, holdings="PKU")
+    was_under_way = bool(unfinished_loads(writer.connection))
+    loaded = load(writer, [records_file], "we_cat", processes=0, holdings="PKU")
+    at_once = load(whole, [records_file], "we_cat", processes=0, holdings="PKU")
+    if was_under_way or not stored:  # the two loads tell the same of themselves
+        assert loaded == at_once
+    assert unfinished_loads(writer.connection) == []
     assert findings(tmp_path) == []
     for query in (
         "SELECT count(*) FROM record",
@@ -112,9 +167,10 @@ def test_a_killed_load_is_run_again_and_nothing_is_doubled(
     whole.close()
 
 
-def test_updates_and_merges_may_be_killed_at_any_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_updates_and_merges_may_be_killed_at_any_time(tmp_path: Path, rounds: int) -> None:
     draw = random.Random(2)
-    for seed in range(6):
+    for seed in range(rounds):
         kill_while_running(UPDATING, tmp_path, "-", seed, after_s=draw.uniform(0.05, 0.7))
         assert findings(tmp_path) == []
     writer = CatalogueWriter(tmp_path, DATABASES)
@@ -131,4 +187,25 @@ def test_updates_and_merges_may_be_killed_at_any_time(tmp_path: Path) -> None:
     assert {pair for pair, count in pairs.items() if count == 1} == held
     assert set(pairs.values()) <= {0, 1}
     writer.close()
+    assert findings(tmp_path) == []
+
+
+@pytest.mark.parametrize("rounds", [2, *ROUNDS[1:]])
+def test_a_rebuilding_may_be_killed_at_any_time_while_records_change(
+    tmp_path: Path, rounds: int
+) -> None:
+    draw = random.Random(3)
+    unfinished = 0
+    for seed in range(rounds):
+        with running(UPDATING, tmp_path, "-", seed):
+            kill_while_running(REBUILDING, tmp_path, after_s=draw.uniform(0.05, 0.5))
+        assert findings(tmp_path) == []
+        connection = open_reader(tmp_path / "catalogue.sqlite")
+        unfinished += unfinished_reindex(connection) is not None
+        connection.close()
+    assert unfinished or rounds < 10  # some were killed in the middle
+    with running(UPDATING, tmp_path, "-", rounds):
+        writer = CatalogueWriter(tmp_path, DATABASES)
+        reindex(writer, processes=0)
+        writer.close()
     assert findings(tmp_path) == []

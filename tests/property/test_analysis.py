@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocol.access_point import Kind
 from protocol.query import MASK_ANY, MASK_ONE
-from store import analysis, identifiers, pinyin
+from store import analysis, identifiers, numeral_forms, pinyin
 from store.dates import years_in
 
 HAN = st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF)
@@ -120,6 +120,28 @@ def test_any_term_of_any_kind_gives_values(text: str, kind: Kind) -> None:
     years_in(text)
 
 
+NUMBERED = st.text(st.sampled_from("12309第三卷册上下年十百廿〇iIvVxXⅢｖ. ()之тч梦a"), max_size=14)
+
+
+@given(NUMBERED | ANY_TEXT)
+def test_a_number_has_other_forms_and_never_itself(text: str) -> None:
+    folded = analysis.fold(text)
+    found = numeral_forms.variants(folded)
+    assert folded not in found
+    assert len(found) == len(set(found)) <= 6
+
+
+@given(NUMBERED | ANY_TEXT)
+def test_a_volume_is_what_a_query_ends_with(text: str) -> None:
+    folded = analysis.fold(text)
+    volume = numeral_forms.volume(folded)
+    if volume is not None:
+        assert volume.rest
+        assert folded.startswith(volume.rest)
+        assert volume.written in folded[len(volume.rest) :]
+        assert analysis.words(volume.written)
+
+
 @given(ANY_TEXT)
 @settings(deadline=None)
 def test_any_text_can_be_read(text: str) -> None:
@@ -130,12 +152,32 @@ def test_any_text_can_be_read(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["1,111,", "a.", "红 ", "红.", "'a", "a-", "第三", "年二〇〇八", "(OCoLC)", "1998-", "zhong"],
+    [
+        "第3卷 ",
+        "v. 3 ",
+        "二十卷",
+        "上 ",
+        "廿",
+        "xii ",
+        "ゝ々",
+        "1,111,",
+        "a.",
+        "红 ",
+        "红.",
+        "'a",
+        "a-",
+        "第三",
+        "年二〇〇八",
+        "(OCoLC)",
+        "1998-",
+        "zhong",
+    ],
 )
 @pytest.mark.parametrize(
     "function",
     [analysis.words, analysis.query_words, analysis.query_parts, analysis.key, years_in,
-     pinyin.respelled, pinyin.from_record, identifiers.isbn_keys, identifiers.identifier_keys],
+     numeral_forms.variants, numeral_forms.volume, pinyin.respelled, pinyin.from_record,
+     identifiers.isbn_keys, identifiers.identifier_keys],
 )  # fmt: skip
 def test_a_text_ten_times_as_long_takes_about_ten_times_as_long(function, unit) -> None:  # type: ignore[no-untyped-def]
     function(unit * 10)

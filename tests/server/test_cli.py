@@ -15,6 +15,7 @@ COMMANDS = [
     ["demo"],
     ["check-config"],
     ["load"],
+    ["export"],
     ["member"],
     ["member", "add"],
     ["member", "charset"],

@@ -13,6 +13,7 @@ import pymarc
 import pytest
 
 from protocol import apdu, oid
+from protocol.iso2709 import build, parse
 from tests.harness import RunningServer, lianmu, serving
 from tests.z3950_client import Client, connected, records
 
@@ -153,7 +154,15 @@ def test_a_utf_8_record_comes_back_octet_for_octet(
             number = key.decode().split("\0")[1]
             got = all_records(client, f"@attr 1=12 {quoted(number)}", database, syntax)
             loaded.delivered += len(got)
-            assert by_number[key.decode()] in got, number
+            raw = by_number[key.decode()]
+            if "005" not in pymarc.Record(raw, to_unicode=True, force_utf8=True):
+                got = list(map(without_005, got))  # every record goes out with one
+            assert raw in got, number
+
+
+def without_005(marc: bytes) -> bytes:
+    record = parse(marc)
+    return build(record.leader, [field for field in record.fields if field.tag != "005"])
 
 
 def all_records(client: Client, query: str, database: str, syntax: oid.Oid) -> list[bytes]:

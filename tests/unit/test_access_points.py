@@ -73,10 +73,10 @@ def test_no_name_use_attribute_or_index_stands_twice() -> None:
 
 
 def test_the_first_63_and_the_later_use_attributes_are_answered_but_for_these() -> None:
-    # Bliss and MOS class marks, BDI, INSPEC, PA, Precis and RSWK subjects, collective and
-    # expanded titles, database and microform numbers, name and title in one.
+    # Bliss and MOS class marks, BDI, INSPEC, PA, Precis and RSWK subjects, database
+    # and microform numbers, name and title in one.
     missing = {value for value in range(1, 64) if value not in BY_USE}
-    assert missing == {15, 19, 23, 24, 26, 34, 44, 45, 46, 52, 57, 61}
+    assert missing == {15, 19, 23, 24, 26, 45, 46, 52, 57, 61}
     missing = {value for value in range(1000, 1045) if value not in BY_USE}
     assert missing == {
         1000, 1010, 1013, 1014, 1015, 1022, 1023, 1024, 1025, 1029, 1030, 1032, 1038, 1039, 1043,
@@ -118,5 +118,5 @@ def test_pinyin_and_texts_are_text_and_numbers_are_not() -> None:
     assert all(BY_NAME[name].kind is Kind.TEXT for name in READINGS)
     assert BY_NAME["date"].kind is BY_NAME["date_modified"].kind is Kind.DATE
     assert {point.name for point in ACCESS_POINTS if point.sortable} == {
-        "title", "author", "date", "date_modified",
+        "title", "author", "date", "date_modified", "classification",
     }  # fmt: skip

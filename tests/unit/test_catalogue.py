@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.iso2709 import Field, build, control_field, parse
 from protocol.query import MASK_ANY, Clause, ResultSetRef, SortSpec
-from protocol.record import Database, Holding, MarcFamily
+from protocol.record import Database, Holding, MarcFamily, StoredRecord
 from store import catalogue as catalogue_module
 from store.catalogue import SqliteCatalogue
 from store.result_set import RecordSet
 from store.sqlite import StoreError
-from tests.catalogue_records import DATABASES, WESTERN, Library, book, chinese_book, put
+from store.versions import with_marks
+from tests.catalogue_records import DATABASES, LEADER, WESTERN, Library, book, chinese_book, put
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ async def test_positions_outside_a_set_are_out_of_range(library: Library) -> Non
 
 
 async def test_records_come_back_as_they_were_stored(library: Library) -> None:
-    marc = book("w1", "Physics")
+    marc = with_marks(parse(book("w1", "Physics")), "w1", "", "20240131120000.0")
     record_id = put(library.writer, marc)
     records = await library.catalogue.fetch([record_id, 999, record_id])
     assert records[1] is None
@@ -114,6 +116,19 @@ async def test_records_come_back_as_they_were_stored(library: Library) -> None:
         assert ids == wanted
     many = await library.catalogue.fetch([record_id] * 600)
     assert all(record is not None and record.marc == marc for record in many)
+
+
+async def test_a_record_without_005_comes_with_the_time_when_it_was_stored(
+    library: Library,
+) -> None:
+    agency = build(LEADER, [Field("001", "w2"), Field("003", "X"), Field("245", "00\x1faT")])
+    for marc, tags in ((book("w1", "T"), ["001", "005", "245"]), (agency, ["001", "003", "005"])):
+        stored = library.writer.put("we_cat", marc, at_us=1_700_000_000_000_000)
+        assert isinstance(stored, StoredRecord)
+        (came,) = await library.catalogue.fetch([stored.record_id])
+        assert came is not None
+        assert [field.tag for field in parse(came.marc).fields][:3] == tags
+        assert control_field(came.marc, "005") == "20231115061320.0"
 
 
 async def test_holdings_come_by_record(library: Library) -> None:

@@ -155,6 +155,14 @@ def test_an_accent_never_settles_on_a_subfield_code() -> None:
     assert encode_text("10\x1fa\u0301x", "marc-8") == Unencodable("\u0301", "marc-8")
 
 
+@pytest.mark.parametrize("text", ["10\x1faHe\x1bp1", "10\x1fa红\x1b(N", "\x1b"])
+def test_an_escape_in_the_text_is_never_written_as_one(text: str) -> None:
+    assert encode_text(text, "marc-8") == Unencodable("\x1b", "marc-8")
+    octets = encode_text(text, "marc-8", references=True)
+    assert isinstance(octets, bytes)
+    assert decode_text(octets, "marc-8") == text.replace("\x1b", "&#x001B;")
+
+
 def converted_by_yaz(
     client_program: Callable[[str], str], folder: Path, encoding: str, values: list[bytes]
 ) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from docs import sru, z3950
+from docs import sru, validation, z3950
+from protocol.validation_definition import FORMATS
+from protocol.validation_rules import RULES
 
 
 def test_the_z3950_page_is_that_of_the_tables() -> None:
@@ -23,3 +25,17 @@ def test_every_sru_condition_that_tests_expect_is_on_the_page() -> None:
         assert f"\n| {condition} | " in sru.page()
     for never in (50, 54, 100):
         assert f"\n| {never} | " not in sru.page().partition("info:srw/diagnostic/12")[0]
+
+
+def test_the_validation_page_is_that_of_the_tables() -> None:
+    assert validation.PAGE.read_text("utf-8") == validation.page(), (
+        "run `python -m docs.validation`"
+    )
+
+
+def test_the_validation_page_has_every_rule_and_field() -> None:
+    page = validation.page()
+    for form in FORMATS.values():
+        assert all(f"\n| {tag} | {field.name} | " in page for tag, field in form.fields.items())
+        assert all(f"\n| `{required.rule.id}` | " in page for required in form.required)
+    assert all(f"\n| `{rule}` | " in page for rule in RULES)

@@ -6,14 +6,21 @@ import bz2
 import csv
 import gzip
 import lzma
+import os
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from protocol.marc_json import to_marc_json
 from protocol.marcxml import to_marcxml
+from store.bulk import BatchLimits
 from store.load import LoadSummary, load
+from store.load_journal import Progress, unfinished_loads
 from store.reindex import check
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
@@ -172,6 +179,135 @@ def test_missing_files_and_databases_are_named(writer: CatalogueWriter, tmp_path
         load(writer, [], "nowhere")
 
 
+class _BrokenOff(Exception):  # noqa: N818 - what happens to a load
+    pass
+
+
+SMALL = BatchLimits(postings=3000)
+
+
+def break_off(
+    writer: CatalogueWriter, paths: list[Path], after: int, **options: Any
+) -> list[Progress]:
+    """Load until `after` records have been read; returns what `resumed` was told."""
+    told: list[Progress] = []
+
+    def progress(records: int, read_bytes: int, total_bytes: int) -> None:
+        if records >= after:
+            raise _BrokenOff
+
+    with pytest.raises(_BrokenOff):
+        load(
+            writer, paths, "we_cat", progress=progress, limits=SMALL,
+            resumed=lambda done: told.append(replace(done)), **options,
+        )  # fmt: skip
+    return told
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """200 records, every tenth refused, of which a chunk is 20."""
+    monkeypatch.setattr("store.load.CHUNK_RECORDS", 20)
+    records = [
+        b"00030bad" if number % 10 == 9 else book(f"r{number}", f"Title {number} of many")
+        for number in range(200)
+    ]
+    one, two = tmp_path / "one.mrc", tmp_path / "two.mrc.gz"
+    one.write_bytes(b"".join(record + b"\x1d" * (len(record) < 9) for record in records[:120]))
+    two.write_bytes(
+        gzip.compress(b"".join(record + b"\x1d" * (len(record) < 9) for record in records[120:]))
+    )
+    return [one, two]
+
+
+@pytest.mark.parametrize("after", [20, 100, 160, 200])
+def test_a_load_goes_on_where_it_stopped(
+    writer: CatalogueWriter, tmp_path: Path, two_files: list[Path], after: int
+) -> None:
+    report = tmp_path / "refused.csv"
+    assert break_off(writer, two_files, after, report=report, holdings="PKU") == []
+    stored = len(contents(writer))
+    assert stored < after
+    told: list[Progress] = []
+    summary = load(
+        writer, two_files, "we_cat", holdings="PKU", report=tmp_path / "another.csv",
+        resumed=lambda done: told.append(replace(done)),
+    )  # fmt: skip
+    if stored:
+        assert told[0].records - told[0].refused == stored
+        assert told[0].records > 0
+    # The summary and the report are those of the whole load, in one file.
+    assert summary == LoadSummary(180, 0, 0, 20, 0, 180, report)
+    rows = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == len({(row["file"], row["offset"]) for row in rows}) == 20
+    assert not (tmp_path / "another.csv").exists()
+    assert len(contents(writer)) == 180
+    assert unfinished_loads(writer.connection) == []
+    assert load(writer, two_files, "we_cat", holdings="PKU").unchanged == 180
+
+
+def test_another_command_is_another_load(writer: CatalogueWriter, two_files: list[Path]) -> None:
+    break_off(writer, two_files, 160)
+    told: list[Progress] = []
+    load(writer, two_files[:1], "we_cat", resumed=told.append)
+    load(writer, two_files, "we_cat", holdings="PKU", resumed=told.append)
+    assert told == []
+    [left] = unfinished_loads(writer.connection)
+    assert left.files == [str(path) for path in two_files]
+    load(writer, two_files, "we_cat", resumed=told.append)
+    assert len(told) == 1
+
+
+def test_a_changed_file_is_noticed_and_restart_begins_anew(
+    writer: CatalogueWriter, two_files: list[Path]
+) -> None:
+    break_off(writer, two_files, 160)
+    with two_files[1].open("ab") as file:
+        file.write(gzip.compress(book("more", "More")))
+    with pytest.raises(StoreError, match=r"two\.mrc\.gz has changed .* --restart"):
+        load(writer, two_files, "we_cat")
+    told: list[Progress] = []
+    summary = load(writer, two_files, "we_cat", restart=True, resumed=told.append)
+    assert told == []
+    assert summary.loaded + summary.unchanged == 181
+    assert unfinished_loads(writer.connection) == []
+
+
+def test_a_load_that_was_started_twice_goes_on_in_one_process(
+    writer: CatalogueWriter, two_files: list[Path]
+) -> None:
+    def start_again(records: int, read_bytes: int, total_bytes: int) -> None:
+        if records == 100:
+            break_off(other, two_files, 20)
+
+    other = CatalogueWriter(writer.path.parent, DATABASES, durable=False)
+    with pytest.raises(StoreError, match="started again elsewhere"):
+        load(writer, two_files, "we_cat", progress=start_again, limits=SMALL)
+    assert load(other, two_files, "we_cat").loaded == 180
+    other.close()
+
+
+def test_a_catalogue_of_schema_3_is_given_the_journal(
+    tmp_path: Path, two_files: list[Path]
+) -> None:
+    writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
+    writer.connection.execute("DROP TABLE load_job")
+    writer.connection.execute("PRAGMA user_version = 3")
+    writer.close()
+    writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
+    break_off(writer, two_files, 160)
+    assert [job.database for job in unfinished_loads(writer.connection)] == ["we_cat"]
+    writer.close()
+
+
+def test_a_pipe_is_refused_because_it_cannot_be_read_again(
+    writer: CatalogueWriter, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="pipe is not a regular file"):
+        load(writer, [tmp_path / "pipe"], "we_cat")
+
+
 @pytest.mark.shared_data
 def test_real_files_load_and_the_index_agrees(writer: CatalogueWriter, shared_data: Path) -> None:
     paths = [
@@ -182,3 +318,50 @@ def test_real_files_load_and_the_index_agrees(writer: CatalogueWriter, shared_da
     summary = load(writer, paths, "we_cat", processes=0)
     assert summary.loaded > 500
     assert summary.loaded == writer.connection.execute("SELECT count(*) FROM record").fetchone()[0]
+
+
+def test_json_is_told_by_its_content(writer: CatalogueWriter, tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join(map(to_marc_json, RECORDS)) + b"\n7\n"))
+    report = tmp_path / "refused.csv"
+    summary = load(writer, [path], "we_cat", report=report)
+    assert (summary.loaded, summary.refused) == (5, 1)
+    assert contents(writer) == RECORDS
+
+
+@pytest.mark.parametrize("xml", [False, True])
+def test_records_of_another_kind_are_refused_with_their_kind(
+    writer: CatalogueWriter, tmp_path: Path, xml: bool
+) -> None:
+    path, report = tmp_path / "records", tmp_path / "refused.csv"
+    other = [RECORDS[number][:6] + codes + RECORDS[number][8:]
+             for number, codes in enumerate((b"z ", b"x ", b"w ", b"qn"))]  # fmt: skip
+    parts = [RECORDS[4], *other]
+    octets = [to_marcxml(marc).encode() for marc in parts] if xml else parts
+    path.write_bytes((b"<collection>" if xml else b"") + b"".join(octets))
+    summary = load(writer, [path], "we_cat", report=report)
+    rows = [row for row in csv.DictReader(report.read_text(encoding="utf-8").splitlines())
+            if "leader/06" in row["reason"]]  # fmt: skip
+    assert summary.loaded == 1
+    assert [row["control_number"] for row in rows] == ["n0", "n1", "n2", "n3"]
+    assert [row["reason"] for row in rows] == [
+        f"leader/06 is {code}: {kind}, and the catalogue holds bibliographic ones"
+        for code, kind in (
+            ("z", "an authority record"), ("x", "a holdings record"),
+            ("w", "a classification record"), ("q", "a record of community information"),
+        )
+    ]  # fmt: skip
+    offsets = [int(row["offset"]) for row in rows]
+    assert all(begin < end for begin, end in pairwise(offsets))
+    assert offsets[0] == len(octets[0]) + (len(b"<collection>") if xml else 0)
+
+
+@pytest.mark.shared_data
+def test_bibliographic_records_are_taken_out_of_a_file_of_both(
+    writer: CatalogueWriter, shared_data: Path
+) -> None:
+    mixed = load(writer, [shared_data / "holdings" / "stanford-bib-and-mfhd.mrc"], "we_cat")
+    assert mixed.loaded + mixed.replaced + mixed.unchanged + mixed.refused == 82
+    assert 0 < mixed.refused < 82
+    authorities = load(writer, [shared_data / "authority" / "folio-100.mrc"], "we_cat")
+    assert (authorities.loaded, authorities.refused) == (0, 100)

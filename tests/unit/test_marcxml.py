@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tracemalloc
 import unicodedata
 from itertools import islice
@@ -362,6 +363,26 @@ def test_expanding_entities_cost_nothing() -> None:
         tracemalloc.stop()
     assert isinstance(record, RefusedRecord)
     assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("family", [MARC21, UNIMARC])
+@pytest.mark.parametrize("prefix", ["", "mx:"])
+def test_marcxchange_is_read_as_it_was_written(family: MarcFamily, prefix: str) -> None:
+    leader = LEADER if family is MARC21 else "00000nam0 2200000   450 "
+    fields = [
+        Field("001", "b1"),
+        Field.of("200", "1 ", [("a", "\x98Le \x9cmot & 红楼梦"), ("A", "x")]),
+    ]
+    marc = build(leader, fields)
+    record = to_marcxchange(marc, family)
+    if prefix:  # as systems that bind a prefix write it
+        record = re.sub("<(/?)", "<\\1mx:", record).replace("xmlns=", "xmlns:mx=")
+    document = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{prefix}collection '
+        f'xmlns{":mx" if prefix else ""}="{MARCXCHANGE_NAMESPACE}">{record}\n{record}'
+        f"</{prefix}collection>"
+    )
+    assert list(read_marcxml(document.encode(), family)) == [DecodedRecord(marc, "utf-8")] * 2
 
 
 # Real files -------------------------------------------------------------------------

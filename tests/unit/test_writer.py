@@ -252,3 +252,10 @@ def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
         connection.execute("INSERT INTO t VALUES (2)")
     assert connection.execute("SELECT x FROM t").fetchall() == [(2,)]
     connection.close()
+
+
+def test_a_record_without_a_word_is_merged(writer: CatalogueWriter) -> None:
+    record_id = put(writer, book("n1", "!"))
+    writer.merge()
+    writer.delete(record_id)
+    assert writer.merge() == 0
