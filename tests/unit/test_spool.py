@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,6 +226,51 @@ async def test_all_who_wait_share_one_write(meter: SpoolMeter, tmp_path: Path) -
     assert [receipt.first for receipt in receipts] == list(range(2, 202))
     assert meter.statistics.deliveries == 201
     assert meter.statistics.groups < 20
+
+
+async def ask(meter: SpoolMeter, times: int, turns_between: int) -> None:
+    """Deliver again and again, as a client does that needs a moment for its next request."""
+    for _ in range(times):
+        meter.confirm(await meter.deliver([delivery()]))
+        for _ in range(turns_between):
+            await asyncio.sleep(0)
+
+
+async def test_clients_that_come_again_at_once_are_waited_for(
+    meter: SpoolMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "RETURN_S", 1.0)  # also on a busy machine
+    async with asyncio.TaskGroup() as clients:
+        for turns in (0, 3, 9, 27):
+            clients.create_task(ask(meter, 50, turns))
+    assert meter.statistics.deliveries == 200
+    # Each at its own pace would make nearly as many groups as deliveries.
+    assert meter.statistics.groups < 80
+
+
+async def test_nobody_waits_long_for_clients_that_stay_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    meter = SpoolMeter(tmp_path, sync="off")
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def noting(delay_s: float, *arguments: Any) -> asyncio.TimerHandle:
+        waits.append(delay_s)
+        return call_later(delay_s, *arguments)
+
+    await meter.deliver([delivery(n) for n in range(3)])
+    monkeypatch.setattr(loop, "call_later", noting)
+    monkeypatch.setattr(spool, "MARK_INTERVAL_S", 3600.0)
+    monkeypatch.setattr(spool, "MISSES_PAUSE_S", 3600.0)
+    for _ in range(20):  # of two that were answered, one comes again, and another one
+        await asyncio.gather(meter.deliver([delivery()]), meter.deliver([delivery()]))
+        await meter.deliver([delivery()])
+    await meter.close()
+    waited = [delay_s for delay_s in waits if delay_s < 3600.0]
+    assert len(waited) <= spool.MISSES_MAX
+    assert all(delay_s <= spool.RETURN_S for delay_s in waited)
 
 
 class SlowDisk(Disk):
