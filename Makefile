@@ -1,6 +1,10 @@
 # `make demo` and `make test` do all set-up on Debian or Ubuntu with Python 3.11+.
 
-PYTHON ?= python3
+# The system's Python where it will do: distributions build theirs with profile-guided
+# optimisation, and a server runs on it up to half as fast again as on one built without.
+PYTHON ?= $(or $(shell for each in /usr/bin/python3 python3; do \
+	$$each -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$each && break; done),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
