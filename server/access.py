@@ -146,21 +146,34 @@ class SignIn:
         except MemberError as error:
             log.warning("the use of a key was not written down", id=key_id, reason=str(error))
 
-    async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
-        """The account's principal, or why it may not come in.
-
-        Suspends only for a password that this process has not seen before.
-        """
+    def recognised(self, name: str, password: str, address: str) -> Principal | Diagnostic | None:
+        """As `sign_in`; None: the password has to be verified, which takes time."""
         pause_s = self._throttle.paused_for_s(name, address)
         if pause_s > 0:
             return _paused(name, address, pause_s)
         try:
             account = self.members.recognise(name, password)
-            if account is None:
-                pause_s = self._throttle.address_paused_for_s(address)
-                if pause_s > 0:
-                    return _paused(name, address, pause_s)
-                account = await asyncio.to_thread(self.members.verify, name, password)
+        except MemberError:
+            log.exception("members cannot be read")
+            return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
+        if account is None:
+            return None
+        self._throttle.succeeded(name, address)
+        return _principal(account)
+
+    async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
+        """The account's principal, or why it may not come in.
+
+        Suspends only for a password that this process has not seen before.
+        """
+        principal = self.recognised(name, password, address)
+        if principal is not None:
+            return principal
+        pause_s = self._throttle.address_paused_for_s(address)
+        if pause_s > 0:
+            return _paused(name, address, pause_s)
+        try:
+            account = await asyncio.to_thread(self.members.verify, name, password)
         except MemberError:
             log.exception("members cannot be read")
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")

@@ -41,7 +41,8 @@ class HttpServer:
     def __init__(self, config: Config, service: Service, z3950: Z3950Server) -> None:
         self._config = config
         self._service = service
-        self._sru = SruService(config, service, z3950.outbox)
+        self._guard = Guard(config, service, z3950.outbox)
+        self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
         self._pages = SearchPages(config, service, z3950.outbox)
         self._batch = BatchApi(config, service)
         self._status_socket = status.StatusSocket(config, service)
@@ -52,7 +53,6 @@ class HttpServer:
         )
         self._templates.filters["yuan"] = lambda fen: f"{fen // 100}.{fen % 100:02d}"
         self._outbox = z3950.outbox
-        self._guard = Guard(config, service, z3950.outbox)
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -84,8 +84,9 @@ class HttpServer:
         assert self._runner is not None  # noqa: S101
         assert self._runner.server is not None  # noqa: S101 - set by setup()
         return Connection(
-            self._runner.server, self._outbox, self._config.http, self._connections, loop
-        )
+            self._runner.server, self._service, self._outbox, self._sru.at_once,
+            self._connections, loop,
+        )  # fmt: skip
 
     async def stop(self) -> None:
         """Accept no more and let requests finish."""

@@ -58,7 +58,7 @@ class Guard:
         self._outbox = outbox
         self._cors = Cors(config.http.cors)
         self._deadlines = Deadlines(config.http.request_timeout_s)
-        self._limits = RequestLimits(config.http.limits)
+        self.limits = RequestLimits(config.http.limits)
 
     def install(self, app: web.Application) -> None:
         app.middlewares.append(self._answer)
@@ -136,7 +136,7 @@ class Guard:
         form = await _form(request) if request.method == hdrs.METH_POST else None
         principal = await sign_in(self._service, request, form)
         known = principal if isinstance(principal, Principal) else None
-        with self._limits.admitted(known, request.remote or "") as wait_s:
+        with self.limits.admitted(known, request.remote or "") as wait_s:
             if wait_s:
                 log.debug("too many requests", session=request[SESSION], retry_s=wait_s)
                 return refuse(

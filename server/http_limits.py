@@ -120,6 +120,7 @@ class Admission:
 
     def __exit__(self, *_: object) -> None:
         if self._began:
+            self._began = False
             self._at_once.end(self._key)
 
 

@@ -8,6 +8,7 @@ tokens left out.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -25,6 +26,7 @@ _PATH_CHARS_MAX = 200
 SESSION = web.RequestKey("SESSION", str)
 
 log = Log(LOGGER_NAME)
+_logger = logging.getLogger(LOGGER_NAME)
 
 
 def access_logger(enabled: bool) -> logging.Logger:
@@ -43,20 +45,42 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """`time` is the duration in seconds; `bytes` counts headers and body as sent."""
-        path = request.rel_url.raw_path
         principal = principal_of(request)
-        fields = {
-            "method": request.method,
-            "path": path[:_PATH_CHARS_MAX],
-            "status": response.status,
-            "bytes": request.writer.output_size,
-            "duration_ms": round(time * 1000, 1),
-            "account": principal.account if principal is not None else "",
-            "address": request.remote or "",
-            "session": request.get(SESSION, ""),
-        }
-        if self.logger.isEnabledFor(logging.DEBUG):
-            query = [(name, value) for name, value in request.query.items() if not is_token(name)]
-            log.debug("request", **fields, query=urlencode(query))
-        elif path not in _QUIET_PATHS:
-            log.info("request", **fields)
+        note(
+            request.method, request.rel_url.raw_path, request.query.items(), response.status,
+            size_bytes=request.writer.output_size,
+            duration_s=time,
+            account=principal.account if principal is not None else "",
+            address=request.remote or "",
+            session=request.get(SESSION, ""),
+        )  # fmt: skip
+
+
+def note(
+    method: str,
+    path: str,
+    query: Iterable[tuple[str, str]],
+    status: int,
+    *,
+    size_bytes: int,
+    duration_s: float,
+    account: str,
+    address: str,
+    session: str,
+) -> None:
+    """Write down one response."""
+    fields = {
+        "method": method,
+        "path": path[:_PATH_CHARS_MAX],
+        "status": status,
+        "bytes": size_bytes,
+        "duration_ms": round(duration_s * 1000, 1),
+        "account": account,
+        "address": address,
+        "session": session,
+    }
+    if _logger.isEnabledFor(logging.DEBUG):
+        shown = [(name, value) for name, value in query if not is_token(name)]
+        log.debug("request", **fields, query=urlencode(shown))
+    elif path not in _QUIET_PATHS:
+        log.info("request", **fields)

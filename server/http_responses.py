@@ -125,7 +125,7 @@ async def deliver(request: web.Request, response: web.Response) -> web.Response:
         if _has_it(request, response.headers.get(hdrs.ETAG)):
             response = _not_modified(response)
         elif _is_squeezed(request, response, len(body)):
-            response.body = zlib.compress(body, GZIP_LEVEL, _GZIP_WBITS)
+            response.body = compressed(body)
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     _begin(request)
     body = response.body or b""
@@ -152,6 +152,11 @@ def accepts_gzip(accept_encoding: str) -> bool:
         if coding.strip() == "*":
             for_any = not refused
     return for_any
+
+
+def compressed(body: bytes | bytearray) -> bytes:
+    """A whole body in the gzip format."""
+    return zlib.compress(body, GZIP_LEVEL, _GZIP_WBITS)
 
 
 def _is_squeezed(request: web.Request, response: web.Response, size: int) -> bool:

@@ -17,9 +17,9 @@ _FIELDS = "lianmu_fields"
 
 class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{at}Z {record.levelname.lower():7} {record.getMessage()}{fields}"
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields = "".join([f" {name}={value}" for name, value in _fields(record).items()])
+        line = f"{at[:-6]}Z {record.levelname.lower():7} {record.getMessage()}{fields}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
@@ -46,6 +46,8 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 def set_up(log_format: str, level: str) -> None:
     """Log to stderr as `log_format` ("console" or "json") from `level` upwards."""
+    # Looked up for each event, and shown in none of ours.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Console())
     root = logging.getLogger()

@@ -52,7 +52,7 @@ async def sign_in(
     """
     known = request.get(_SIGN_IN)
     in_address = known.in_address if known is not None else _tokens(request)
-    tokens = in_address | _tokens_among(parameters.items()) if parameters else in_address
+    tokens = in_address | tokens_among(parameters.items()) if parameters else in_address
     if known is None or known.tokens != tokens:
         principal = await _sign_in(service, request, tokens)
         request[_SIGN_IN] = known = _SignedIn(in_address, tokens, principal)
@@ -83,12 +83,13 @@ async def _sign_in(
 
 def _tokens(request: web.Request) -> frozenset[str]:
     """Those of the address and of the header for them."""
-    found = _tokens_among(request.query.items())
+    found = tokens_among(request.query.items())
     header = request.headers.get(TOKEN_HEADER)
     return found | {header} if header else found
 
 
-def _tokens_among(parameters: Iterable[tuple[str, str]]) -> frozenset[str]:
+def tokens_among(parameters: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The values of the parameters that hold a key."""
     # Asked of every parameter of every request: the length tells nearly all apart.
     return frozenset(
         [

@@ -27,10 +27,13 @@ from protocol.zeerex import RESTRICTIONS, ServerDescription, explain_record
 from server import sru_quota, sru_update
 from server.access import Principal
 from server.config import Config, Sru
+from server.http_connection import Connection
+from server.http_limits import RequestLimits
 from server.libraries import library
 from server.outbox import Outbox
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in
+from server.sru_at_once import SruAtOnce
 from server.sru_http import Call, read_call
 from server.sru_search import FORMS, SearchRetrieve
 from server.sru_sets import SetStore
@@ -60,12 +63,15 @@ def limits_of(config: Sru) -> SruLimits:
 class SruService:
     """Answers `/` and `/{database}`, GET and POST."""
 
-    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
+    def __init__(
+        self, config: Config, service: Service, outbox: Outbox, request_limits: RequestLimits
+    ) -> None:
         self._service = service
         self._public_url = URL(config.http.public_url) if config.http.public_url else None
         self._open_to_all = config.access.anonymous
         self._limits = limits_of(config.sru)
         self._search = SearchRetrieve(service, outbox, *self._sets(config))
+        self.at_once = SruAtOnce(service, self._limits, request_limits, self._search)
 
     def _sets(self, config: Config) -> tuple[SetStore, SetStore]:
         """Where the sets of members are kept, and those of clients without an account."""
@@ -107,7 +113,16 @@ class SruService:
         if isinstance(request, ScanRequest):
             return await self._scan(request, databases, principal, call)
         assert isinstance(request, SearchRetrieveRequest)  # noqa: S101 - nothing else is left
-        return await self._search.respond(request, databases, principal, call)
+        response = await self._search.respond(request, databases, principal, call)
+        self._learn(http, name, response)
+        return response
+
+    def _learn(self, http: web.Request, name: str, response: web.StreamResponse) -> None:
+        """Let the next request like this one be answered at once."""
+        connection = http.protocol
+        if isinstance(connection, Connection) and connection.head:
+            database = name if name != "sru" else ALL
+            self.at_once.learn(connection.head, http, database, response)
 
     def _refuse(
         self,

@@ -90,9 +90,13 @@ class Call:
         return sru_soap.media_type(self.soap) if self.soap else chosen or self._accepted()
 
     def _accepted(self) -> str:
-        # A client that would take none of them can read XML all the same.
-        accept = self.http.headers.get(hdrs.ACCEPT)
-        return choose_media_type(accept) or MEDIA_TYPES[0] if accept else MEDIA_TYPES[0]
+        return accepted_media_type(self.http.headers.get(hdrs.ACCEPT))
+
+
+def accepted_media_type(accept: str | None) -> str:
+    """The one of ours that the Accept header prefers."""
+    # A client that would take none of them can read XML all the same.
+    return choose_media_type(accept) or MEDIA_TYPES[0] if accept else MEDIA_TYPES[0]
 
 
 async def read_call(http: web.Request) -> Call | web.Response:

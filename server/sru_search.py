@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import hdrs, web
 
+from metering.interface import Delivery
 from protocol.cql_ast import to_text
 from protocol.cql_from_query import from_query
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
@@ -34,9 +35,10 @@ from protocol.sru_version import RecordSchema
 from server import record_forms, sru_quota
 from server.access import Principal
 from server.http_log import SESSION
+from server.http_responses import NEVER_WAITS_BYTES
 from server.libraries import library
 from server.outbox import Outbox
-from server.retrieval import Item, RecordForm, Retrieved
+from server.retrieval import Item, MadeItem, RecordForm, Retrieved, choose_at_once
 from server.service import Service
 from server.sign_in import challenge
 from server.sru_http import Call
@@ -135,6 +137,50 @@ class SearchRetrieve:
             raise
         self._delivered(retrieved, call)
         return response
+
+    def respond_at_once(
+        self,
+        request: SearchRetrieveRequest,
+        databases: tuple[Database, ...],
+        principal: Principal,
+        session: str,
+    ) -> tuple[bytes, Sequence[Delivery], int] | None:
+        """The document, what must be in the ledger before it is sent, and its records.
+
+        None: `respond` must be asked, because something is to be waited for,
+        is not of the usual kind, or does not go well.
+        """
+        form = FORMS[request.schema.name]
+        if (
+            request.facets is not None
+            or request.sort
+            or request.extra
+            or request.result_set_ttl_s
+            or not form.billable  # it may be kept by the client, and has an entity tag
+        ):
+            return None
+        found = self._service.catalogue.search_at_once(databases, request.query, {})
+        if found is None or isinstance(found, Diagnostic):
+            return None
+        total = len(found)
+        wanted = record_range(request, total)
+        if isinstance(wanted, SruFault):
+            return None
+        items: Sequence[Item | MadeItem] = ()
+        deliveries: Sequence[Delivery] = ()
+        if wanted:
+            ids = found.ids(wanted.start, len(wanted))
+            if isinstance(ids, Diagnostic):
+                return None
+            chosen = choose_at_once(
+                self._service.catalogue, principal, ids, form, NEVER_WAITS_BYTES, "sru", session
+            )
+            if chosen is None:
+                return None
+            items, deliveries = chosen.items, chosen.deliveries
+        records = _records(items, wanted.start, request.schema)
+        response = SearchRetrieveResponse(number_of_records=total, records=records)
+        return search_response(request, response), deliveries, len(items)
 
     def _delivered(self, retrieved: Retrieved, call: Call) -> None:
         self._service.sessions.counters.sru_records += len(retrieved.items)
@@ -280,7 +326,7 @@ class SearchRetrieve:
 
 
 def _records(
-    items: Sequence[Item], first: int, schema: RecordSchema
+    items: Sequence[Item | MadeItem], first: int, schema: RecordSchema
 ) -> list[SruRecord | SurrogateDiagnostic]:
     records: list[SruRecord | SurrogateDiagnostic] = []
     for position, item in enumerate(items, first):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,8 +11,10 @@ from aiohttp import web
 
 from metering.interface import Receipt
 from server.config import Http
+from server.http_at_once import AtOnce
 from server.http_connection import Connection
 from server.outbox import Outbox
+from server.service import Service
 
 
 class Meter:
@@ -57,7 +60,11 @@ async def test_a_connection_that_we_close_settles_what_waits_when_it_ends(
     meter = Meter()
     outbox = Outbox(cast(Any, meter))
     others: set[Connection] = set()
-    connection = Connection(web.Server(handler), outbox, Http(), others, asyncio.get_running_loop())
+    service = SimpleNamespace(config=SimpleNamespace(http=Http()))
+    connection = Connection(
+        web.Server(handler), cast(Service, service), outbox, cast(AtOnce, None), others,
+        asyncio.get_running_loop(),
+    )  # fmt: skip
     wire = Wire()
     connection.connection_made(wire)
     outbox.add(wire, Receipt(1, 1))

@@ -1,0 +1,33 @@
+"""What a connection and whoever answers at once have to tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from metering.interface import Delivery
+from protocol.frozen import frozen
+from server.access import Principal
+from server.http_limits import Admission
+
+
+@frozen
+class AnswerAtOnce:
+    """A whole response, which may not be sent before `deliveries` are in the ledger."""
+
+    data: bytes
+    deliveries: Sequence[Delivery]
+    records: int
+    principal: Principal
+    session: str
+    path: str
+    query: Sequence[tuple[str, str]]
+    admission: Admission
+    began_s: float
+
+
+class AtOnce(Protocol):
+    """Answers requests of known forms without waiting, as `server.sru_at_once` does."""
+
+    def answer(self, data: bytes, address: str) -> AnswerAtOnce | None:
+        """The response to a request that came alone; None: it must go the long way."""
