@@ -25,7 +25,7 @@ help:
 	@echo 'make test       install what the tests need and run them all'
 	@echo 'make test-long  the exhaustive tests: minutes to hours'
 	@echo 'make lint       ruff and mypy --strict'
-	@echo 'make bench      measure beside Zebra (Debian package idzebra-2.0)'
+	@echo 'make bench      measure beside Zebra (Debian package idzebra-2.0), RECORDS=100000'
 	@echo 'make install    .venv with the locked dependencies and the lianmu command'
 	@echo 'make lock       pin the newest dependencies in requirements*.txt'
 
@@ -92,7 +92,7 @@ docs: install-dev
 	$(BIN)/python -m docs.validation
 
 bench: install-dev test-tools
-	$(BIN)/python -m benchmarks.known_item
+	$(BIN)/python -m benchmarks.table --records $(or $(RECORDS),100000)
 
 lock: | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools
