@@ -69,6 +69,9 @@ class SignIn:
         self._notes: set[asyncio.Task[None]] = set()
         self._open: Callable[[], Members] = lambda: Members(members_path)
         self._members: Members | None = None
+        # As they were when the members were last written to.
+        self._state = b""
+        self._institutions: dict[str, Institution] = {}
         self._access = access
         self._throttle = LoginThrottle(
             access.login_failures_max, access.login_pause_s,
@@ -161,6 +164,32 @@ class SignIn:
         self._throttle.succeeded(name, address)
         return _principal(account)
 
+    def standing(self, principal: Principal) -> Diagnostic | None:
+        """Why somebody who came in earlier may not go on; None: nothing speaks against it.
+
+        Looked up again as soon as anything of the members was written, and free otherwise.
+        """
+        code = principal.institution
+        if not code:
+            return None
+        try:
+            state = self.members.state()
+            if not state or state != self._state:
+                self._institutions.clear()
+                self._state = state  # of before the reading: a commit meanwhile differs
+            institution = self._institutions.get(code)
+            if institution is None:
+                institution = self.members.institution(code)
+                if institution is None:
+                    return Diagnostic(Bib1.ACCOUNT_EXPIRED, f"{code} is no member")
+                self._institutions[code] = institution
+        except MemberError as error:
+            _tell_unreadable(error)
+            return None  # it was let in when they could be read
+        if institution.is_open and institution.ends_us is None:
+            return None
+        return _inactive(institution)
+
     async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
         """The account's principal, or why it may not come in.
 
@@ -202,11 +231,24 @@ def _principal(account: Account) -> Principal | Diagnostic:
     )
 
 
+# What follows "the membership is", and the same in Chinese.
+_CLOSED = {
+    "registered": ("not signed yet", "尚未签约"),
+    "signed": ("not activated yet", "尚未激活"),
+    "suspended": ("suspended", "已暂停"),
+    "ended": ("ended", "已终止"),
+}
+
+
 def _inactive(institution: Institution) -> Diagnostic | None:
-    if institution.status == "active":
+    """Why nobody of the institution may come in; None: it is active, or only warned."""
+    now = institution.at(time.time_ns() // 1_000) if institution.ends_us else institution
+    if now.is_open:
         return None
+    state, chinese = _CLOSED[now.status]
+    because = f": {now.reason}" if now.reason else ""
     return Diagnostic(
         Bib1.ACCOUNT_EXPIRED,
-        f"the membership of {institution.code} is {institution.status}; "
-        "ask the consortium's operators",
+        f"the membership of {now.code} is {state}{because}; ask the consortium's operators"
+        f" / {now.code} 的成员资格{chinese}，请与联合目录管理方联系",
     )

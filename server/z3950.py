@@ -244,6 +244,11 @@ class Connection(asyncio.Protocol):
     async def _answer(self, request: apdu.Request) -> None:
         self._info.last_request = time.time()
         association = self._association
+        refusal = self._session.refused()
+        if refusal is not None:
+            log.info("association ended", session=self._info.id, reason=refusal.addinfo)
+            association.close(apdu.CloseReason.SECURITY_VIOLATION, refusal.addinfo)
+            return
         try:
             answer = await self._session.respond(request)
         except Exception:

@@ -112,6 +112,8 @@ class Z3950Session:
         `deliveries` may not be sent before it is in the ledger; if it cannot be
         entered, `withheld` is sent instead.
         """
+        if self.refused() is not None:
+            return None
         if isinstance(request, KnownSearch):
             return self._search_at_once(request)
         result_set = self._sets.get(request.result_set_id)
@@ -172,6 +174,10 @@ class Z3950Session:
         info.searches += 1
         info.records += count
         return AnswerAtOnce(data, deliveries, request)
+
+    def refused(self) -> Diagnostic | None:
+        """Why the association must end before its next answer: the member is one no more."""
+        return self._service.sign_in.standing(self._principal)
 
     def withheld(self, answer: AnswerAtOnce, error: MeteringError) -> apdu.Apdu:
         """What goes out instead of records that the ledger did not take."""

@@ -9,32 +9,18 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
 import argon2
 
+from store.members_migrations import MIGRATIONS
 from store.snapshot import WalIndex
 from store.sqlite import StoreError, transaction
 
-SCHEMA_VERSION = 3
-# What brings a database of each earlier version to the next.
-MIGRATIONS = {
-    1: (
-        "ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''"
-        " CHECK (charset IN ('', 'gb18030', 'marc-8'))",
-    ),
-    2: (
-        "CREATE TABLE api_key (key_id INTEGER PRIMARY KEY,"
-        " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
-        " name TEXT NOT NULL COLLATE NOCASE,"
-        " key_hash BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),"
-        " created_us INTEGER NOT NULL, last_used_us INTEGER, revoked_us INTEGER) STRICT",
-        "CREATE UNIQUE INDEX api_key_name ON api_key (institution, name) WHERE revoked_us IS NULL",
-    ),
-}
+SCHEMA_VERSION = 4
 # What an institution's system can be pinned to, beside UTF-8 ("").
 CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -43,6 +29,7 @@ VERIFIED_MAX = 4096
 KEY_PREFIX = "lianmu_"
 KEY_SIZE_BYTES = 32
 
+_INSTITUTION = "code, name, status, created_us, charset, reason, ends_us, contact"
 _Answer = TypeVar("_Answer")
 
 
@@ -52,17 +39,33 @@ class MemberError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """A member library. `created_us` is UTC, microseconds since 1970.
+    """A member library. Times are UTC, microseconds since 1970.
 
-    `charset` is one of CHARSETS when its library system sends and reads that
-    set without negotiating it, else "".
+    `status` is "registered", "signed", "active", "warned", "suspended" or
+    "ended", and `reason` says why it is one of the last three; from `ends_us` on
+    it is "ended" whatever it says. `charset` is one of CHARSETS when its library
+    system sends and reads that set without negotiating it, else "".
     """
 
     code: str
     name: str
-    status: str  # "active", "suspended" or "ended"
+    status: str
     created_us: int
     charset: str = ""
+    reason: str = ""
+    ends_us: int | None = None
+    contact: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its accounts and keys are good."""
+        return self.status in ("active", "warned")
+
+    def at(self, now_us: int) -> Institution:
+        """The same as it is at that moment: an agreement may have come to its end."""
+        if self.ends_us is None or now_us < self.ends_us or self.status == "ended":
+            return self
+        return replace(self, status="ended", reason=self.reason or "the agreement has ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +154,24 @@ class Members:
         self._wal_index = WalIndex(self._connection, path)
 
     def _create_schema(self) -> None:
-        with self._transaction():
+        with self.transaction():
             if _version(self._connection) == 0:
                 schema = resources.files("store").joinpath("members.sql").read_text("utf-8")
                 for statement in schema.split(";\n"):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def state(self) -> bytes:
+        """Another than before when anything was written; empty: it cannot be told."""
+        return self._wal_index.header()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the steps of `store.membership`, which are written with what is here."""
+        return self._connection
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         try:
             with transaction(self._connection, self._path):
                 yield
@@ -169,8 +181,10 @@ class Members:
     def close(self) -> None:
         self._connection.close()
 
-    def add_institution(self, code: str, name: str, now_us: int) -> Institution:
-        """Add an active institution.
+    def add_institution(
+        self, code: str, name: str, now_us: int, *, status: str = "active", contact: str = ""
+    ) -> Institution:
+        """Add an institution.
 
         Raises:
             MemberError: a code that is malformed or taken, or an empty name.
@@ -184,12 +198,13 @@ class Members:
         code = code.upper()
         try:
             self._connection.execute(
-                "INSERT INTO institution (code, name, created_us) VALUES (?, ?, ?)",
-                (code, name.strip(), now_us),
+                "INSERT INTO institution (code, name, status, created_us, contact)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (code, name.strip(), status, now_us, contact.strip()),
             )
         except sqlite3.IntegrityError:
             raise MemberError(f"the institution {code} is there already") from None
-        return Institution(code, name.strip(), "active", now_us)
+        return Institution(code, name.strip(), status, now_us, contact=contact.strip())
 
     def add_account(self, name: str, password: str, institution: str | None, now_us: int) -> None:
         """Add an account of `institution`, or of an operator where that is None.
@@ -216,10 +231,40 @@ class Members:
         except sqlite3.IntegrityError:
             raise MemberError(f"the account {name} is there already") from None
 
-    def add_member(self, code: str, name: str, password: str, now_us: int) -> Account:
-        """Add an institution with its first account, named as its code in lower case."""
-        with self._transaction():
+    def set_password(self, name: str, password: str) -> None:
+        """Give an account another password.
+
+        Raises:
+            MemberError: no password, or no such account.
+        """
+        if not password:
+            raise MemberError("an account needs a password")
+        changed = self._connection.execute(
+            "UPDATE account SET password_hash = ? WHERE name = ?",
+            (self._hasher.hash(password), name),
+        )
+        if not changed.rowcount:
+            raise MemberError(f"there is no account {name}")
+
+    def add_member(
+        self, code: str, name: str, password: str, now_us: int, *, who: str = ""
+    ) -> Account:
+        """Add an active institution with its first account, named as its code in lower case.
+
+        Its agreement runs from now on.
+        """
+        with self.transaction():
             institution = self.add_institution(code, name, now_us)
+            self._connection.execute(
+                "INSERT INTO agreement (institution, signed_us, from_us) VALUES (?, ?, ?)",
+                (institution.code, now_us, now_us),
+            )
+            self._connection.execute(
+                "INSERT INTO member_audit"
+                " (at_us, who, action, institution, reason, status_before, status_after)"
+                " VALUES (?, ?, 'add', ?, '', '', 'active')",
+                (now_us, who, institution.code),
+            )
             self.add_account(institution.code.lower(), password, institution.code, now_us)
         return Account(institution.code.lower(), institution, "member")
 
@@ -239,16 +284,14 @@ class Members:
 
     def institution(self, code: str) -> Institution | None:
         row = self._connection.execute(
-            "SELECT code, name, status, created_us, charset FROM institution WHERE code = ?",
+            f"SELECT {_INSTITUTION} FROM institution WHERE code = ?",
             (code,),
         ).fetchone()
         return Institution(*row) if row else None
 
     def institutions(self) -> list[Institution]:
         """All institutions, by code."""
-        rows = self._connection.execute(
-            "SELECT code, name, status, created_us, charset FROM institution ORDER BY code"
-        )
+        rows = self._connection.execute(f"SELECT {_INSTITUTION} FROM institution ORDER BY code")
         return [Institution(*row) for row in rows]
 
     def account_names(self) -> dict[str, list[str]]:

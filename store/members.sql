@@ -2,11 +2,54 @@
 CREATE TABLE institution (
     code TEXT PRIMARY KEY COLLATE NOCASE,
     name TEXT NOT NULL,
-    status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended', 'ended')),
+    status TEXT NOT NULL DEFAULT 'active' CHECK (
+        status IN ('registered', 'signed', 'active', 'warned', 'suspended', 'ended')
+    ),
     created_us INTEGER NOT NULL,
     -- The character set of its system's terms and MARC records; '' is UTF-8.
-    charset TEXT NOT NULL DEFAULT '' CHECK (charset IN ('', 'gb18030', 'marc-8'))
+    charset TEXT NOT NULL DEFAULT '' CHECK (charset IN ('', 'gb18030', 'marc-8')),
+    -- Why it is warned, suspended or ended.
+    reason TEXT NOT NULL DEFAULT '',
+    -- From when on the agreement is no more; NULL: it renews itself.
+    ends_us INTEGER,
+    contact TEXT NOT NULL DEFAULT ''
 ) STRICT;
+
+-- What was signed: for three years each, and on and on until it is ended.
+CREATE TABLE agreement (
+    agreement_id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),
+    signed_us INTEGER NOT NULL,
+    from_us INTEGER NOT NULL,
+    ends_us INTEGER
+) STRICT;
+CREATE INDEX agreement_of ON agreement (institution, from_us);
+
+-- What opens a membership, once; only the SHA-256 is kept.
+CREATE TABLE activation (
+    token_hash BLOB PRIMARY KEY CHECK (length(token_hash) = 32),
+    institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),
+    made_us INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL,
+    used_us INTEGER
+) STRICT;
+
+-- Who changed what of a member, when and why.
+CREATE TABLE member_audit (
+    seq INTEGER PRIMARY KEY,
+    at_us INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    action TEXT NOT NULL,
+    institution TEXT NOT NULL COLLATE NOCASE,
+    reason TEXT NOT NULL,
+    status_before TEXT NOT NULL,
+    status_after TEXT NOT NULL
+) STRICT;
+CREATE INDEX member_audit_of ON member_audit (institution, seq);
+CREATE TRIGGER member_audit_is_final BEFORE UPDATE ON member_audit
+BEGIN SELECT RAISE(ABORT, 'an audit row is never updated'); END;
+CREATE TRIGGER member_audit_stays BEFORE DELETE ON member_audit
+BEGIN SELECT RAISE(ABORT, 'an audit row is never deleted'); END;
 
 -- An operator of the consortium belongs to no institution.
 CREATE TABLE account (

@@ -189,7 +189,8 @@ def _member(config: Config, code: str) -> str:
         members.close()
     if institution is None:
         raise click.BadParameter(f"there is no institution {code}", param_hint="--member")
-    if institution.status != "active":
+    institution = institution.at(now_us())
+    if not institution.is_open:
         raise click.BadParameter(
             f"the membership of {institution.code} is {institution.status}", param_hint="--member"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ import click
 import msgspec
 
 from server import log
+from server.commands import member_steps
 from server.commands.options import config_option, now_us
 from server.config import Config
 from store.members import CHARSETS, Members
@@ -30,6 +32,14 @@ def _tell_made_up(given: str | None, password: str) -> None:
         click.echo(f"password  {password}  (made up now and shown this once)")
 
 
+for step in (
+    member_steps.register, member_steps.sign, member_steps.token, member_steps.activate,
+    member_steps.warn, member_steps.suspend, member_steps.restore, member_steps.end,
+    member_steps.show,
+):  # fmt: skip
+    member.add_command(step)
+
+
 @member.command(
     "add",
     epilog="Example: lianmu member add PKU --name 'Peking University Library' --config config.toml",
@@ -44,11 +54,15 @@ def _tell_made_up(given: str | None, password: str) -> None:
 )
 @config_option
 def add(code: str, name: str, password: str | None, charset: str | None, config: Config) -> None:
-    """Add the institution CODE and an account of the same name in lower case."""
+    """Add the institution CODE and an account of the same name in lower case.
+
+    It is active at once, with an agreement from today on; `register`, `sign` and
+    `activate` are the same in steps.
+    """
     chosen = _made_up() if password is None else password
     members = Members(config.members_path, create=True)
     try:
-        account = members.add_member(code, name, chosen, now_us())
+        account = members.add_member(code, name, chosen, now_us(), who=getpass.getuser())
         if charset is not None:
             members.set_charset(code, charset)
     finally:
@@ -98,7 +112,8 @@ def list_members(as_json: bool, config: Config) -> None:
         since = datetime.fromtimestamp(row.created_us / 1_000_000, UTC).date()
         names = ", ".join(accounts.get(row.code, [])) or "no account"
         charset = f"  {row.charset}" if row.charset else ""
-        click.echo(f"{row.code:12} {row.status:10} since {since}  {row.name}  ({names}){charset}")
+        status = row.at(now_us()).status
+        click.echo(f"{row.code:12} {status:10} since {since}  {row.name}  ({names}){charset}")
     if not institutions:
         click.echo("No member yet: lianmu member add CODE --name NAME")
 

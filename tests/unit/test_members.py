@@ -173,10 +173,24 @@ ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''
     CHECK (charset IN ('', 'gb18030', 'marc-8'));
 PRAGMA user_version = 2;
 """
+VERSION_3 = f"""{VERSION_2}
+CREATE TABLE api_key (
+    key_id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),
+    name TEXT NOT NULL COLLATE NOCASE,
+    key_hash BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),
+    created_us INTEGER NOT NULL, last_used_us INTEGER, revoked_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX api_key_name ON api_key (institution, name) WHERE revoked_us IS NULL;
+INSERT INTO account VALUES ('pku', 'PKU', 'member', 'hash', 1);
+INSERT INTO api_key (institution, name, key_hash, created_us)
+    VALUES ('PKU', 'old', zeroblob(32), 1);
+PRAGMA user_version = 3;
+"""
 
 
 @pytest.mark.parametrize("create", [True, False])
-@pytest.mark.parametrize("version", [VERSION_1, VERSION_2], ids=["1", "2"])
+@pytest.mark.parametrize("version", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
 def test_a_database_of_an_earlier_version_is_brought_up_to_date_however_it_is_opened(
     tmp_path: Path, version: str, create: bool
 ) -> None:
@@ -221,7 +235,7 @@ def test_a_database_of_a_later_version_is_refused(members: Members, tmp_path: Pa
     later = sqlite3.connect(tmp_path / "members.sqlite")
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(MemberError, match="schema version 99, expected 3"):
+    with pytest.raises(MemberError, match="schema version 99, expected 4"):
         Members(tmp_path / "members.sqlite")
 
 

@@ -1,0 +1,53 @@
+"""What brings a database of members of each earlier version to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+MIGRATIONS: Mapping[int, Sequence[str]] = {
+    1: (
+        "ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''"
+        " CHECK (charset IN ('', 'gb18030', 'marc-8'))",
+    ),
+    2: (
+        "CREATE TABLE api_key (key_id INTEGER PRIMARY KEY,"
+        " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
+        " name TEXT NOT NULL COLLATE NOCASE,"
+        " key_hash BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),"
+        " created_us INTEGER NOT NULL, last_used_us INTEGER, revoked_us INTEGER) STRICT",
+        "CREATE UNIQUE INDEX api_key_name ON api_key (institution, name) WHERE revoked_us IS NULL",
+    ),
+    # A constraint cannot be changed, so the table is made anew under its name. Who
+    # is a member already has signed: its agreement runs since it was added.
+    3: (
+        "CREATE TABLE institution_4 (code TEXT PRIMARY KEY COLLATE NOCASE, name TEXT NOT NULL,"
+        " status TEXT NOT NULL DEFAULT 'active' CHECK (status IN"
+        " ('registered', 'signed', 'active', 'warned', 'suspended', 'ended')),"
+        " created_us INTEGER NOT NULL,"
+        " charset TEXT NOT NULL DEFAULT '' CHECK (charset IN ('', 'gb18030', 'marc-8')),"
+        " reason TEXT NOT NULL DEFAULT '', ends_us INTEGER,"
+        " contact TEXT NOT NULL DEFAULT '') STRICT",
+        "INSERT INTO institution_4 (code, name, status, created_us, charset)"
+        " SELECT code, name, status, created_us, charset FROM institution",
+        "DROP TABLE institution",
+        "ALTER TABLE institution_4 RENAME TO institution",
+        "CREATE TABLE agreement (agreement_id INTEGER PRIMARY KEY,"
+        " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
+        " signed_us INTEGER NOT NULL, from_us INTEGER NOT NULL, ends_us INTEGER) STRICT",
+        "CREATE INDEX agreement_of ON agreement (institution, from_us)",
+        "INSERT INTO agreement (institution, signed_us, from_us)"
+        " SELECT code, created_us, created_us FROM institution WHERE status <> 'ended'",
+        "CREATE TABLE activation (token_hash BLOB PRIMARY KEY CHECK (length(token_hash) = 32),"
+        " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
+        " made_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, used_us INTEGER) STRICT",
+        "CREATE TABLE member_audit (seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL,"
+        " who TEXT NOT NULL, action TEXT NOT NULL,"
+        " institution TEXT NOT NULL COLLATE NOCASE, reason TEXT NOT NULL,"
+        " status_before TEXT NOT NULL, status_after TEXT NOT NULL) STRICT",
+        "CREATE INDEX member_audit_of ON member_audit (institution, seq)",
+        "CREATE TRIGGER member_audit_is_final BEFORE UPDATE ON member_audit"
+        " BEGIN SELECT RAISE(ABORT, 'an audit row is never updated'); END",
+        "CREATE TRIGGER member_audit_stays BEFORE DELETE ON member_audit"
+        " BEGIN SELECT RAISE(ABORT, 'an audit row is never deleted'); END",
+    ),
+}
