@@ -70,7 +70,13 @@ class CountingClient(threading.Thread):
     """
 
     def __init__(
-        self, address: str, institution: str, tally: Tally, stop: threading.Event, seed: int
+        self,
+        address: str,
+        institution: str,
+        tally: Tally,
+        stop: threading.Event,
+        seed: int,
+        pause_s: float = 0.0,
     ) -> None:
         super().__init__(name=f"{type(self).__name__} of {institution}", daemon=True)
         self.address = address
@@ -79,6 +85,7 @@ class CountingClient(threading.Thread):
         self.tally = tally
         self.stop = stop
         self.chance = random.Random(seed)
+        self.pause_s = pause_s  # after each response, or after those that were pipelined
         self.begun = threading.Event()
 
     def run(self) -> None:
@@ -114,6 +121,7 @@ class Z3950CountingClient(CountingClient):
                         raise ConnectionError("closed by the server")
                     self._count(response, billable)
                     self.begun.set()
+                self.stop.wait(self.pause_s)
         finally:
             client.close()
 
@@ -184,6 +192,7 @@ class SruCountingClient(CountingClient):
                 else:
                     self.tally.count(self.institution, body, billable=billable)
                 self.begun.set()
+                self.stop.wait(self.pause_s)
         finally:
             connection.close()
 
