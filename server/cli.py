@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -59,13 +60,22 @@ class _Group(click.Group):
         except click.ClickException as error:
             _refuse(error.format_message())
         except EXPECTED as error:
-            _refuse(str(error))
+            _refuse(f"{error}{_why(error)}")
+        except sqlite3.OperationalError as error:  # of a statement that is no transaction's
+            _refuse(f"the database: {error}{_why(error)}")
         except BrokenPipeError:
             sys.exit(1)
         except OSError as error:  # a path that cannot be used, a full disk
             place = f"{error.filename}: " if error.filename is not None else ""
             _refuse(f"{place}{error.strerror or error}")
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _why(error: BaseException) -> str:
+    """What SQLite calls an I/O error though the disk is only full."""
+    known = error if isinstance(error, sqlite3.Error) else error.__context__
+    name = getattr(known, "sqlite_errorname", "")
+    return " (there is no room on its disk)" if name == "SQLITE_IOERR_SHMSIZE" else ""
 
 
 def _refuse(message: str) -> NoReturn:
