@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
 from server.log import Log
 from store.members import Members
+from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 
 log = Log("lianmu.writer")
@@ -39,6 +41,10 @@ class Chore:
         self.due = time.monotonic() + self.interval_s
         try:
             self.work()
+        except (MeteringError, StoreError) as error:  # such as a full disk
+            if not self.failing:
+                log.error("chore failed", chore=self.name, reason=str(error))
+            self.failing = True
         except Exception as error:
             if not self.failing:
                 log.exception("chore failed", chore=self.name, reason=str(error))
