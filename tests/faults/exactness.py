@@ -11,7 +11,7 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -301,8 +301,8 @@ class Auditor:
         return entries
 
 
-def count(entries: Iterator[Entry] | object) -> Counter[Key]:
-    return Counter((entry.institution, entry.control_number) for entry in entries)  # type: ignore[attr-defined]
+def count(entries: Iterable[Entry]) -> Counter[Key]:
+    return Counter((entry.institution, entry.control_number) for entry in entries)
 
 
 @contextmanager
