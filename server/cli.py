@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -14,7 +13,7 @@ from server import VERSION
 from server.config import ConfigError
 from server.errors import StartError
 from store.members import MemberError
-from store.sqlite import StoreError
+from store.sqlite import Refused, StoreError, is_out_of_room
 
 # Subcommand to module and name: a module is imported only for its command.
 COMMANDS = {
@@ -61,7 +60,7 @@ class _Group(click.Group):
             _refuse(error.format_message())
         except EXPECTED as error:
             _refuse(f"{error}{_why(error)}")
-        except sqlite3.OperationalError as error:  # of a statement that is no transaction's
+        except Refused as error:
             _refuse(f"the database: {error}{_why(error)}")
         except BrokenPipeError:
             sys.exit(1)
@@ -72,10 +71,7 @@ class _Group(click.Group):
 
 
 def _why(error: BaseException) -> str:
-    """What SQLite calls an I/O error though the disk is only full."""
-    known = error if isinstance(error, sqlite3.Error) else error.__context__
-    name = getattr(known, "sqlite_errorname", "")
-    return " (there is no room on its disk)" if name == "SQLITE_IOERR_SHMSIZE" else ""
+    return " (there is no room on its disk)" if is_out_of_room(error) else ""
 
 
 def _refuse(message: str) -> NoReturn:
