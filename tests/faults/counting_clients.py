@@ -56,10 +56,12 @@ class Tally:
             self.refused.append(reason)
 
     def of(self, institution: str) -> int:
-        return sum(count for (code, _), count in self.received.items() if code == institution)
+        with self._lock:
+            return sum(count for (code, _), count in self.received.items() if code == institution)
 
     def total(self) -> int:
-        return self.received.total()
+        with self._lock:
+            return self.received.total()
 
 
 class CountingClient(threading.Thread):

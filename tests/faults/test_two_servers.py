@@ -40,7 +40,7 @@ def test_a_second_server_is_refused_however_it_names_the_folder(
     data = server.config.parent / "data"
     (tmp_path / "linked").symlink_to(data)
     refused(server.config)
-    for number, name in enumerate((str(data), "linked", f"{data}/../data")):
+    for number, name in enumerate(("linked", f"{data}/../data")):
         other = tmp_path / f"{number}.toml"
         other.write_text(text.replace('data_dir = "data"', f'data_dir = "{name}"'), "utf-8")
         refused(other)
