@@ -278,7 +278,7 @@ def test_a_half_closed_reader_of_a_huge_response_is_billed_once_it_took_all(
     assert place.downloads() == before + HUGE
 
 
-def test_a_page_of_sru_for_a_client_that_half_closes_is_billed_if_it_was_sent(
+def test_a_client_of_sru_that_half_closes_is_taken_for_gone_unless_it_was_answered(
     place: Place, steady: Tally
 ) -> None:
     before = place.downloads()
@@ -287,8 +287,10 @@ def test_a_page_of_sru_for_a_client_that_half_closes_is_billed_if_it_was_sent(
     data = read(connection, 1 << 22)
     connection.close()
     time.sleep(SETTLED_AFTER_S)
-    got_all = data.endswith(b"0\r\n\r\n") and b"</zs:searchRetrieveResponse>" in data
-    assert place.downloads() - before == (RECORDS if got_all else 0)
+    # Its end may come behind the answer, or before.
+    answered = data.endswith(b"0\r\n\r\n") and b"</zs:searchRetrieveResponse>" in data
+    assert answered or not data
+    assert place.downloads() - before == (RECORDS if answered else 0)
 
 
 def test_a_client_that_shuts_its_reading_side_holds_nothing_open(
