@@ -7,7 +7,9 @@ no entry stays open: killing the workers at the end takes nothing back.
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -20,7 +22,6 @@ from urllib.parse import quote
 
 import pytest
 
-from metering.entry import Entry, Kind
 from protocol import apdu, oid
 from tests.faults.counting_clients import DATABASE, Tally, Z3950CountingClient
 from tests.faults.exactness import (
@@ -55,21 +56,11 @@ class Place:
     server: RunningServer
     auditor: Auditor
 
-    def entries_of(self, session: str) -> tuple[int, int]:
-        """Deliveries and voids of an association or request, all that there are by now."""
-        self.auditor.accounting.folder.fold(lag_us=0)
-        voided: Counter[str] = Counter()
-        found: list[Entry] = []
-        for entry in self.auditor.ledger.entries(VANISHING):
-            if entry.kind is Kind.VOID:
-                voided[entry.refers_to] += 1
-            elif entry.session == session:
-                found.append(entry)
-        assert all(count == 1 for count in voided.values())
-        return len(found), sum(voided[entry.id] for entry in found)
-
     def downloads(self) -> int:
         return self.auditor.downloads()[VANISHING]
+
+    def voided(self) -> int:
+        return self.auditor.figures()[VANISHING].voided
 
     def wait_for(self, downloads: int) -> None:
         deadline = time.monotonic() + WITHIN_S
@@ -177,17 +168,17 @@ def test_a_reset_anywhere_in_a_present_response_bills_all_of_it_or_nothing(
     chance = random.Random()
     before = place.downloads()
     whole = 0
-    for _ in range(25):
+    for _ in range(16):
         with_one_read = chance.random() < 0.5
         client = associated(place)
         if with_one_read:
             assert client.present(1, RECORDS).number_of_records_returned == RECORDS
-            time.sleep(0.2)
+            time.sleep(SETTLED_AFTER_S)
             whole += 1
         client.send(*[present_request(1, RECORDS)] * 2)
         read(client.socket, chance.randrange(2 * RESPONSE_BYTES))
         vanish(client.socket)
-    whole_or_nothing(place, before, RECORDS, 50 + whole)
+    whole_or_nothing(place, before, RECORDS, 32 + whole)
     assert place.downloads() - before >= whole * RECORDS
 
 
@@ -258,6 +249,31 @@ def test_a_client_that_half_closes_gets_its_answers_and_is_billed(
     client.close()
     time.sleep(SETTLED_AFTER_S)
     assert place.downloads() == before + 30
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+def test_a_client_that_asks_and_ends_without_reading_is_not_billed(
+    place: Place, steady: Tally, requests: int
+) -> None:
+    """As one does whose time is up; to the server it looks like half-closing at first."""
+    before, voided = place.downloads(), place.voided()
+    clients = [associated(place) for _ in range(5)]
+    workers = Processes(place.server).workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for client in clients:
+            client.send(*[present_request(1, RECORDS)] * requests)
+            client.close()
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    deadline = time.monotonic() + WITHIN_S
+    while place.voided() < voided + 5 * RECORDS:  # the first answers were made, and failed
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(2 * SETTLED_AFTER_S)
+    assert place.downloads() == before
 
 
 def test_a_half_closed_reader_of_a_huge_response_is_billed_once_it_took_all(
