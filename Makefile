@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
 TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl \
-	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver
+	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver faketime
 # An SRU client, and what the tests ask of a page's accessibility: from npm, in a folder of their own.
 NODE := .node
 SRU_CLIENT := @natlibfi/sru-client
@@ -49,7 +49,7 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 test-tools:
-	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver; do \
+	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver faketime; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	for module in ZOOM Catmandu::Importer::SRU Catmandu::MARC; do \
 		perl -M$$module -e1 2>/dev/null || missing=yes; done; \

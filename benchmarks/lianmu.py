@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.load_process import Address
@@ -45,6 +47,7 @@ class Lianmu(Server):
 
     user = "bench"
     password = "bench"
+    program: Sequence[str | Path] = (PROGRAM,)
 
     def __init__(self, work_dir: Path, *, workers: int = 0) -> None:
         self.name = "lianmu"
@@ -85,7 +88,7 @@ class Lianmu(Server):
         self._configure()
         self._add_member()
         self.process = start_process(
-            [PROGRAM, "serve", "--config", "config.toml"],
+            [*self.program, "serve", "--config", "config.toml"],
             self.directory,
             self.log_path(),
             stdout=subprocess.PIPE,
@@ -93,6 +96,20 @@ class Lianmu(Server):
         addresses = dict(part.split("=", 1) for part in self._ready_line().split()[1:])
         self.http_address = _address(addresses["http"])
         return _address(addresses["z3950"])
+
+    def entered(self) -> int:
+        """Deliveries in the ledger and in the spools, repeats among them.
+
+        Raises:
+            RuntimeError: the command line does not say.
+        """
+        self._configure()
+        self._add_member()
+        told = self._lianmu("usage", "BENCH", "--json")
+        if told.returncode:
+            raise RuntimeError(f"lianmu usage: {told.stderr}")
+        figures = json.loads(told.stdout)
+        return int(figures["downloads"]) + int(figures["repeats"])
 
     def _configure(self) -> None:
         config = CONFIG_TOML.format(workers=self._workers)

@@ -7,6 +7,7 @@ interrupted anywhere is simply done again.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,7 +147,7 @@ class Folder:
         now_us: int,
         append: Callable[[Transaction, Sequence[Draft]], list[Outcome]],
     ) -> bool:
-        with contextlib.ExitStack() as locks:
+        with _Locks() as locks:
             with self._ledger.writing() as transaction:
                 with naming_errors():
                     readings = self._read_spools(transaction, locks, hold, now_us)
@@ -156,13 +157,15 @@ class Folder:
                     transaction.move(source(reading.spool), *position_row(reading.end))
             report.count(drafts, outcomes)
             for reading in readings:
+                if reading.end == DONE and not locks.make_exclusive(reading.spool):
+                    continue  # somebody reads it; its entries are in, it goes the next time
                 report.orphans += reading.end == DONE
                 with naming_errors():
                     remove_folded(reading.spool, reading.end, reading.damaged)
         return any(reading.full for reading in readings)
 
     def _read_spools(
-        self, transaction: Transaction, locks: contextlib.ExitStack, hold: Hold, now_us: int
+        self, transaction: Transaction, locks: _Locks, hold: Hold, now_us: int
     ) -> list[SpoolReading]:
         """What is to be folded now, of each spool that has anything."""
         positions = transaction.positions()
@@ -170,9 +173,7 @@ class Folder:
         orphans = set()
         for spool in spools(self._spool_root):
             starts[spool] = Position(*positions.get(source(spool), (0, 0)))
-            owned = lock(spool)
-            if owned is not None:
-                locks.callback(os.close, owned)
+            if locks.share(spool):
                 orphans.add(spool)
 
         def read(spool: Path, hold: Hold) -> SpoolReading:
@@ -245,6 +246,42 @@ def _uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+class _Locks:
+    """The orphans that are being folded.
+
+    Locked with others as long as they are only read: who looks at figures meanwhile
+    must see an orphan, or would count deliveries that nobody confirmed.
+    """
+
+    def __init__(self) -> None:
+        self._descriptors: dict[Path, int] = {}
+
+    def __enter__(self) -> _Locks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+
+    def share(self, spool: Path) -> bool:
+        """Whether the spool is an orphan, which it then stays."""
+        descriptor = lock(spool, shared=True)
+        if descriptor is not None:
+            self._descriptors[spool] = descriptor
+        return descriptor is not None
+
+    def make_exclusive(self, spool: Path) -> bool:
+        """Whether nobody else reads the orphan, and may not from now on."""
+        descriptor = self._descriptors.get(spool)
+        if descriptor is None:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def source(spool: Path) -> str:

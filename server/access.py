@@ -84,6 +84,13 @@ class SignIn:
             self._members = self._open()
         return self._members
 
+    def open(self) -> None:
+        """Open the accounts now: with a disk that is full by then they could not be."""
+        try:
+            self.members  # noqa: B018 - opens them
+        except MemberError as error:
+            _tell_unreadable(error)
+
     def close(self) -> None:
         if self._members is not None:
             self._members.close()
@@ -98,8 +105,8 @@ class SignIn:
         """Who a verified client certificate stands for: an account, without its password."""
         try:
             account = self.members.account(name)
-        except MemberError:
-            log.exception("members cannot be read")
+        except MemberError as error:
+            _tell_unreadable(error)
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
         if account is None:
             log.warning("a client certificate names no account", account=name)
@@ -120,8 +127,8 @@ class SignIn:
         """
         try:
             holder = self.members.key_holder(secret)
-        except MemberError:
-            log.exception("members cannot be read")
+        except MemberError as error:
+            _tell_unreadable(error)
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
         if holder is None:
             log.warning("api key refused", address=address)
@@ -156,8 +163,8 @@ class SignIn:
             return _paused(name, address, pause_s)
         try:
             account = self.members.recognise(name, password)
-        except MemberError:
-            log.exception("members cannot be read")
+        except MemberError as error:
+            _tell_unreadable(error)
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
         if account is None:
             return None
@@ -203,8 +210,8 @@ class SignIn:
             return _paused(name, address, pause_s)
         try:
             account = await asyncio.to_thread(self.members.verify, name, password)
-        except MemberError:
-            log.exception("members cannot be read")
+        except MemberError as error:
+            _tell_unreadable(error)
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
         if account is None:
             self._throttle.failed(name, address)
@@ -212,6 +219,10 @@ class SignIn:
             return Diagnostic(Bib1.BAD_USER_ID_OR_PASSWORD, name)
         self._throttle.succeeded(name, address)
         return _principal(account)
+
+
+def _tell_unreadable(error: MemberError) -> None:
+    log.error("members cannot be read", reason=str(error))
 
 
 def _paused(name: str, address: str, pause_s: float) -> Diagnostic:

@@ -14,7 +14,7 @@ from server import VERSION
 from server.config import ConfigError
 from server.errors import BatchError, StartError
 from store.members import MemberError
-from store.sqlite import StoreError
+from store.sqlite import Refused, StoreError, is_out_of_room
 
 # Subcommand to module and name: a module is imported only for its command.
 COMMANDS = {
@@ -71,13 +71,19 @@ class _Group(click.Group):
         except click.ClickException as error:
             _refuse(error.format_message())
         except EXPECTED as error:
-            _refuse(str(error))
+            _refuse(f"{error}{_why(error)}")
+        except Refused as error:
+            _refuse(f"the database: {error}{_why(error)}")
         except BrokenPipeError:
             sys.exit(1)
         except OSError as error:  # a path that cannot be used, a full disk
             place = f"{error.filename}: " if error.filename is not None else ""
             _refuse(f"{place}{error.strerror or error}")
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _why(error: BaseException) -> str:
+    return " (there is no room on its disk)" if is_out_of_room(error) else ""
 
 
 def _refuse(message: str) -> NoReturn:

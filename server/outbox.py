@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from metering.interface import Meter, Receipt
 
 # How often transports are looked at; a crash within it voids what it left open.
 CONFIRM_INTERVAL_S = 0.02
+
+
+def error_of(transport: asyncio.WriteTransport) -> int:
+    """The error number of a connection, 0 when it is well; it is told only once.
+
+    One that is not being read from hears of a reset in no other way.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return 0
+    number: int = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return number
 
 
 class Outbox:
@@ -20,7 +33,14 @@ class Outbox:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._waiting: list[tuple[asyncio.WriteTransport, Receipt]] = []
+        # Of transports whose peer may be gone: not confirmed before `lost` says so.
+        self._doubtful: set[asyncio.WriteTransport] = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    def doubt(self, transport: asyncio.WriteTransport) -> bool:
+        """The peer has ended its side, all of it perhaps; whether receipts wait for that."""
+        self._doubtful.add(transport)
+        return any(pair[0] is transport for pair in self._waiting)
 
     def add(self, transport: asyncio.WriteTransport, receipt: Receipt) -> None:
         self._waiting.append((transport, receipt))
@@ -29,6 +49,7 @@ class Outbox:
 
     def lost(self, transport: asyncio.WriteTransport, error: BaseException | None) -> None:
         """The connection ended; `error` is None when all was sent before."""
+        self._doubtful.discard(transport)
         if not self._waiting:
             return
         still_waiting = []
@@ -45,13 +66,27 @@ class Outbox:
         """Confirm what has left; look again later for the rest."""
         self._timer = None
         still_waiting = []
+        failed: dict[asyncio.WriteTransport, bool] = {}
         for pair in self._waiting:
+            transport = pair[0]
             # A transport that fails drops its buffer before it tells so with `lost`.
-            if pair[0].get_write_buffer_size() or pair[0].is_closing():
+            if (
+                transport.get_write_buffer_size()
+                or transport.is_closing()
+                or transport in self._doubtful
+            ):
                 still_waiting.append(pair)
+                continue
+            if transport not in failed:
+                failed[transport] = bool(error_of(transport))
+            if failed[transport]:
+                self._meter.void(pair[1], "connection lost")
             else:
                 self._meter.confirm(pair[1])
         self._waiting = still_waiting
+        for transport, has_failed in failed.items():
+            if has_failed:
+                transport.abort()  # the error was told to us, and to nobody else any more
         if still_waiting:
             self._arm()
 

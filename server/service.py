@@ -36,6 +36,7 @@ class Service:
         )
 
     async def __aenter__(self) -> Service:
+        self.sign_in.open()
         return self
 
     async def __aexit__(

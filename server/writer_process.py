@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
 from server.crediting import post_credits
 from server.log import Log
 from store.members import Members
+from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 
 # Only what a crash or a full disk kept from the ledger waits for it.
@@ -44,6 +46,10 @@ class Chore:
         self.due = time.monotonic() + self.interval_s
         try:
             self.work()
+        except (MeteringError, StoreError) as error:  # such as a full disk
+            if not self.failing:
+                log.error("chore failed", chore=self.name, reason=str(error))
+            self.failing = True
         except Exception as error:
             if not self.failing:
                 log.exception("chore failed", chore=self.name, reason=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import time
@@ -17,7 +18,7 @@ from protocol.known_requests import KnownSearch
 from server import eager
 from server.config import Config
 from server.log import Log
-from server.outbox import Outbox
+from server.outbox import Outbox, error_of
 from server.service import Service
 from server.tls import HANDSHAKE_TIMEOUT_S, account_of
 from server.z3950_session import AnswerAtOnce, Z3950Session
@@ -26,6 +27,9 @@ from server.z3950_session import AnswerAtOnce, Z3950Session
 PIPELINE_MAX = 16_384
 # How long a peer may take to read what was sent before the connection is cut.
 CLOSE_GRACE_S = 5.0
+# A peer that ended its side may wait for answers or be gone altogether; then what is
+# sent comes back as a reset, about as soon as it could have been acknowledged.
+EOF_GRACE_S = 0.2
 
 log = Log("lianmu.z3950")
 
@@ -143,9 +147,14 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._association.receive_eof()
         # TLS cannot be closed on one side only: the transport ends with it.
-        if self._association.idle or self._transport.get_extra_info("ssl_object") is not None:
+        if self._transport.get_extra_info("ssl_object") is not None:
+            return False
+        unheard = self._server.outbox.doubt(self._transport)
+        if self._association.idle and not unheard:
             return False
         self._eof = True
+        if self._association.idle:
+            self._end_soon()
         return True
 
     def pause_writing(self) -> None:
@@ -278,11 +287,28 @@ class Connection(asyncio.Protocol):
             transport.write(data[0] if len(data) == 1 else b"".join(data))
         if receipt is not None:
             self._server.outbox.add(transport, receipt)
-        if self._association.closed or (self._eof and self._association.idle):
-            transport.close()
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_later(CLOSE_GRACE_S, self.abort)
+        if self._association.closed:
+            self._end()
+        elif self._eof and self._association.idle:
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        """Close once it shows whether the peer that ended its side is still there."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(EOF_GRACE_S, self._end)
+
+    def _end(self) -> None:
+        """Close, after what waits to be sent."""
+        transport = self._transport
+        if self._eof:
+            number = error_of(transport)
+            if number:
+                self._server.outbox.lost(transport, OSError(number, os.strerror(number)))
+        transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(CLOSE_GRACE_S, self.abort)
 
     # Time-out and shutdown
 

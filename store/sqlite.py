@@ -63,6 +63,19 @@ class StoreError(Exception):
     """The catalogue cannot be read or written as asked; says why."""
 
 
+# What a single statement raises that a database refuses, as on a full disk.
+Refused = sqlite3.OperationalError
+
+
+def is_out_of_room(error: BaseException) -> bool:
+    """Whether SQLite failed for want of room where it only says "disk I/O error".
+
+    `error` is its own, or was raised while its own was handled.
+    """
+    own = error if isinstance(error, sqlite3.Error) else error.__context__
+    return getattr(own, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE"
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection that may be handed from thread to thread.
 

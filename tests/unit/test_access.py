@@ -105,3 +105,16 @@ async def test_an_address_that_tries_many_accounts_waits_but_not_who_came_in_bef
     assert refusal.condition == Bib1.TEMPORARILY_UNAVAILABLE
     assert isinstance(await sign_in.sign_in("pku", "secret", ADDRESS), Principal)
     assert isinstance(await sign_in.sign_in("thu", "other", "192.0.2.2"), Principal)
+
+
+def test_accounts_that_cannot_be_opened_yet_stop_no_worker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sign_in = SignIn(tmp_path / "members.sqlite", Access())
+    sign_in.open()
+    (event,) = caplog.records
+    assert (event.message, event.exc_info) == ("members cannot be read", None)
+    Members(tmp_path / "members.sqlite", create=True).close()
+    sign_in.open()
+    assert sign_in.members.institutions() == []
+    sign_in.close()

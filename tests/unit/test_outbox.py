@@ -25,12 +25,22 @@ class Transport:
     def __init__(self, size: int = 0) -> None:
         self.size = size
         self.closing = False
+        self.error = 0
 
     def get_write_buffer_size(self) -> int:
         return self.size
 
     def is_closing(self) -> bool:
         return self.closing
+
+    def get_extra_info(self, name: str) -> Transport | None:
+        return self if name == "socket" else None
+
+    def getsockopt(self, *_: int) -> int:
+        return self.error
+
+    def abort(self) -> None:
+        self.closing = True
 
 
 def outbox() -> tuple[Outbox, Meter]:
@@ -79,4 +89,29 @@ async def test_a_connection_closed_in_order_confirms_at_the_end() -> None:
     await box.finish()
     assert meter.confirmed == [Receipt(1, 1)]
     await asyncio.sleep(CONFIRM_INTERVAL_S * 2)
+    assert meter.confirmed == [Receipt(1, 1)]
+
+
+async def test_a_reset_that_nobody_has_read_of_voids_what_was_sent_before_it() -> None:
+    box, meter = outbox()
+    reset, well = Transport(), Transport()
+    for number, transport in ((1, reset), (2, well), (3, reset)):
+        box.add(cast(Any, transport), Receipt(number, 1))
+    reset.error = 104
+    await asyncio.sleep(2 * CONFIRM_INTERVAL_S)
+    assert meter.confirmed == [Receipt(2, 1)]
+    assert meter.voided == [Receipt(1, 1), Receipt(3, 1)]
+    assert reset.closing
+
+
+async def test_what_a_peer_that_ended_its_side_was_sent_waits_for_its_end() -> None:
+    box, meter = outbox()
+    transport = Transport()
+    assert not box.doubt(cast(Any, transport))
+    box.add(cast(Any, transport), Receipt(1, 1))
+    assert box.doubt(cast(Any, transport))
+    await asyncio.sleep(2 * CONFIRM_INTERVAL_S)
+    assert meter.confirmed == meter.voided == []
+    box.lost(cast(Any, transport), None)
+    await box.finish()
     assert meter.confirmed == [Receipt(1, 1)]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from metering.fold import Folder, FoldReport
+import metering.fold
+from metering.entry import Draft
+from metering.fold import Folder, FoldReport, in_order
 from metering.interface import Delivery, HoldingEvent, MeteringError, Receipt, Usage
 from metering.ledger import Ledger
 from metering.spool_format import Segment, lock, segment_path, segments, spools
+from metering.spool_reading import SpoolReading
 from metering.spool_writer import SpoolWriter
 from metering.usage import UsageReader
 
@@ -234,6 +237,41 @@ def test_a_spool_that_another_folder_holds_is_left_to_it(place: Place) -> None:
     assert place.fold().orphans == 0
     os.close(descriptor)
     assert place.fold().orphans == 1
+
+
+def test_an_orphan_is_shown_as_one_while_it_is_folded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = place.writer()
+    deliver(writer, 1)
+    writer.commit([(NOON_US, [Delivery("PKU", "cn_cat", 2, "2")])])
+    writer.close()
+    seen = []
+
+    def in_order_and_look(readings: Sequence[SpoolReading]) -> list[Draft]:
+        seen.append(place.usage().downloads)
+        return in_order(readings)
+
+    monkeypatch.setattr(metering.fold, "in_order", in_order_and_look)
+    place.fold()
+    assert seen == [1]
+    assert place.usage().downloads == 1
+
+
+def test_an_orphan_that_somebody_reads_is_folded_once_and_removed_later(place: Place) -> None:
+    writer = place.writer()
+    deliver(writer, 1)
+    writer.close()
+    (spool,) = spools(place.root)
+    descriptor = lock(spool, shared=True)
+    assert descriptor is not None
+    assert place.fold() == FoldReport(deliveries=1)
+    assert spools(place.root) == [spool]
+    assert place.usage().downloads == 1
+    os.close(descriptor)
+    assert place.fold() == FoldReport(orphans=1)
+    assert spools(place.root) == []
+    assert place.usage().downloads == place.ledger.head()[0] == 1
 
 
 def test_damage_is_kept_and_named_and_stops_nothing(place: Place) -> None:
