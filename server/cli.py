@@ -31,6 +31,7 @@ COMMANDS = {
     "batch": ("server.commands.batch", "batch"),
     "credit": ("server.commands.credit", "credit"),
     "tariff": ("server.commands.tariff", "tariff"),
+    "settle": ("server.commands.settle", "settle"),
     "query": ("server.commands.query", "query"),
 }
 EXPECTED = (

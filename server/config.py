@@ -174,6 +174,13 @@ class Batch(_Section, frozen=True):
     kept_days: Annotated[int, msgspec.Meta(ge=1)] = 90
 
 
+class Settlement(_Section, frozen=True):
+    """When a year becomes final, and which late differences are worth a note of their own."""
+
+    grace_days: Count = 31
+    note_minimum_fen: Count = 0
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -210,6 +217,7 @@ class Config(_Section, frozen=True):
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
     batch: Batch = Batch()
+    settlement: Settlement = Settlement()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property

@@ -31,6 +31,7 @@ COMMANDS = [
     ["ledger", "export"],
     ["ledger", "rebuild"],
     ["usage"],
+    ["settle"],
     ["query"],
     ["reindex"],
     ["doctor"],
