@@ -4,7 +4,8 @@
 |---|---|---|
 | downloads over the quota | `receivable:MEMBER` | `revenue.downloads` |
 | ISBN batches | `receivable:MEMBER` | `revenue.batch` |
-| credit for uploads | `expense.remuneration` | `payable:MEMBER`, and its share to `payable.share:CODE` |
+| credit for uploads | `expense.remuneration` | `payable:MEMBER` |
+| a partner's share in the credit of others' uploads | `expense.remuneration` | `payable.share:MEMBER` |
 
 A note that takes something back has the two sides changed. Amounts are in fen and
 never negative. The database takes a posting only when its lines balance, and
@@ -56,7 +57,7 @@ def payable(institution: str) -> str:
 
 
 def share_payable(institution: str) -> str:
-    """The account of the part of others' credits that goes to an institution."""
+    """The account of an institution's part in the credits of others' uploads."""
     return f"payable.share:{institution}"
 
 
@@ -74,10 +75,9 @@ def posting_lines(institution: str, lines: Iterable[Line]) -> list[PostingLine]:
             move(revenue, -line.amount_fen)
         else:
             # Credits are negative in a document, as they lessen what the member owes.
-            move(payable(institution), line.amount_fen)
-            move(REMUNERATION, -line.amount_fen - line.share_fen)
-            if line.share_to:
-                move(share_payable(line.share_to), line.share_fen)
+            account = share_payable if line.is_share else payable
+            move(account(institution), line.amount_fen)
+            move(REMUNERATION, -line.amount_fen)
     return [
         PostingLine(account, max(0, balance), max(0, -balance))
         for account, balance in balances.items()

@@ -338,6 +338,8 @@ def counts_of(totals: Totals) -> Counts:
         downloads=totals.downloads,
         repeats=totals.repeats,
         voided=totals.voided,
+        batch=totals.batch,
+        items=totals.uploads | totals.covers,
     )
 
 
@@ -358,12 +360,12 @@ def _problem(connection: sqlite3.Connection, document: Settlement) -> str:
     if audit is None or f"SHA-256 {document.fingerprint()}" not in audit[0]:
         return f"{document.number}: not the document that the ledger's audit entry names"
     totals = Totals()
-    for kind, meter, entries, quantity in connection.execute(
-        "SELECT kind, meter, count(*), sum(quantity) FROM entry"
-        " WHERE institution = ? AND year = ? AND seq <= ? GROUP BY kind, meter",
+    for kind, meter, item, entries, quantity in connection.execute(
+        "SELECT kind, meter, item, count(*), sum(quantity) FROM entry"
+        " WHERE institution = ? AND year = ? AND seq <= ? GROUP BY kind, meter, item",
         (document.institution, document.year, document.ledger_seq),
     ):
-        totals.add(kind, meter, entries, quantity)
+        totals.add(kind, meter, item, entries, quantity)
     counts = counts_of(totals)
     if (counts.holdings, counts.downloads, counts.repeats, counts.voided) != (
         document.holdings, document.downloads, document.repeats, document.voided
@@ -381,8 +383,8 @@ def _same_figures(one: Settlement, other: Settlement) -> bool:
 
 
 def _moves_fen(note: Settlement) -> int:
-    """How much money a note moves, whoever it is for."""
-    return sum(abs(line.amount_fen) + abs(line.share_fen) for line in note.lines)
+    """How much money a note moves, in either direction."""
+    return sum(abs(line.amount_fen) for line in note.lines)
 
 
 def _year_end_us(year: int) -> int:

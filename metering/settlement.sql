@@ -33,9 +33,7 @@ CREATE TABLE settlement_line (
     item TEXT NOT NULL,                -- of the tariff
     quantity INTEGER NOT NULL,
     price_fen INTEGER NOT NULL,
-    amount_fen INTEGER NOT NULL,       -- the member's
-    share_to TEXT NOT NULL,            -- who gets a part of a credit, or ''
-    share_fen INTEGER NOT NULL,        -- negative, as a credit is
+    amount_fen INTEGER NOT NULL,
     PRIMARY KEY (settlement_id, place)
 ) STRICT, WITHOUT ROWID;
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from metering.quota import billable, quota
 from metering.tariff import DOWNLOAD_OVER_QUOTA, Tariff
 
-BATCH_ITEM = "batch"
+BATCH_DELIVERY = "batch.delivery"
+PARTNER = ".partner"  # behind an item: the part of a shared price that is not the submitter's
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What one member did in a year, as the ledger adds it up.
 
-    `items` are the uploads accepted and not reversed, by the tariff's item.
+    `items` are the uploads and covers accepted and not reversed, by the tariff's item.
     """
 
     holdings: int = 0  # H
@@ -36,23 +37,22 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of a bill. The member owes a positive amount and is owed a negative one.
-
-    A credit that is split has `amount_fen` for the member and `share_fen` for
-    `share_to`, both negative.
-    """
+    """One item of a bill. The member owes a positive amount and is owed a negative one."""
 
     item: str
     quantity: int
     price_fen: int
     amount_fen: int
-    share_to: str = ""
-    share_fen: int = 0
 
     @property
     def is_credit(self) -> bool:
         """Whether it is for uploads, and so moves what the member is owed."""
-        return self.item not in (DOWNLOAD_OVER_QUOTA, BATCH_ITEM)
+        return self.item not in (DOWNLOAD_OVER_QUOTA, BATCH_DELIVERY)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is the member's part in the credit of others' uploads."""
+        return self.item.endswith(PARTNER)
 
 
 def bill(counts: Counts, tariff: Tariff) -> tuple[Line, ...]:
@@ -61,21 +61,19 @@ def bill(counts: Counts, tariff: Tariff) -> tuple[Line, ...]:
     Raises:
         KeyError: the tariff does not name an item.
     """
-    price_fen = tariff.price_fen(DOWNLOAD_OVER_QUOTA)
     over = counts.billable
-    lines = [Line(DOWNLOAD_OVER_QUOTA, over, price_fen, over * price_fen)]
+    lines = [_line(tariff, DOWNLOAD_OVER_QUOTA, over)]
     if counts.batch:
-        price_fen = tariff.price_fen(BATCH_ITEM)
-        lines.append(Line(BATCH_ITEM, counts.batch, price_fen, counts.batch * price_fen))
+        lines.append(_line(tariff, BATCH_DELIVERY, counts.batch))
     for item, quantity in sorted(counts.items.items()):
         if quantity:
-            lines.append(_credit(item, quantity, tariff))
+            lines.append(_line(tariff, item, quantity, -1))
     return tuple(lines)
 
 
-def _credit(item: str, quantity: int, tariff: Tariff) -> Line:
+def _line(tariff: Tariff, item: str, quantity: int, sign: int = 1) -> Line:
     price_fen = tariff.price_fen(item)
-    return Line(item, quantity, price_fen, -quantity * price_fen)
+    return Line(item, quantity, price_fen, sign * quantity * price_fen)
 
 
 def difference(now: Iterable[Line], settled: Iterable[Line]) -> tuple[Line, ...]:
@@ -84,25 +82,20 @@ def difference(now: Iterable[Line], settled: Iterable[Line]) -> tuple[Line, ...]
     `settled` may name an item several times: the settlement and its notes.
     """
     before: dict[str, list[int]] = {}
-    to: dict[str, str] = {}
     prices: dict[str, int] = {}
     for line in settled:
-        sums = before.setdefault(line.item, [0, 0, 0])
+        sums = before.setdefault(line.item, [0, 0])
         sums[0] += line.quantity
         sums[1] += line.amount_fen
-        sums[2] += line.share_fen
-        to[line.item] = line.share_to or to.get(line.item, "")
         prices[line.item] = line.price_fen
     lines = []
     for line in now:
-        quantity, amount_fen, share_fen = before.pop(line.item, (0, 0, 0))
-        changed = Line(
-            line.item, line.quantity - quantity, line.price_fen,
-            line.amount_fen - amount_fen, line.share_to, line.share_fen - share_fen,
-        )  # fmt: skip
-        lines.append(changed)
+        quantity, amount_fen = before.pop(line.item, (0, 0))
+        lines.append(
+            Line(line.item, line.quantity - quantity, line.price_fen, line.amount_fen - amount_fen)
+        )
     lines += [
-        Line(item, -quantity, prices[item], -amount_fen, to[item], -share_fen)
-        for item, (quantity, amount_fen, share_fen) in before.items()
+        Line(item, -quantity, prices[item], -amount_fen)
+        for item, (quantity, amount_fen) in before.items()
     ]
-    return tuple(line for line in lines if line.quantity or line.amount_fen or line.share_fen)
+    return tuple(line for line in lines if line.quantity or line.amount_fen)

@@ -54,13 +54,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def payable_fen(self) -> int:
-        """What the member is owed for its uploads."""
+        """What the member is owed for uploads: its own, and its share in others'."""
         return -sum(line.amount_fen for line in self.lines if line.is_credit)
-
-    @property
-    def share_fen(self) -> int:
-        """What others are owed of its uploads."""
-        return -sum(line.share_fen for line in self.lines)
 
     @property
     def net_fen(self) -> int:
@@ -149,7 +144,7 @@ def _settlement(connection: sqlite3.Connection, settlement_id: int, *row: object
     assert isinstance(head_hash, bytes)  # noqa: S101 - the column says so
     fields["head_hash"] = head_hash.hex()
     lines = connection.execute(
-        "SELECT item, quantity, price_fen, amount_fen, share_to, share_fen"
+        "SELECT item, quantity, price_fen, amount_fen"
         " FROM settlement_line WHERE settlement_id = ? ORDER BY place",
         (settlement_id,),
     )
@@ -162,13 +157,12 @@ def store(connection: sqlite3.Connection, settlement: Settlement) -> int:
     query = "SELECT coalesce(max(settlement_id), 0) + 1 FROM settlement"
     (settlement_id,) = connection.execute(query).fetchone()
     connection.executemany(
-        "INSERT INTO settlement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO settlement_line VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (settlement_id, place, line.item, line.quantity, line.price_fen, line.amount_fen,
-             line.share_to, line.share_fen)
+            (settlement_id, place, line.item, line.quantity, line.price_fen, line.amount_fen)
             for place, line in enumerate(settlement.lines, 1)
         ],
-    )  # fmt: skip
+    )
     values = [getattr(settlement, name) for name in _COLUMNS.replace(" ", "").split(",")]
     values[7] = bytes.fromhex(settlement.head_hash)
     connection.execute(

@@ -181,7 +181,6 @@ def _built(document: Settlement) -> dict[str, Any]:
     return built | {
         "receivable_fen": document.receivable_fen,
         "payable_fen": document.payable_fen,
-        "share_fen": document.share_fen,
         "net_fen": document.net_fen,
     }
 
@@ -202,10 +201,9 @@ def _show_one(document: Settlement, name: str) -> None:
         f" billable {document.billable}"
     )
     for line in document.lines:
-        share = f"  ({yuan(-line.share_fen)} to {line.share_to})" if line.share_fen else ""
         click.echo(
             f"  {line.item:<32}{line.quantity:>9} x {yuan(line.price_fen):>8}"
-            f" {yuan(line.amount_fen):>14}{share}"
+            f" {yuan(line.amount_fen):>14}"
         )
     what = "owed to the member" if document.net_fen < 0 else "owed by the member"
     click.echo(f"  {'net, ' + what:<52} {yuan(document.net_fen):>14} yuan")

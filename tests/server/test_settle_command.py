@@ -15,6 +15,7 @@ from metering.entry import Draft, Kind
 from metering.interface import Delivery
 from metering.ledger import Ledger
 from metering.spool import SpoolMeter
+from metering.tariff import DOWNLOAD_OVER_QUOTA
 from server import writer_process
 from server.cli import main
 from server.commands import settle as command
@@ -95,7 +96,7 @@ def test_json_has_the_document_and_its_sums(config: Path, clock: list[int]) -> N
         0,
         200,
     )
-    assert document["lines"][0]["item"] == "download_over_quota"
+    assert document["lines"][0]["item"] == DOWNLOAD_OVER_QUOTA
 
 
 def test_a_dry_run_stores_nothing(config: Path, clock: list[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from metering.ledger import Ledger
 from metering.settlement import Settlements, TooEarlyError
 from metering.settlement_bill import Counts, Line, bill, difference
 from metering.settlement_store import Settlement, connect
-from metering.tariff import BUILT_IN, tariff_of_year
+from metering.tariff import BUILT_IN, DOWNLOAD_OVER_QUOTA, Tariff, tariff_of_year
 
 SECOND_US = 1_000_000
 
@@ -84,7 +84,7 @@ def settle(
 )
 def test_a_bill_is_one_yuan_for_each_download_over_the_quota(h: int, d: int, yuan: int) -> None:
     (line,) = bill(Counts(holdings=h, downloads=d), tariff_of_year(2024))
-    assert line == Line("download_over_quota", yuan, 100, yuan * 100)
+    assert line == Line(DOWNLOAD_OVER_QUOTA, yuan, 100, yuan * 100)
 
 
 def test_an_estimate_is_stored_nowhere(ledger: Ledger, settlements: Settlements) -> None:
@@ -213,7 +213,7 @@ def test_a_void_after_the_final_becomes_a_credit_note(
     (waiting,) = settlements.open_differences(2024)
     (note,) = settlements.note(2024, AFTER_GRACE, ledger.verify(), reason="not received")
     assert note.number == "2024-PKU-N1"
-    assert note.lines == waiting.lines == (Line("download_over_quota", -1, 100, -100),)
+    assert note.lines == waiting.lines == (Line(DOWNLOAD_OVER_QUOTA, -1, 100, -100),)
     assert (note.downloads, note.net_fen) == (2, -100)
     assert settlements.final(2024, "PKU") == final
     assert settlements.open_differences(2024) == []
@@ -266,6 +266,61 @@ def test_a_correction_moves_the_year_that_it_corrects(
     assert (note.quota, note.billable, note.net_fen) == (7, 2, -100)
 
 
+PRICES = Tariff(
+    "test", date(2023, 1, 1),
+    {
+        DOWNLOAD_OVER_QUOTA: 100, "batch.delivery": 150, "upload.chinese.full": 400,
+        "upload.japanese.full.submitter": 200, "upload.japanese.full.partner": 200,
+        "cover.other": 100,
+    },
+)  # fmt: skip
+
+
+def upload(record_id: int, item: str, institution: str = "PKU", kind: Kind = Kind.UPLOAD) -> Draft:
+    return Draft(
+        id=f"{kind}:{record_id}:{institution}", kind=kind, at_us=JUNE, institution=institution,
+        record_id=record_id, item=item,
+    )  # fmt: skip
+
+
+def test_batches_credits_and_a_partners_share_are_settled_and_posted(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.append(
+        [
+            *deliveries(2),
+            Draft(id="b-1", kind=Kind.BATCH, at_us=JUNE, institution="PKU", record_id=1,
+                  item="batch.delivery"),
+            upload(21, "upload.chinese.full"),
+            upload(22, "upload.japanese.full.submitter"),
+            upload(23, "upload.japanese.full.partner", "CAU"),
+            upload(21, "cover.other", kind=Kind.COVER),
+        ]
+    )  # fmt: skip
+    with Settlements(tmp_path / "ledger.sqlite", tariffs=(PRICES,)) as settlements:
+        cau, pku = settle(settlements, ledger)
+        assert (pku.receivable_fen, pku.payable_fen, pku.net_fen) == (350, 700, -350)
+        assert (cau.receivable_fen, cau.payable_fen) == (0, 200)
+        assert settlements.balances() == {
+            "expense.remuneration": 900,
+            "payable.share:CAU": -200,
+            "payable:PKU": -700,
+            "receivable:PKU": 350,
+            "revenue.batch": -150,
+            "revenue.downloads": -200,
+        }
+        assert settlements.verify() == []
+
+
+def test_an_item_that_the_tariff_does_not_price_stops_the_settlement(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    ledger.append([upload(21, "upload.klingon.full")])
+    with pytest.raises(MeteringError, match=r"no item 'upload.klingon.full'"):
+        settle(settlements, ledger)
+    assert settlements.documents(2024) == []
+
+
 def test_no_note_where_nothing_is_settled(ledger: Ledger, settlements: Settlements) -> None:
     with pytest.raises(MeteringError, match="2024 is not settled for PKU"):
         settlements.note(2024, AFTER_GRACE, ledger.verify(), "PKU", reason="x")
@@ -293,8 +348,8 @@ def test_tampering_with_a_stored_document_is_found(
 
 
 def test_a_difference_takes_back_items_that_are_gone() -> None:
-    settled = [Line("upload.other.full", 2, 300, -600), Line("download_over_quota", 1, 100, 100)]
-    now = [Line("download_over_quota", 1, 100, 100)]
+    settled = [Line("upload.other.full", 2, 300, -600), Line(DOWNLOAD_OVER_QUOTA, 1, 100, 100)]
+    now = [Line(DOWNLOAD_OVER_QUOTA, 1, 100, 100)]
     assert difference(now, settled) == (Line("upload.other.full", -2, 300, 600),)
 
 
@@ -359,7 +414,7 @@ def test_nothing_is_added_to_a_posting_or_a_settlement_that_is_there(
     with pytest.raises(sqlite3.IntegrityError, match="complete when it is made"):
         connection.execute("INSERT INTO posting_line VALUES (1, 9, 'a', 5, 0)")
     with pytest.raises(sqlite3.IntegrityError, match="complete when it is made"):
-        connection.execute("INSERT INTO settlement_line VALUES (1, 9, 'a', 1, 1, 1, '', 0)")
+        connection.execute("INSERT INTO settlement_line VALUES (1, 9, 'a', 1, 1, 1)")
 
 
 @pytest.mark.parametrize("table", ["settlement", "settlement_line", "posting", "posting_line"])
