@@ -181,6 +181,28 @@ class Settlement(_Section, frozen=True):
     note_minimum_fen: Count = 0
 
 
+class Statement(_Section, frozen=True):
+    """What statements say of payment and contact, and what they are made with.
+
+    An empty text is left out. Without a font PDF takes one of the system.
+    """
+
+    issuer: str = ""
+    payee: str = ""
+    bank: str = ""
+    bank_code: str = ""
+    account_number: str = ""
+    contact: str = ""
+    phone: str = ""
+    email: str = ""
+    address: str = ""
+    remark: str = ""
+    due_days: Count = 30
+    font: str = ""
+    font_bold: str = ""
+    lines_max: Count = 1000
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -218,6 +240,7 @@ class Config(_Section, frozen=True):
     credit: Credit = Credit()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
+    statement: Statement = Statement()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property

@@ -32,6 +32,7 @@ COMMANDS = [
     ["ledger", "rebuild"],
     ["usage"],
     ["settle"],
+    ["statement"],
     ["query"],
     ["reindex"],
     ["doctor"],
