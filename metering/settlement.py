@@ -16,14 +16,19 @@ the difference from all documents so far becomes a **note**. It is made
 - else when a later year of the member is made final: then whatever is still open of
   earlier years becomes a note that is billed with that year.
 
+An upload whose price is shared is a line of its submitter's document, at the
+submitter's part; the partner's document has a line for all members' such uploads, at
+the partner's part.
+
 Holdings removed and uploads merged away after their year are no late events: the
 ledger counts them as nothing.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -31,9 +36,11 @@ import msgspec
 
 from metering import journal
 from metering.counting import RepeatRule, RepeatWindow
-from metering.entry import DAY_US, Draft, Kind, accounting_day, year_span_us
+from metering.entry import DAY_US, Draft, Kind, Meter, accounting_day, year_span_us
 from metering.interface import MeteringError
-from metering.ledger import Snapshot, Totals, Transaction, Verification
+from metering.ledger import Snapshot, Totals, Transaction
+from metering.ledger_listing import Selection
+from metering.ledger_verify import Verification
 from metering.settlement_bill import Counts, bill, difference
 from metering.settlement_store import Settlement, connect, store, stored, transaction
 from metering.tariff import BUILT_IN, NO_TARIFF, Tariff, tariff_of_year
@@ -121,8 +128,10 @@ class Settlements:
     def verify(self, year: int | None = None) -> list[str]:
         """What is wrong with the documents of a year, or of all; empty: nothing."""
         with transaction(self._connection, writing=False):
+            snapshot = self._snapshot()
             found = [
-                _problem(self._connection, document) for document in stored(self._connection, year)
+                _problem(snapshot, document, self._tariff(document.tariff_version))
+                for document in stored(self._connection, year)
             ]
         return [problem for problem in found if problem]
 
@@ -214,10 +223,23 @@ class Settlements:
 
     # Within a transaction
 
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._connection, self._rule)
+
+    def _shared(self, year: int, tariff: Tariff) -> dict[str, int]:
+        """All members' uploads of a year whose price has a partner, by item."""
+        uploads = Counter[str]()
+        for totals in self._snapshot().totals(year).values():
+            uploads.update(totals.uploads)
+        return _shared(uploads, tariff)
+
     def _members(self, year: int, institution: str | None) -> list[tuple[str, Totals]]:
-        totals = Snapshot(self._connection, self._rule).totals(year, institution)
+        totals = self._snapshot().totals(year, institution)
         if institution is not None:
             return [(institution, totals.get(institution, Totals()))]
+        tariff = tariff_of_year(year, self._tariffs)
+        if any(self._shared(year, tariff).values()):
+            totals.setdefault(tariff.partner, Totals())
         return [(code, totals[code]) for code in sorted(totals) if code]
 
     def _estimate(self, year: int, institution: str, totals: Totals) -> Settlement:
@@ -225,7 +247,9 @@ class Settlements:
 
     def _assess(self, year: int, institution: str, totals: Totals, tariff: Tariff) -> Settlement:
         counts = counts_of(totals)
-        seq, head_hash = Snapshot(self._connection, self._rule).head()
+        seq, head_hash = self._snapshot().head()
+        if institution == tariff.partner:
+            counts = replace(counts, shared=self._shared(year, tariff))
         try:
             lines = bill(counts, tariff)
         except KeyError as error:
@@ -317,10 +341,9 @@ class Settlements:
         """The ledger is still the one that was verified; entries may have come since."""
         if verified.entries == 0:
             return
-        row = self._connection.execute(
-            "SELECT hash FROM entry WHERE seq = ?", (verified.entries,)
-        ).fetchone()
-        if row is None or row[0] != verified.head_hash:
+        last = Selection(after=verified.entries - 1, up_to=verified.entries)
+        entry = next(self._snapshot().entries(last), None)
+        if entry is None or entry.hash != verified.head_hash:
             raise MeteringError("the ledger is not the one that was verified")
 
     @staticmethod
@@ -343,34 +366,42 @@ def counts_of(totals: Totals) -> Counts:
     )
 
 
-def _problem(connection: sqlite3.Connection, document: Settlement) -> str:
+def _shared(by_item: Mapping[str, int], tariff: Tariff) -> dict[str, int]:
+    """Those of some uploads, by item, whose price has a partner."""
+    return {item: by_item[item] for item in sorted(by_item) if tariff.is_shared(item)}
+
+
+def _problem(snapshot: Snapshot, document: Settlement, tariff: Tariff) -> str:
     """What is wrong with a stored final document or note, or "".
 
     Its hash must be that of the entry it names, its fingerprint that of its audit
-    entry, and its figures the sums of the entries up to there.
+    entry, and its figures the sums of the entries up to there, at the tariff's prices.
     """
-    row = connection.execute(
-        "SELECT hash FROM entry WHERE seq = ?", (document.ledger_seq,)
-    ).fetchone()
-    if document.ledger_seq and (row is None or row[0].hex() != document.head_hash):
+    last = Selection(after=document.ledger_seq - 1, up_to=document.ledger_seq)
+    entry = next(snapshot.entries(last), None)
+    if document.ledger_seq and (entry is None or entry.hash.hex() != document.head_hash):
         return f"{document.number}: entry {document.ledger_seq} has another hash"
-    audit = connection.execute(
-        "SELECT note FROM entry WHERE id = ?", (f"settlement:{document.number}",)
-    ).fetchone()
-    if audit is None or f"SHA-256 {document.fingerprint()}" not in audit[0]:
+    audit = snapshot.entry(f"settlement:{document.number}")
+    if audit is None or f"SHA-256 {document.fingerprint()}" not in audit.note:
         return f"{document.number}: not the document that the ledger's audit entry names"
-    totals = Totals()
-    for kind, meter, item, entries, quantity in connection.execute(
-        "SELECT kind, meter, item, count(*), sum(quantity) FROM entry"
-        " WHERE institution = ? AND year = ? AND seq <= ? GROUP BY kind, meter, item",
-        (document.institution, document.year, document.ledger_seq),
-    ):
-        totals.add(kind, meter, item, entries, quantity)
+    # The partner in a price has a part in others' uploads too.
+    whose = None if document.institution == tariff.partner else document.institution
+    everyone = Selection(institution=whose, year=document.year, up_to=document.ledger_seq)
+    totals, uploads = Totals(), Counter[str]()
+    for each in snapshot.entries(everyone):
+        if each.institution == document.institution:
+            totals.add(each.kind, each.meter, each.item, 1, each.quantity)
+        if each.meter is Meter.UPLOAD:
+            uploads[each.item] += each.quantity
     counts = counts_of(totals)
+    if whose is None:
+        counts = replace(counts, shared=_shared(uploads, tariff))
     if (counts.holdings, counts.downloads, counts.repeats, counts.voided) != (
         document.holdings, document.downloads, document.repeats, document.voided
     ):  # fmt: skip
         return f"{document.number}: its figures are not the sums of the entries before it"
+    if document.status == "final" and document.lines != bill(counts, tariff):
+        return f"{document.number}: its lines are not its figures at the prices of {tariff.version}"
     return ""
 
 

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from metering.quota import billable, quota
-from metering.tariff import DOWNLOAD_OVER_QUOTA, Tariff
+from metering.tariff import BATCH_DELIVERY, DOWNLOAD_OVER_QUOTA, Tariff
 
-BATCH_DELIVERY = "batch.delivery"
-PARTNER = ".partner"  # behind an item: the part of a shared price that is not the submitter's
+# Behind an item whose price is shared: which part of it a line has.
+SUBMITTER = ".submitter"
+PARTNER = ".partner"
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What one member did in a year, as the ledger adds it up.
 
-    `items` are the uploads and covers accepted and not reversed, by the tariff's item.
+    `items` are the uploads and covers accepted and not reversed, by the tariff's item;
+    `shared` those of all members, itself among them, whose price it has a part in.
     """
 
     holdings: int = 0  # H
@@ -25,6 +27,7 @@ class Counts:
     voided: int = 0
     batch: int = 0  # B
     items: Mapping[str, int] = field(default_factory=dict)
+    shared: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def quota(self) -> int:
@@ -51,7 +54,7 @@ class Line:
 
     @property
     def is_share(self) -> bool:
-        """Whether it is the member's part in the credit of others' uploads."""
+        """Whether it is a partner's part in the credit for uploads."""
         return self.item.endswith(PARTNER)
 
 
@@ -61,19 +64,22 @@ def bill(counts: Counts, tariff: Tariff) -> tuple[Line, ...]:
     Raises:
         KeyError: the tariff does not name an item.
     """
-    over = counts.billable
-    lines = [_line(tariff, DOWNLOAD_OVER_QUOTA, over)]
+    lines = [_charge(DOWNLOAD_OVER_QUOTA, counts.billable, tariff)]
     if counts.batch:
-        lines.append(_line(tariff, BATCH_DELIVERY, counts.batch))
+        lines.append(_charge(BATCH_DELIVERY, counts.batch, tariff))
     for item, quantity in sorted(counts.items.items()):
-        if quantity:
-            lines.append(_line(tariff, item, quantity, -1))
-    return tuple(lines)
+        own_fen = tariff.shares(item).submitter_fen
+        name = item + SUBMITTER if tariff.is_shared(item) else item
+        lines.append(Line(name, quantity, own_fen, -quantity * own_fen))
+    for item, quantity in sorted(counts.shared.items()):
+        part_fen = tariff.shares(item).partner_fen
+        lines.append(Line(item + PARTNER, quantity, part_fen, -quantity * part_fen))
+    return tuple(line for line in lines if line.quantity or line.item == DOWNLOAD_OVER_QUOTA)
 
 
-def _line(tariff: Tariff, item: str, quantity: int, sign: int = 1) -> Line:
+def _charge(item: str, quantity: int, tariff: Tariff) -> Line:
     price_fen = tariff.price_fen(item)
-    return Line(item, quantity, price_fen, sign * quantity * price_fen)
+    return Line(item, quantity, price_fen, quantity * price_fen)
 
 
 def difference(now: Iterable[Line], settled: Iterable[Line]) -> tuple[Line, ...]:

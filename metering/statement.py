@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from metering.entry import Entry, Meter
 from metering.ledger import Ledger
+from metering.ledger_listing import Selection
 from metering.settlement import Settlements
+from metering.settlement_bill import PARTNER
 from metering.settlement_store import Settlement
 
 _SHANGHAI = timedelta(hours=8)
@@ -65,10 +67,14 @@ MONTH_COLUMNS = ("holdings", "downloads", "repeats", "batch", "uploads", "covers
 
 
 class StatementLine(NamedTuple):
-    """One ledger entry, with the document that counts it first ("": none yet)."""
+    """One ledger entry, with the document that counts it first ("": none yet).
+
+    `institution` is another one's where the member has a part in the price of its uploads.
+    """
 
     document: str
     seq: int
+    institution: str
     time: str  # in China, to the second
     kind: str
     meter: str
@@ -94,6 +100,7 @@ class _Window:
     year: int
     after_seq: int
     last_seq: int
+    shared: frozenset[str]  # items that others' entries are wanted of
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +191,7 @@ def build(
     for window in windows:
         for entry in _entries(ledger, institution, window):
             count += 1
-            if entry.year == year:
+            if entry.year == year and entry.institution == institution:
                 months[entry.day // 100 % 100 - 1].add(entry.meter, entry.quantity)
     return Statement(
         institution, name, year, tuple(documents), remittance, months, count, windows, ledger
@@ -198,19 +205,26 @@ def _windows(settlements: Settlements, documents: list[Settlement]) -> Iterator[
             earlier = settlements.documents(document.year, document.institution)
             numbers = [each.number for each in earlier]
             after = earlier[numbers.index(document.number) - 1].ledger_seq
-        yield _Window(document.number, document.year, after, document.ledger_seq)
+        shared = frozenset(
+            line.item.removesuffix(PARTNER) for line in document.lines if line.is_share
+        )
+        yield _Window(document.number, document.year, after, document.ledger_seq, shared)
 
 
 def _entries(ledger: Ledger, institution: str, window: _Window) -> Iterator[Entry]:
-    for entry in ledger.entries(institution, window.year, after=window.after_seq):
-        if entry.seq > window.last_seq:
-            return
-        yield entry
+    selection = Selection(
+        institution=None if window.shared else institution, year=window.year,
+        after=window.after_seq, up_to=window.last_seq,
+    )  # fmt: skip
+    for entry in ledger.entries(selection=selection):
+        if entry.institution == institution or entry.item in window.shared:
+            yield entry
 
 
 def _line(document: str, entry: Entry) -> StatementLine:
     return StatementLine(
-        document, entry.seq, china_time(entry.at_us), entry.kind.value, entry.meter.value,
+        document, entry.seq, entry.institution, china_time(entry.at_us), entry.kind.value,
+        entry.meter.value,
         entry.quantity, entry.item, entry.database, entry.control_number, entry.record_id,
         entry.account, entry.protocol, entry.session, entry.refers_to, entry.note, entry.id,
         entry.hash.hex(),

@@ -16,7 +16,7 @@ from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
 from metering.money import yuan
-from metering.statement import MONTH_COLUMNS, Statement
+from metering.statement import MONTH_COLUMNS, Statement, StatementLine
 from metering.statement_font import Fonts
 from metering.statement_html import bars, count, lines_remark
 from metering.statement_texts import Texts
@@ -204,9 +204,14 @@ class _Document(FPDF):
                     str(entry.seq), entry.time, t(entry.kind),
                     entry.item or t(entry.meter),
                     str(entry.quantity), f"{entry.database} {entry.control_number}",
-                    entry.account,
+                    self._account(entry),
                 ]
             )  # fmt: skip
+
+    def _account(self, entry: StatementLine) -> str:
+        if entry.institution == self._statement.institution:
+            return entry.account
+        return f"{entry.institution} {entry.account}"
 
     # Pieces
 

@@ -17,4 +17,5 @@ def open_settlements(config: Config) -> Settlements:
         repeat_window=config.metering.repeat_window_s,
         grace_days=config.settlement.grace_days,
         note_minimum_fen=config.settlement.note_minimum_fen,
+        tariffs=config.tariffs,
     )

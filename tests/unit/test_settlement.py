@@ -270,9 +270,9 @@ PRICES = Tariff(
     "test", date(2023, 1, 1),
     {
         DOWNLOAD_OVER_QUOTA: 100, "batch.delivery": 150, "upload.chinese.full": 400,
-        "upload.japanese.full.submitter": 200, "upload.japanese.full.partner": 200,
-        "cover.other": 100,
+        "upload.japanese.full": 401, "cover.other": 100,
     },
+    partner="CAU", partner_percent={"upload.japanese.full": 50},
 )  # fmt: skip
 
 
@@ -292,24 +292,59 @@ def test_batches_credits_and_a_partners_share_are_settled_and_posted(
             Draft(id="b-1", kind=Kind.BATCH, at_us=JUNE, institution="PKU", record_id=1,
                   item="batch.delivery"),
             upload(21, "upload.chinese.full"),
-            upload(22, "upload.japanese.full.submitter"),
-            upload(23, "upload.japanese.full.partner", "CAU"),
+            upload(22, "upload.japanese.full"),
+            upload(23, "upload.japanese.full", "CAU"),
             upload(21, "cover.other", kind=Kind.COVER),
         ]
     )  # fmt: skip
     with Settlements(tmp_path / "ledger.sqlite", tariffs=(PRICES,)) as settlements:
         cau, pku = settle(settlements, ledger)
-        assert (pku.receivable_fen, pku.payable_fen, pku.net_fen) == (350, 700, -350)
-        assert (cau.receivable_fen, cau.payable_fen) == (0, 200)
+        # An odd fen is the submitter's; CAU has a record of its own beside its part in both.
+        assert (pku.receivable_fen, pku.payable_fen, pku.net_fen) == (350, 701, -351)
+        assert [(line.item, line.amount_fen) for line in cau.lines] == [
+            (DOWNLOAD_OVER_QUOTA, 0),
+            ("upload.japanese.full.submitter", -201),
+            ("upload.japanese.full.partner", -400),
+        ]
         assert settlements.balances() == {
-            "expense.remuneration": 900,
-            "payable.share:CAU": -200,
-            "payable:PKU": -700,
+            "expense.remuneration": 1302,
+            "payable.share:CAU": -400,
+            "payable:CAU": -201,
+            "payable:PKU": -701,
             "receivable:PKU": 350,
             "revenue.batch": -150,
             "revenue.downloads": -200,
         }
         assert settlements.verify() == []
+
+
+def test_a_partner_without_entries_of_its_own_is_settled_too(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    ledger.append([upload(22, "upload.japanese.full")])
+    cau, pku = settle(settlements, ledger)
+    assert (cau.institution, cau.net_fen) == ("CAU", -200)
+    assert (pku.institution, pku.net_fen) == ("PKU", -200)
+    assert settlements.verify() == []
+
+
+def test_what_is_taken_back_of_a_shared_upload_gives_a_note_to_both(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    shared = upload(22, "upload.japanese.full")
+    ledger.append([shared])
+    settle(settlements, ledger)
+    taken_back = Draft(
+        id="c", kind=Kind.CORRECTION, at_us=AFTER_GRACE, refers_to=shared.id, meter=Meter.UPLOAD,
+        quantity=-1, note="no record of Japanese",
+    )  # fmt: skip
+    ledger.append([taken_back])
+    notes = settlements.note(2024, AFTER_GRACE, ledger.verify(), reason="see c")
+    assert [(note.number, note.net_fen) for note in notes] == [
+        ("2024-CAU-N1", 200),
+        ("2024-PKU-N1", 200),
+    ]
+    assert set(settlements.balances().values()) == {0}
 
 
 def test_an_item_that_the_tariff_does_not_price_stops_the_settlement(

@@ -25,7 +25,7 @@ from metering.statement_pdf import write_pdf
 from metering.statement_table import write_csv, write_json
 from metering.statement_texts import Texts
 from metering.statement_xlsx import write_xlsx
-from tests.unit.test_settlement import AFTER_GRACE, IN_GRACE, at, deliveries, holdings, void
+from tests.unit.test_settlement import AFTER_GRACE, IN_GRACE, at, deliveries, holdings, upload, void
 
 NAME = "北京大学图书馆 Peking University Library"
 REMITTANCE = Remittance(
@@ -134,6 +134,20 @@ def test_a_carried_note_is_billed_and_itemised_with_the_next_year(
     void_line = next(line for line in made.lines() if line.kind == "void")
     assert void_line.document == "2024-PKU-N1"
     assert sum(month.downloads for month in made.months) == 0
+
+
+def test_a_partners_statement_lists_the_uploads_that_it_has_a_part_in(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    ledger.append([upload(22, "upload.japanese.full"), upload(23, "upload.chinese.full")])
+    settlements.settle(2024, AFTER_GRACE, ledger.verify())
+    made = build(ledger, settlements, "CAU", "中国农业大学图书馆", 2024, REMITTANCE)
+    assert [(line.institution, line.item) for line in made.lines()] == [
+        ("PKU", "upload.japanese.full")
+    ]
+    assert (made.net_fen, made.entry_count) == (-200, 1)
+    assert sum(month.uploads for month in made.months) == 0
+    assert "合作馆部分" in html(made)
 
 
 def test_a_year_without_entries_has_a_statement_of_zeros(
