@@ -32,6 +32,7 @@ COMMANDS = {
     "credit": ("server.commands.credit", "credit"),
     "tariff": ("server.commands.tariff", "tariff"),
     "settle": ("server.commands.settle", "settle"),
+    "counter": ("server.commands.counter", "counter"),
     "statement": ("server.commands.statement", "statement"),
     "query": ("server.commands.query", "query"),
 }

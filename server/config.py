@@ -203,6 +203,15 @@ class Statement(_Section, frozen=True):
     lines_max: Count = 1000
 
 
+class UsageReports(_Section, frozen=True):
+    """What usage reports name, and whose usage is no reader's."""
+
+    platform: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "Lianmu"
+    publisher: str = ""
+    registry_record: str = ""
+    excluded_accounts: tuple[str, ...] = ()
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -241,6 +250,7 @@ class Config(_Section, frozen=True):
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()
+    usage_reports: UsageReports = UsageReports()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property

@@ -33,6 +33,7 @@ COMMANDS = [
     ["usage"],
     ["settle"],
     ["statement"],
+    ["counter"],
     ["query"],
     ["reindex"],
     ["doctor"],
