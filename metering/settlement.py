@@ -27,7 +27,7 @@ ledger counts them as nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -181,12 +181,16 @@ class Settlements:
         documents = []
         with transaction(self._connection, writing=True):
             self._check_chain(verified)
+            new: list[Settlement] = []
             for code, totals in self._members(year, institution):
                 document = self._final(year, code)
                 if document is None:
-                    self._carry(year, code, now_us)
-                    document = self._settle(year, code, totals, now_us, reason)
+                    document = self._settled(year, code, totals, now_us, reason)
+                    new += [*self._carried(year, code, now_us), document]
                 documents.append(document)
+            # Filed together: all have the position from before their own audit entries.
+            for document in new:
+                self._file(document)
         return documents
 
     def note(
@@ -205,16 +209,16 @@ class Settlements:
         """
         if not verified.ok:
             raise MeteringError(f"the ledger does not verify: {verified.problem}")
-        notes = []
         with transaction(self._connection, writing=True):
             self._check_chain(verified)
             finals = stored(self._connection, year, institution, status=("final",))
             if not finals:
                 raise MeteringError(f"{year} is not settled" + _for(institution))
-            for final in finals:
-                note = self._note(year, final.institution, year, now_us, reason)
-                if note is not None and _moves_fen(note) >= max(1, self._note_minimum_fen):
-                    notes.append(self._file(note))
+            asked = [self._note(year, each.institution, year, now_us, reason) for each in finals]
+            minimum_fen = max(1, self._note_minimum_fen)
+            notes = [note for note in asked if note is not None and _moves_fen(note) >= minimum_fen]
+            for note in notes:
+                self._file(note)
         return notes
 
     def grace_end_us(self, year: int) -> int:
@@ -271,29 +275,28 @@ class Settlements:
         drafts = stored(self._connection, year, institution, status=("draft",))
         if drafts and _same_figures(drafts[-1], estimate):
             return drafts[-1]
-        number = f"{year}-{institution}-D{len(drafts) + 1}"
+        # In front, for the code of an institution may end in -D1 or -N1.
+        number = f"D{len(drafts) + 1}-{year}-{institution}"
         draft = msgspec.structs.replace(estimate, number=number, status="draft", made_us=now_us)
         store(self._connection, draft)
         return draft
 
-    def _settle(
+    def _settled(
         self, year: int, institution: str, totals: Totals, now_us: int, reason: str
     ) -> Settlement:
-        return self._file(
-            msgspec.structs.replace(
-                self._estimate(year, institution, totals),
-                number=f"{year}-{institution}", status="final", made_us=now_us, reason=reason,
-            )
+        return msgspec.structs.replace(
+            self._estimate(year, institution, totals),
+            number=f"{year}-{institution}", status="final", made_us=now_us, reason=reason,
         )  # fmt: skip
 
-    def _carry(self, year: int, institution: str, now_us: int) -> None:
+    def _carried(self, year: int, institution: str, now_us: int) -> Iterator[Settlement]:
         """Notes for what is still open of earlier years, billed with this one."""
         for final in stored(self._connection, None, institution, status=("final",)):
             if final.year < year:
                 reason = f"carried into {year}"
                 note = self._note(final.year, institution, year, now_us, reason)
                 if note is not None and _moves_fen(note):
-                    self._file(note)
+                    yield note
 
     def _note(
         self, year: int, institution: str, shown_in: int, now_us: int, reason: str
@@ -307,11 +310,11 @@ class Settlements:
         if not lines:
             return None
         return msgspec.structs.replace(
-            now, number=f"{year}-{institution}-N{len(documents)}", status="note",
+            now, number=f"N{len(documents)}-{year}-{institution}", status="note",
             shown_in=shown_in, made_us=now_us, reason=reason, lines=lines,
         )  # fmt: skip
 
-    def _file(self, document: Settlement) -> Settlement:
+    def _file(self, document: Settlement) -> None:
         """Store a final document or a note, post it, and enter it in the ledger."""
         settlement_id = store(self._connection, document)
         text = f"{document.status} {document.number}"
@@ -329,7 +332,6 @@ class Settlements:
             ),
         )
         Transaction(self._connection, self._rule, None).append([audit])
-        return document
 
     def _tariff(self, version: str) -> Tariff:
         for tariff in (NO_TARIFF, *self._tariffs):

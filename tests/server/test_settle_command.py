@@ -70,8 +70,8 @@ def test_a_year_goes_from_draft_to_final_and_prints_the_same_for_ever(
     clock[0] = IN_GRACE
     draft = lianmu(config, "settle", "2024")
     assert draft.exit_code == 0, draft.output
-    assert "2024-PKU-D1  DRAFT  北京大学图书馆" in draft.stdout
-    assert "2024-THU-D1  DRAFT" in draft.stdout
+    assert "D1-2024-PKU  DRAFT  北京大学图书馆" in draft.stdout
+    assert "D1-2024-THU  DRAFT" in draft.stdout
     early = lianmu(config, "settle", "2024", "--final")
     assert early.exit_code == 2
     assert "grace period of 2024 lasts until 2025-01-31" in early.stderr
@@ -117,13 +117,13 @@ def test_a_note_and_the_journal(config: Path, clock: list[int]) -> None:
     again = lianmu(config, "settle", "2024", "--final")
     assert "Entries after 2024-PKU change it by -1.00 yuan" in again.stderr
     dry = lianmu(config, "settle", "2024", "--note", "void", "--dry-run")
-    assert "2024-PKU-N1  NOTE" in dry.stdout
+    assert "N1-2024-PKU  NOTE" in dry.stdout
     note = lianmu(config, "settle", "2024", "--note", "void of d-PKU-2")
     assert "reason: void of d-PKU-2" in note.stdout
     assert lianmu(config, "settle", "2024", "--note", "again").stdout == "nothing to settle\n"
     assert "final 2024-PKU" in lianmu(config, "settle", "2024", "--journal").stdout
     journal = json.loads(lianmu(config, "settle", "2024", "--journal", "--json").stdout)
-    assert [posting["document"] for posting in journal] == ["2024-PKU", "2024-PKU-N1"]
+    assert [posting["document"] for posting in journal] == ["2024-PKU", "N1-2024-PKU"]
     for posting in journal:
         assert sum(line["debit_fen"] - line["credit_fen"] for line in posting["lines"]) == 0
 

@@ -138,7 +138,7 @@ def test_a_draft_is_kept_while_its_figures_are(ledger: Ledger, settlements: Sett
     ledger.append(holdings(1))  # uploaded in the year, folded late
     (changed,) = settlements.draft(2024, IN_GRACE + 2 * SECOND_US)
     assert again.document() == first.document()
-    assert (first.number, changed.number) == ("2024-PKU-D1", "2024-PKU-D2")
+    assert (first.number, changed.number) == ("D1-2024-PKU", "D2-2024-PKU")
     assert (first.net_fen, changed.net_fen) == (300, 200)
     assert settlements.postings() == []
 
@@ -212,7 +212,7 @@ def test_a_void_after_the_final_becomes_a_credit_note(
     ledger.append([void("d-PKU-1")])
     (waiting,) = settlements.open_differences(2024)
     (note,) = settlements.note(2024, AFTER_GRACE, ledger.verify(), reason="not received")
-    assert note.number == "2024-PKU-N1"
+    assert note.number == "N1-2024-PKU"
     assert note.lines == waiting.lines == (Line(DOWNLOAD_OVER_QUOTA, -1, 100, -100),)
     assert (note.downloads, note.net_fen) == (2, -100)
     assert settlements.final(2024, "PKU") == final
@@ -243,7 +243,7 @@ def test_a_small_difference_waits_for_the_next_final_and_is_billed_with_it(
         ledger.append(deliveries(4, prefix="next", at_us=next_year))
         settle(settlements, ledger, 2025, at("2026-03-01T00:00:00"))
         carried, final = settlements.billed_with(2025, "PKU")
-        assert (carried.number, carried.year, carried.net_fen) == ("2024-PKU-N1", 2024, -100)
+        assert (carried.number, carried.year, carried.net_fen) == ("N1-2024-PKU", 2024, -100)
         assert carried.reason == "carried into 2025"
         assert (final.number, final.net_fen) == ("2025-PKU", 400)
         assert [each.number for each in settlements.billed_with(2024, "PKU")] == ["2024-PKU"]
@@ -341,8 +341,8 @@ def test_what_is_taken_back_of_a_shared_upload_gives_a_note_to_both(
     ledger.append([taken_back])
     notes = settlements.note(2024, AFTER_GRACE, ledger.verify(), reason="see c")
     assert [(note.number, note.net_fen) for note in notes] == [
-        ("2024-CAU-N1", 200),
-        ("2024-PKU-N1", 200),
+        ("N1-2024-CAU", 200),
+        ("N1-2024-PKU", 200),
     ]
     assert set(settlements.balances().values()) == {0}
 
@@ -354,6 +354,21 @@ def test_an_item_that_the_tariff_does_not_price_stops_the_settlement(
     with pytest.raises(MeteringError, match=r"no item 'upload.klingon.full'"):
         settle(settlements, ledger)
     assert settlements.documents(2024) == []
+
+
+def test_an_institutions_code_may_look_like_a_note(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    ledger.append(deliveries(2) + deliveries(1, institution="PKU-N1"))
+    assert len(settle(settlements, ledger)) == 2
+    ledger.append([void("d-PKU-1")])
+    (note,) = settlements.note(2024, AFTER_GRACE, ledger.verify(), reason="x")
+    assert note.number == "N1-2024-PKU"
+
+
+def test_all_documents_of_a_run_have_one_position(ledger: Ledger, settlements: Settlements) -> None:
+    ledger.append(deliveries(2) + deliveries(1, institution="THU"))
+    assert {document.ledger_seq for document in settle(settlements, ledger)} == {3}
 
 
 def test_no_note_where_nothing_is_settled(ledger: Ledger, settlements: Settlements) -> None:

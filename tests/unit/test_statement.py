@@ -72,7 +72,7 @@ def html(made: Statement, language: str = "both", lines_max: int = 1000) -> str:
 
 
 def test_figures_come_with_all_notes_and_months_add_up_to_them(settled: Statement) -> None:
-    assert [document.number for document in settled.documents] == ["2024-PKU", "2024-PKU-N1"]
+    assert [document.number for document in settled.documents] == ["2024-PKU", "N1-2024-PKU"]
     assert (settled.main.downloads, settled.current.downloads) == (78, 77)
     assert sum(month.downloads for month in settled.months) == 77
     assert sum(month.holdings for month in settled.months) == 5
@@ -89,7 +89,7 @@ def test_the_lines_recount_to_the_figures_and_name_the_document_that_counts_them
     for line in lines:
         if line.meter == "download":
             counted[line.document] = counted.get(line.document, 0) + line.quantity
-    assert counted == {"2024-PKU": 78, "2024-PKU-N1": -1}
+    assert counted == {"2024-PKU": 78, "N1-2024-PKU": -1}
     assert [line.seq for line in lines] == sorted({line.seq for line in lines})
     first = next(line for line in lines if line.kind == "delivery")
     assert (first.time, first.control_number) == ("2024-01-05 11:00:00", "012003000000")
@@ -105,7 +105,7 @@ def test_before_settlement_it_is_an_estimate_then_a_draft_and_says_so(
     assert "This is an estimate and no bill" in html(estimate, "en")
     settlements.draft(2024, IN_GRACE)
     draft = statement(ledger, settlements)
-    assert draft.main.number == "2024-PKU-D1"
+    assert draft.main.number == "D1-2024-PKU"
     assert "结算草案（估算）" in html(draft, "zh")
     settlements.settle(2024, AFTER_GRACE, ledger.verify())
     assert "ESTIMATE" not in html(statement(ledger, settlements))
@@ -128,11 +128,11 @@ def test_a_carried_note_is_billed_and_itemised_with_the_next_year(
         ledger.append([void("m3-PKU-2")])
         settlements.settle(2025, at("2026-03-01T00:00:00"), ledger.verify(), "PKU")
         made = statement(ledger, settlements, 2025)
-    assert [document.number for document in made.documents] == ["2024-PKU-N1", "2025-PKU"]
+    assert [document.number for document in made.documents] == ["N1-2024-PKU", "2025-PKU"]
     assert made.main.number == "2025-PKU"
     assert made.net_fen == -100
     void_line = next(line for line in made.lines() if line.kind == "void")
-    assert void_line.document == "2024-PKU-N1"
+    assert void_line.document == "N1-2024-PKU"
     assert sum(month.downloads for month in made.months) == 0
 
 
@@ -164,7 +164,7 @@ def test_a_year_without_entries_has_a_statement_of_zeros(
 def test_a_page_has_the_summary_months_chart_remittance_and_lines(settled: Statement) -> None:
     page = lxml.html.fromstring(html(settled, "en"))
     text = page.text_content()
-    for expected in (NAME, "FINAL", "Credit note 2024-PKU-N1", LATE, "0200 0045", "71.00"):
+    for expected in (NAME, "FINAL", "Credit note N1-2024-PKU", LATE, "0200 0045", "71.00"):
         assert expected in text
     assert len(page.xpath("//svg/rect")) == 12
     assert len(page.xpath(LINE_ROWS)) == settled.entry_count
