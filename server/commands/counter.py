@@ -59,7 +59,7 @@ def counter(
     section = config.usage_reports
     writer_process.prepare(config)
     with Accounting(config) as accounting:
-        accounting.folder.fold(lag_us=0)
+        accounting.folder.fold()
         usage = count_usage(
             year,
             lambda: accounting.ledger.entries(own, year),

@@ -129,7 +129,7 @@ def _fold(accounting: Accounting, year: int) -> None:
     for attempt in range(FOLD_TRIES):
         if attempt:
             time.sleep(FOLD_PAUSE_S)
-        accounting.folder.fold(lag_us=0)
+        accounting.folder.fold()
         with_waiting = accounting.usage.usage_all(year)
         in_ledger = [
             usage_of(code, year, totals)

@@ -71,7 +71,7 @@ def statement(
     writer_process.prepare(config)
     with Accounting(config) as accounting, open_settlements(config) as settlements:
         with contextlib.suppress(MeteringError):
-            accounting.folder.fold(lag_us=0)  # so that an estimate has the last minute too
+            accounting.folder.fold()  # so that an estimate has the last seconds too
         made = build(
             accounting.ledger, settlements, institution.code, institution.name, year,
             _remittance(config),
