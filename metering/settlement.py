@@ -35,7 +35,7 @@ from pathlib import Path
 import msgspec
 
 from metering import journal
-from metering.counting import RepeatRule, RepeatWindow
+from metering.counting import CountingRules
 from metering.entry import DAY_US, Draft, Kind, Meter, accounting_day, year_span_us
 from metering.interface import MeteringError
 from metering.ledger import Snapshot, Totals, Transaction
@@ -57,7 +57,7 @@ class Settlements:
         self,
         path: Path,
         *,
-        repeat_window: RepeatWindow = 30,
+        rules: CountingRules | None = None,
         grace_days: int = 31,
         note_minimum_fen: int = 0,
         tariffs: Sequence[Tariff] = BUILT_IN,
@@ -68,7 +68,7 @@ class Settlements:
             MeteringError: it cannot be opened.
         """
         self._connection = connect(path)
-        self._rule = RepeatRule(repeat_window)
+        self._rules = rules or CountingRules()
         self._grace_days = grace_days
         self._note_minimum_fen = note_minimum_fen
         self._tariffs = tariffs
@@ -228,7 +228,7 @@ class Settlements:
     # Within a transaction
 
     def _snapshot(self) -> Snapshot:
-        return Snapshot(self._connection, self._rule)
+        return Snapshot(self._connection, self._rules)
 
     def _shared(self, year: int, tariff: Tariff) -> dict[str, int]:
         """All members' uploads of a year whose price has a partner, by item."""
@@ -331,7 +331,7 @@ class Settlements:
                 + (f"; {document.reason}" if document.reason else "")
             ),
         )
-        Transaction(self._connection, self._rule, None).append([audit])
+        Transaction(self._connection, self._rules, None).append([audit])
 
     def _tariff(self, version: str) -> Tariff:
         for tariff in (NO_TARIFF, *self._tariffs):

@@ -14,7 +14,7 @@ def open_settlements(config: Config) -> Settlements:
     """
     return Settlements(
         config.ledger_path,
-        repeat_window=config.metering.repeat_window_s,
+        rules=config.counting_rules,
         grace_days=config.settlement.grace_days,
         note_minimum_fen=config.settlement.note_minimum_fen,
         tariffs=config.tariffs,

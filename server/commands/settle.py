@@ -83,7 +83,7 @@ def settle(
         if journal:
             _show_journal(settlements.postings(year), as_json)
             return
-        _fold(accounting, year)
+        _fold(accounting, config, year)
         if note is not None:
             if dry_run:
                 documents = settlements.open_differences(year, code)
@@ -120,7 +120,7 @@ def _names(config: Config, code: str | None) -> dict[str, str]:
     return {institution.code: institution.name}
 
 
-def _fold(accounting: Accounting, year: int) -> None:
+def _fold(accounting: Accounting, config: Config, year: int) -> None:
     """Everything of the year that waits in spools or the catalogue, into the ledger.
 
     Raises:
@@ -132,7 +132,7 @@ def _fold(accounting: Accounting, year: int) -> None:
         accounting.folder.fold()
         with_waiting = accounting.usage.usage_all(year)
         in_ledger = [
-            usage_of(code, year, totals)
+            usage_of(code, year, totals, config.tariffs)
             for code, totals in sorted(accounting.ledger.totals(year).items())
             if code
         ]

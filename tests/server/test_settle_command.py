@@ -23,6 +23,8 @@ from server.config import load_config
 from store.members import Members
 from tests.unit.test_settlement import AFTER_GRACE, IN_GRACE, JUNE, deliveries, holdings, void
 
+TARIFF = Path(__file__).resolve().parents[2] / "metering/tariffs/2023-01-01.toml"
+
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -198,3 +200,16 @@ def test_entries_that_stay_in_a_spool_stop_the_settlement(
 def test_a_correction_of_kind_audit_is_no_reason_to_settle(config: Path, clock: list[int]) -> None:
     append(config, [Draft(id="x", kind=Kind.AUDIT, at_us=JUNE, note="a remark")])
     assert lianmu(config, "settle", "2024", "--final").stdout == "nothing to settle\n"
+
+
+def test_prices_of_the_operators_own_tariff_are_those_of_the_settlement(
+    config: Path, clock: list[int]
+) -> None:
+    own = TARIFF.read_text("utf-8").replace("2023-01-01", "2024-01-01")
+    own = own.replace('"download.over_quota" = 100', '"download.over_quota" = 70')
+    (config.parent / "tariffs").mkdir()
+    (config.parent / "tariffs" / "own.toml").write_text(own)
+    config.write_text(config.read_text() + '[tariff]\nfolder = "tariffs"\n')
+    append(config, deliveries(2))
+    (document,) = json.loads(lianmu(config, "settle", "2024", "--final", "--json").stdout)
+    assert (document["tariff_version"], document["net_fen"]) == ("2024-01-01", 140)
