@@ -17,6 +17,7 @@ import msgspec
 
 from metering.counter_report import (
     SEARCHES_AUTOMATED,
+    SEARCHES_FEDERATED,
     SEARCHES_PLATFORM,
     SEARCHES_REGULAR,
     TOTAL_INVESTIGATIONS,
@@ -56,8 +57,8 @@ REPORTS: Mapping[str, ReportKind] = {
     "DR": ReportKind("Database Report", by_database=True),
     "DR_D1": ReportKind(
         "Database Search and Item Usage", True,
-        (SEARCHES_AUTOMATED, SEARCHES_REGULAR, TOTAL_INVESTIGATIONS, TOTAL_REQUESTS,
-         UNIQUE_INVESTIGATIONS, UNIQUE_REQUESTS),
+        (SEARCHES_AUTOMATED, SEARCHES_FEDERATED, SEARCHES_REGULAR, TOTAL_INVESTIGATIONS,
+         TOTAL_REQUESTS, UNIQUE_INVESTIGATIONS, UNIQUE_REQUESTS),
     ),
 }  # fmt: skip
 

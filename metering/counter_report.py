@@ -40,6 +40,7 @@ UNIQUE_INVESTIGATIONS = "Unique_Item_Investigations"
 UNIQUE_REQUESTS = "Unique_Item_Requests"
 SEARCHES_PLATFORM = "Searches_Platform"
 SEARCHES_AUTOMATED = "Searches_Automated"
+SEARCHES_FEDERATED = "Searches_Federated"  # none: a search does not say what asks it
 SEARCHES_REGULAR = "Searches_Regular"
 
 # (database, data type, metric) to twelve months; the platform's rows have no database.

@@ -143,10 +143,12 @@ class Settlements:
         Raises:
             TooEarlyError: the year is not over in China.
         """
-        self._check_over(year, now_us)
         documents = []
         with transaction(self._connection, writing=True):
-            for code, totals in self._members(year, institution):
+            members = self._members(year, institution)
+            if not self._all_final(year, members):
+                self._check_over(year, now_us)
+            for code, totals in members:
                 documents.append(self._final(year, code) or self._draft(year, code, totals, now_us))
         return documents
 
@@ -171,18 +173,19 @@ class Settlements:
         if not verified.ok:
             raise MeteringError(f"the ledger does not verify: {verified.problem}")
         early = now_us <= self.grace_end_us(year)
-        if early and not forced:
-            self._check_over(year, now_us)
-            raise TooEarlyError(
-                f"the grace period of {year} lasts until {_day(self.grace_end_us(year))}"
-                f" ({self._grace_days} days): --force REASON settles now"
-            )
         reason = forced if early else ""
         documents = []
         with transaction(self._connection, writing=True):
             self._check_chain(verified)
+            members = self._members(year, institution)
+            if early and not forced and not self._all_final(year, members):
+                self._check_over(year, now_us)
+                raise TooEarlyError(
+                    f"the grace period of {year} lasts until {_day(self.grace_end_us(year))}"
+                    f" ({self._grace_days} days): --force REASON settles now"
+                )
             new: list[Settlement] = []
-            for code, totals in self._members(year, institution):
+            for code, totals in members:
                 document = self._final(year, code)
                 if document is None:
                     document = self._settled(year, code, totals, now_us, reason)
@@ -265,6 +268,10 @@ class Settlements:
             voided=counts.voided, quota=counts.quota, billable=counts.billable, reason="",
             lines=lines,
         )  # fmt: skip
+
+    def _all_final(self, year: int, members: Sequence[tuple[str, Totals]]) -> bool:
+        """Whether there is nothing to be made: then it is never too early."""
+        return bool(members) and all(self._final(year, code) is not None for code, _ in members)
 
     def _final(self, year: int, institution: str) -> Settlement | None:
         found = stored(self._connection, year, institution, status=("final",))

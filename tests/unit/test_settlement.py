@@ -167,6 +167,8 @@ def test_a_forced_final_carries_its_reason_into_the_chain(
     ledger.append(deliveries(1))
     (final,) = settlements.settle(2024, IN_GRACE, ledger.verify(), forced="PKU leaves")
     assert final.reason == "PKU leaves"
+    assert settle(settlements, ledger, now_us=IN_GRACE + 1) == [final]  # no reason is needed now
+    assert settlements.draft(2024, JUNE) == [final]
     *_, audit = ledger.entries()
     assert audit.note.endswith("; PKU leaves")
 
