@@ -6,7 +6,7 @@ statement tells when it was made, so the same settlement gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from metering.ledger_listing import Selection
 from metering.settlement import Settlements
 from metering.settlement_bill import PARTNER
 from metering.settlement_store import Settlement
+
+Progress = Callable[[int], object]
 
 _SHANGHAI = timedelta(hours=8)
 
@@ -160,11 +162,18 @@ class Statement:
         day = self.dated + _SHANGHAI + timedelta(days=self.remittance.due_days)
         return f"{day:%Y-%m-%d}"
 
-    def lines(self) -> Iterator[StatementLine]:
-        """Every entry that the documents count, in the order of the ledger."""
+    def lines(self, progress: Progress | None = None) -> Iterator[StatementLine]:
+        """Every entry that the documents count, in the order of the ledger.
+
+        `progress` is told now and then how many there were.
+        """
+        number = 0
         for window in self._windows:
             for entry in _entries(self._ledger, self.institution, window):
                 yield _line(window.document, entry)
+                number += 1
+                if progress is not None and number % 1_000 == 0:
+                    progress(number)
 
 
 def build(

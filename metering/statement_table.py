@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from metering.statement import Statement, StatementLine
+from metering.statement import Progress, Statement, StatementLine
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -20,7 +20,7 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def write_csv(statement: Statement, out: BinaryIO) -> None:
+def write_csv(statement: Statement, out: BinaryIO, progress: Progress | None = None) -> None:
     """One table in UTF-8 with a byte order mark, which Excel needs to see Chinese.
 
     Rows with the part `figure`, `bill`, `net`, `month` and `entry`. Texts that a
@@ -50,16 +50,16 @@ def write_csv(statement: Statement, out: BinaryIO) -> None:
         row("month", month=f"{statement.year}-{number:02d}", holdings=month.holdings,
             downloads=month.downloads, repeats=month.repeats, batch=month.batch,
             uploads=month.uploads, covers=month.covers)  # fmt: skip
-    for entry in statement.lines():
+    for entry in statement.lines(progress):
         row("entry", **entry._asdict())
     text.detach()
 
 
-def write_json(statement: Statement, out: BinaryIO) -> None:
+def write_json(statement: Statement, out: BinaryIO, progress: Progress | None = None) -> None:
     """One object: the summary, and under `entries` every ledger entry."""
     encode = msgspec.json.encode
     out.write(encode(summary(statement))[:-1] + b',"entries":[')
-    for number, entry in enumerate(statement.lines()):
+    for number, entry in enumerate(statement.lines(progress)):
         out.write((b",\n" if number else b"\n") + encode(entry._asdict()))
     out.write(b"\n]}\n")
 

@@ -14,7 +14,7 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from metering.statement import MONTH_COLUMNS, Statement, StatementLine
+from metering.statement import MONTH_COLUMNS, Progress, Statement, StatementLine
 from metering.statement_texts import Texts
 
 # Excel opens no sheet with more rows.
@@ -26,14 +26,20 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a ZIP file knows
 _LINE_WIDTHS = {"time": 20, "control_number": 16, "note": 32, "refers_to": 28, "id": 28, "hash": 66}
 
 
-def write_xlsx(statement: Statement, t: Texts, out: BinaryIO, rows_max: int = ROWS_MAX) -> None:
+def write_xlsx(
+    statement: Statement,
+    t: Texts,
+    out: BinaryIO,
+    rows_max: int = ROWS_MAX,
+    progress: Progress | None = None,
+) -> None:
     """The workbook. Entries go on in a further sheet after `rows_max` rows."""
     book = openpyxl.Workbook(write_only=True)
     book.properties.creator = "Lianmu"
     book.properties.created = statement.dated.replace(tzinfo=None)
     _summary(_Sheet(book, t("summary"), [44, 14, 14, 16]), statement, t)
     _months(_Sheet(book, t("months"), [12] + [16] * len(MONTH_COLUMNS)), statement, t)
-    _lines(book, statement, t, rows_max)
+    _lines(book, statement, t, rows_max, progress)
     packed = io.BytesIO()
     book.save(packed)
     _pack_without_times(packed, out, f"{statement.dated:%Y-%m-%dT%H:%M:%SZ}")
@@ -122,11 +128,17 @@ def _months(sheet: _Sheet, statement: Statement, t: Texts) -> None:
     sheet.row(t("total"), *totals, bold=True)
 
 
-def _lines(book: openpyxl.Workbook, statement: Statement, t: Texts, rows_max: int) -> None:
+def _lines(
+    book: openpyxl.Workbook,
+    statement: Statement,
+    t: Texts,
+    rows_max: int,
+    progress: Progress | None,
+) -> None:
     widths = [_LINE_WIDTHS.get(name, 12) for name in StatementLine._fields]
     sheet: _Sheet | None = None
     number = 0
-    for line in statement.lines():
+    for line in statement.lines(progress):
         if sheet is None or sheet.rows == rows_max:
             number += 1
             title = t("lines") if number == 1 else f"{t('lines')} {number}"

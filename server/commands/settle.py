@@ -9,16 +9,17 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 
 from metering.interface import MeteringError
 from metering.journal import Posting
+from metering.ledger_verify import Verification
 from metering.money import yuan
 from metering.settlement import Settlements
 from metering.settlement_store import Settlement
 from metering.usage import usage_of
 from server import writer_process
 from server.accounting import Accounting
+from server.commands.ledger import counting
 from server.commands.options import config_option, now_us
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
@@ -143,10 +144,10 @@ def _fold(accounting: Accounting, config: Config, year: int) -> None:
     )
 
 
-def _verified(accounting: Accounting) -> Any:
-    console = Console(stderr=True)
-    with console.status("verifying the ledger"):
-        return accounting.ledger.verify()
+def _verified(accounting: Accounting) -> Verification:
+    entries, _ = accounting.ledger.head()
+    with counting("verifying the ledger", entries) as progress:
+        return accounting.ledger.verify(progress)
 
 
 def _verify(settlements: Settlements, accounting: Accounting, year: int, as_json: bool) -> None:

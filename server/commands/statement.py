@@ -22,6 +22,7 @@ from metering.statement_texts import Language, Texts
 from metering.statement_xlsx import write_xlsx
 from server import writer_process
 from server.accounting import Accounting
+from server.commands.ledger import counting
 from server.commands.options import config_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
@@ -92,9 +93,11 @@ def write(made: Statement, form: str, t: Texts, config: Config, out: BinaryIO) -
     elif form == "pdf":
         write_pdf(made, t, out, find_fonts(section.font, section.font_bold), section.lines_max)
     elif form == "xlsx":
-        write_xlsx(made, t, out)
+        with counting("entries", made.entry_count) as progress:
+            write_xlsx(made, t, out, progress=progress)
     else:
-        (write_csv if form == "csv" else write_json)(made, out)
+        with counting("entries", made.entry_count) as progress:
+            (write_csv if form == "csv" else write_json)(made, out, progress)
 
 
 def _remittance(config: Config) -> Remittance:
