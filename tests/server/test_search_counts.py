@@ -124,13 +124,21 @@ def test_a_members_searches_of_all_protocols_are_in_its_report(tmp_path: Path) -
             request = urllib.request.Request(f"{server.url}/we_cat?{query}")
             request.add_header("Authorization", "Basic ZGVtbzE6ZGVtbzE=")
             urllib.request.urlopen(request, timeout=10).read()
+        page = urllib.request.Request(f"{server.url}/we_cat?q=many")
+        page.add_header("Accept", "text/html")
+        page.add_header("Authorization", "Basic ZGVtbzE6ZGVtbzE=")
+        assert b"Volume 1 of many" in urllib.request.urlopen(page, timeout=10).read()
         assert server.stop() == 0
-    counts = SearchCountFile(tmp_path / "data").of_year(YEAR, "DEMO1")
-    assert {(each.protocol, each.databases): each.searches for each in counts} == {
+    counts = SearchCountFile(tmp_path / "data").of_year(YEAR)
+    of_demo1 = [each for each in counts if each.institution == "DEMO1"]
+    assert {(each.protocol, each.databases): each.searches for each in of_demo1} == {
         ("z3950", "we_cat"): 3,
         ("z3950", "cn_cat,we_cat"): 1,
         ("sru", "we_cat"): 1,
     }
+    # A browser that is not signed in through the page is nobody's, and counts for all usage.
+    (anonymous,) = [each for each in counts if not each.institution]
+    assert (anonymous.protocol, anonymous.databases, anonymous.searches) == ("web", "we_cat", 1)
     config = str(tmp_path / "config.toml")
     done = CliRunner().invoke(
         main, ["counter", "demo1", "--year", str(YEAR), "--report", "pr_p1", "--config", config]
