@@ -27,7 +27,7 @@ from server.commands.options import config_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
 from server.settling import open_settlements
-from store.members import Members
+from store.members import Institution, Members
 
 FORMATS = ("html", "pdf", "xlsx", "csv", "json")
 BINARY = ("pdf", "xlsx")
@@ -37,7 +37,8 @@ BINARY = ("pdf", "xlsx")
     epilog="Example: lianmu statement PKU --year 2025 --format pdf --out pku-2025.pdf"
     " --config config.toml"
 )
-@click.argument("code")
+@click.argument("code", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Every member, each in a file in --out.")
 @click.option(
     "--year", type=click.IntRange(FIRST_YEAR, LAST_YEAR), required=True,
     help="Accounting year, of China.",
@@ -50,35 +51,66 @@ BINARY = ("pdf", "xlsx")
     "--lang", "language", type=click.Choice(("zh", "en", "both")), default="both",
     show_default=True, help="Language of HTML, PDF and XLSX.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Else to the output.")
+@click.option(
+    "--out", type=click.Path(path_type=Path),
+    help="A file, or with --all a folder; else the standard output.",
+)  # fmt: skip
 @config_option
 def statement(
-    code: str, year: int, form: str, language: str, out: Path | None, config: Config
+    code: str | None,
+    everyone: bool,
+    year: int,
+    form: str,
+    language: str,
+    out: Path | None,
+    config: Config,
 ) -> None:
     """The statement of one member's year: figures, bill, months, and every entry.
 
     Before the year is settled it is an estimate and says so. The statement of a
-    settled year is the same, octet for octet, whenever it is made.
+    settled year is the same, octet for octet, whenever it is made, as long as
+    [statement] of the configuration is.
     """
+    if (code is None) != everyone:
+        raise click.UsageError("name a member's CODE, or --all")
+    if everyone and (out is None or not out.is_dir()):
+        raise click.UsageError("--all needs a folder: --out FOLDER")
+    if not everyone and out is not None and out.is_dir():
+        raise click.BadParameter(f"{out} is a folder", param_hint="--out")
+    if out is None and form in BINARY and sys.stdout.isatty():
+        raise click.UsageError(f"a {form} file is no text: name a file with --out")
+    institutions = _institutions(config, code)
+    writer_process.prepare(config)
+    with Accounting(config) as accounting, open_settlements(config) as settlements:
+        try:
+            accounting.folder.fold()  # so that an estimate has the last seconds too
+        except MeteringError as error:
+            click.echo(f"lianmu: {error}; what waits in the spools is not shown", err=True)
+        for institution in institutions:
+            made = build(
+                accounting.ledger, settlements, institution.code, institution.name, year,
+                _remittance(config),
+            )  # fmt: skip
+            place = out
+            if everyone and out is not None:
+                place = out / f"{institution.code}-{year}.{form}"
+                click.echo(place)
+            with _output(place) as file:
+                write(made, form, Texts(cast(Language, language)), config, file)
+
+
+def _institutions(config: Config, code: str | None) -> list[Institution]:
+    """The member of that code, or all."""
     members = Members(config.members_path)
     try:
+        if code is None:
+            return members.institutions()
         institution = members.institution(code)
     finally:
         members.close()
     if institution is None:
         raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
-    if out is None and form in BINARY and sys.stdout.isatty():
-        raise click.UsageError(f"a {form} file is no text: name a file with --out")
-    writer_process.prepare(config)
-    with Accounting(config) as accounting, open_settlements(config) as settlements:
-        with contextlib.suppress(MeteringError):
-            accounting.folder.fold()  # so that an estimate has the last seconds too
-        made = build(
-            accounting.ledger, settlements, institution.code, institution.name, year,
-            _remittance(config),
-        )  # fmt: skip
-        with _output(out) as file:
-            write(made, form, Texts(cast(Language, language)), config, file)
+    return [institution]
 
 
 def write(made: Statement, form: str, t: Texts, config: Config, out: BinaryIO) -> None:

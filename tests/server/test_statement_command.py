@@ -33,6 +33,17 @@ def test_each_form_is_written_to_its_file(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_every_member_has_a_file_in_the_folder(config: Path, tmp_path: Path) -> None:
+    append(config, deliveries(3))
+    folder = tmp_path / "statements"
+    folder.mkdir()
+    done = lianmu(
+        config, "statement", "--all", "--year", "2024", "--format", "csv", "--out", str(folder)
+    )
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in folder.iterdir()) == ["PKU-2024.csv", "THU-2024.csv"]
+
+
 def test_the_configuration_says_where_money_goes(config: Path) -> None:
     config.write_text(config.read_text() + '[statement]\npayee = "北京大学"\nlines_max = 2\n')
     append(config, deliveries(3))
@@ -57,6 +68,11 @@ def test_settled_it_stays_the_same_bytes(config: Path, clock: list[int]) -> None
     [
         (["NOBODY", "--year", "2024"], "no institution NOBODY"),
         (["PKU"], "Missing option '--year'"),
+        (["--year", "2024"], "name a member's CODE, or --all"),
+        (["PKU", "--all", "--year", "2024"], "name a member's CODE, or --all"),
+        (["--all", "--year", "2024"], "--all needs a folder"),
+        (["--all", "--year", "2024", "--out", "none"], "--all needs a folder"),
+        (["PKU", "--year", "2024", "--out", "."], ". is a folder"),
         (["PKU", "--year", "2024", "--format", "doc"], "'doc' is not one of"),
         (["PKU", "--year", "2024", "--out", "/nowhere/x.html"], "/nowhere"),
         (["PKU", "--year", "2024", "--format", "pdf", "--out", "x.pdf"], "none.ttf: No such file"),
