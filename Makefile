@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
 TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl \
-	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver faketime
+	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver \
+	faketime fonts-noto-cjk fonts-dejavu-core
 # An SRU client, and what the tests ask of a page's accessibility: from npm, in a folder of their own.
 NODE := .node
 SRU_CLIENT := @natlibfi/sru-client
@@ -54,6 +55,8 @@ test-tools:
 	for module in ZOOM Catmandu::Importer::SRU Catmandu::MARC; do \
 		perl -M$$module -e1 2>/dev/null || missing=yes; done; \
 	test -f /usr/share/yaz/etc/MARC21slim2MODS.xsl || missing=yes; \
+	test -f /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc || missing=yes; \
+	test -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf || missing=yes; \
 	command -v npm >/dev/null || { missing=yes; node='nodejs npm'; }; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \

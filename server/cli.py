@@ -35,6 +35,9 @@ COMMANDS = {
     "batch": ("server.commands.batch", "batch"),
     "credit": ("server.commands.credit", "credit"),
     "tariff": ("server.commands.tariff", "tariff"),
+    "settle": ("server.commands.settle", "settle"),
+    "counter": ("server.commands.counter", "counter"),
+    "statement": ("server.commands.statement", "statement"),
     "query": ("server.commands.query", "query"),
     "validate": ("server.commands.validate", "validate"),
 }

@@ -175,6 +175,44 @@ class Batch(_Section, frozen=True):
     kept_days: Annotated[int, msgspec.Meta(ge=1)] = 90
 
 
+class Settlement(_Section, frozen=True):
+    """When a year becomes final, and which late differences are worth a note of their own."""
+
+    grace_days: Count = 31
+    note_minimum_fen: Count = 0
+
+
+class Statement(_Section, frozen=True):
+    """What statements say of payment and contact, and what they are made with.
+
+    An empty text is left out. Without a font PDF takes one of the system.
+    """
+
+    issuer: str = ""
+    payee: str = ""
+    bank: str = ""
+    bank_code: str = ""
+    account_number: str = ""
+    contact: str = ""
+    phone: str = ""
+    email: str = ""
+    address: str = ""
+    remark: str = ""
+    due_days: Count = 30
+    font: str = ""
+    font_bold: str = ""
+    lines_max: Count = 1000
+
+
+class UsageReports(_Section, frozen=True):
+    """What usage reports name, and whose usage is no reader's."""
+
+    platform: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "Lianmu"
+    publisher: str = ""
+    registry_record: str = ""
+    excluded_accounts: tuple[str, ...] = ()
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -211,6 +249,9 @@ class Config(_Section, frozen=True):
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
     batch: Batch = Batch()
+    settlement: Settlement = Settlement()
+    statement: Statement = Statement()
+    usage_reports: UsageReports = UsageReports()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property

@@ -130,6 +130,9 @@ class SearchPages:
         if isinstance(found, Diagnostic):
             return self._refused(request, visit, values, _message(found, t))
         self._shell.service.sessions.counters.searches += 1
+        if search.page == 1 and not isinstance(visit.principal, Diagnostic):
+            names = tuple(database.name for database in databases)
+            self._shell.service.searches.of(visit.principal, "web")[names] += 1
         pages = max(math.ceil(len(found) / PAGE_RECORDS), 1)
         if search.page > pages:
             return redirect(search.at(pages).url)

@@ -11,6 +11,7 @@ from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
 from server.config import Config
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
+from server.search_counts import SearchCounts
 from server.sessions import Sessions
 from server.z3950_forms import Forms
 from store import sqlite
@@ -29,6 +30,7 @@ class Service:
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )
+        self.searches = SearchCounts(config.data_dir, self.catalogue.resolve)
         self.meter = SpoolMeter(
             config.spool_dir,
             owner=f"worker-{worker}",
@@ -36,6 +38,7 @@ class Service:
         )
 
     async def __aenter__(self) -> Service:
+        self.searches.start()
         self.sign_in.open()
         return self
 
@@ -45,6 +48,7 @@ class Service:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.searches.stop()
         await self.meter.close()
         self.catalogue.close()
         self.sign_in.close()

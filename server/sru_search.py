@@ -83,6 +83,9 @@ class SearchRetrieve:
         found = await self._find(request, databases)
         if isinstance(found, SruFault):
             return self._failed(call, request, found)
+        if request.start_record == 1:  # further pages are of the same search
+            names = tuple(database.name for database in databases)
+            self._service.searches.of(principal, "sru")[names] += 1
         total = len(found.records)
         wanted = record_range(request, total)
         if isinstance(wanted, SruFault):

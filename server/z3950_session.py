@@ -56,13 +56,15 @@ class Z3950Session:
     """One Z-association as the server sees it: who it is, its result sets."""
 
     __slots__ = (
-        "_bytes_max", "_info", "_negotiated", "_presenter", "_principal", "_service", "_sets",
+        "_bytes_max", "_info", "_negotiated", "_presenter", "_principal", "_searches", "_service",
+        "_sets",
     )  # fmt: skip
 
     def __init__(self, service: Service, info: SessionInfo) -> None:
         self._service = service
         self._info = info
         self._principal = Principal()
+        self._searches = service.searches.of(self._principal, info.protocol)
         self._negotiated = Negotiated()
         self._presenter = Presenter(service, self._principal, self._negotiated, info.id)
         self._sets: dict[str, ResultSet] = {}
@@ -172,6 +174,7 @@ class Z3950Session:
         self._sets[request.result_set_name] = found
         info = self._info
         info.searches += 1
+        self._searches[request.database_names] += 1
         info.records += count
         return AnswerAtOnce(data, deliveries, request)
 
@@ -194,6 +197,7 @@ class Z3950Session:
         result = await negotiate(self._service, request, self._info)
         if result.principal is not None:
             self._principal = result.principal
+            self._searches = self._service.searches.of(result.principal, self._info.protocol)
             self._negotiated = result.negotiated
             self._presenter = Presenter(
                 self._service, result.principal, result.negotiated, self._info.id
@@ -249,6 +253,7 @@ class Z3950Session:
         order = rpn.order_of(request.query, self._negotiated.charsets.terms)
         if isinstance(order, Diagnostic):
             return order
+        self._searches[request.database_names] += 1
         found = await self._service.catalogue.search(databases, query, self._sets)
         if order and not isinstance(found, Diagnostic):
             return await self._service.catalogue.sort((found,), order)

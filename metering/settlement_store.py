@@ -1,0 +1,199 @@
+"""Settlements in the ledger's file: the tables, and documents as values."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from metering.interface import MeteringError
+from metering.settlement_bill import Line
+
+SCHEMA_VERSION = 1
+_COLUMNS = (
+    "number, status, year, institution, shown_in, made_us, ledger_seq, head_hash,"
+    " tariff_version, holdings, downloads, repeats, voided, quota, billable, reason"
+)
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """One document about a member's year. Money is in fen, owed by the member if positive.
+
+    Of a note the figures are those of the year as it stands then, and the lines
+    what they add to the documents before it. An estimate is not stored and has no
+    number.
+    """
+
+    number: str
+    status: str  # "estimate", "draft", "final" or "note"
+    year: int
+    institution: str
+    shown_in: int  # the year whose statement bills it
+    made_us: int  # UTC, microseconds since 1970; 0 for an estimate
+    ledger_seq: int  # the last entry that is in it
+    head_hash: str  # of that entry, hexadecimal
+    tariff_version: str
+    holdings: int
+    downloads: int
+    repeats: int
+    voided: int
+    quota: int
+    billable: int
+    reason: str  # of a note, or why a final came before its time
+    lines: tuple[Line, ...]
+
+    @property
+    def receivable_fen(self) -> int:
+        """What the member owes for downloads and batches."""
+        return sum(line.amount_fen for line in self.lines if not line.is_credit)
+
+    @property
+    def payable_fen(self) -> int:
+        """What the member is owed for uploads: its own, and its share in others'."""
+        return -sum(line.amount_fen for line in self.lines if line.is_credit)
+
+    @property
+    def net_fen(self) -> int:
+        """Owed by the member; negative: owed to it."""
+        return self.receivable_fen - self.payable_fen
+
+    def document(self) -> bytes:
+        """The same bytes for the same document, for ever."""
+        return msgspec.json.encode(self)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of `document`, hexadecimal; the ledger's audit entry carries it."""
+        return hashlib.sha256(self.document()).hexdigest()
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection of its own to the ledger's file, with the tables of settlements in it.
+
+    Raises:
+        MeteringError: the file cannot be used, or a newer program wrote it.
+    """
+    with naming_errors():
+        connection = sqlite3.connect(
+            path, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            _create(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def naming_errors() -> Iterator[None]:
+    """What SQLite refuses, as a MeteringError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise MeteringError(f"the settlements: {error}") from error
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, *, writing: bool) -> Iterator[None]:
+    """One transaction, undone by any exception; a reading one is always."""
+    with naming_errors():
+        connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+        try:
+            yield
+            if writing:
+                connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def stored(
+    connection: sqlite3.Connection,
+    year: int | None,
+    institution: str | None = None,
+    *,
+    status: Sequence[str] = ("final", "note"),
+    shown_in: int | None = None,
+) -> list[Settlement]:
+    """Documents in the order they were made; `shown_in` asks for another year than their own."""
+    conditions = [f"status IN ({', '.join('?' * len(status))})"]
+    parameters: list[str | int] = [*status]
+    for column, value in (("year", year), ("institution", institution), ("shown_in", shown_in)):
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            parameters.append(value)
+    rows = connection.execute(
+        f"SELECT settlement_id, {_COLUMNS} FROM settlement"
+        f" WHERE {' AND '.join(conditions)} ORDER BY settlement_id",
+        parameters,
+    ).fetchall()
+    return [_settlement(connection, *row) for row in rows]
+
+
+def _settlement(connection: sqlite3.Connection, settlement_id: int, *row: object) -> Settlement:
+    fields = dict(zip(_COLUMNS.replace(" ", "").split(","), row, strict=True))
+    head_hash = fields["head_hash"]
+    assert isinstance(head_hash, bytes)  # noqa: S101 - the column says so
+    fields["head_hash"] = head_hash.hex()
+    lines = connection.execute(
+        "SELECT item, quantity, price_fen, amount_fen"
+        " FROM settlement_line WHERE settlement_id = ? ORDER BY place",
+        (settlement_id,),
+    )
+    fields["lines"] = tuple(Line(*line) for line in lines)
+    return msgspec.convert(fields, Settlement)
+
+
+def store(connection: sqlite3.Connection, settlement: Settlement) -> int:
+    """Add a document in the open transaction; its id."""
+    query = "SELECT coalesce(max(settlement_id), 0) + 1 FROM settlement"
+    (settlement_id,) = connection.execute(query).fetchone()
+    connection.executemany(
+        "INSERT INTO settlement_line VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (settlement_id, place, line.item, line.quantity, line.price_fen, line.amount_fen)
+            for place, line in enumerate(settlement.lines, 1)
+        ],
+    )
+    values = [getattr(settlement, name) for name in _COLUMNS.replace(" ", "").split(",")]
+    values[7] = bytes.fromhex(settlement.head_hash)
+    connection.execute(
+        f"INSERT INTO settlement (settlement_id, {_COLUMNS}) VALUES ({', '.join('?' * 17)})",
+        (settlement_id, *values),
+    )
+    return int(settlement_id)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none: an older ledger gets them when first asked."""
+    if _version(connection) is not None:
+        return
+    with transaction(connection, writing=True):
+        if _version(connection) is None:  # nobody was faster
+            script = files("metering").joinpath("settlement.sql").read_text("utf-8")
+            statement = ""
+            for line in script.splitlines(keepends=True):
+                statement += line
+                if sqlite3.complete_statement(statement):
+                    connection.execute(statement)
+                    statement = ""
+
+
+def _version(connection: sqlite3.Connection) -> int | None:
+    query = "SELECT 1 FROM sqlite_schema WHERE name = 'settlement_schema'"
+    if connection.execute(query).fetchone() is None:
+        return None
+    (version,) = connection.execute("SELECT version FROM settlement_schema").fetchone()
+    if version != SCHEMA_VERSION:
+        raise MeteringError(
+            f"the settlements have schema {version}, this program knows {SCHEMA_VERSION}"
+        )
+    return int(version)

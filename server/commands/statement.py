@@ -1,0 +1,162 @@
+"""`lianmu statement`: a member's year as a document."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import click
+
+from metering.interface import MeteringError
+from metering.statement import Remittance, Statement, build
+from metering.statement_font import find_fonts
+from metering.statement_html import write_html
+from metering.statement_pdf import write_pdf
+from metering.statement_table import write_csv, write_json
+from metering.statement_texts import Language, Texts
+from metering.statement_xlsx import write_xlsx
+from server import writer_process
+from server.accounting import Accounting
+from server.commands.ledger import counting
+from server.commands.options import config_option
+from server.commands.usage import FIRST_YEAR, LAST_YEAR
+from server.config import Config
+from server.settling import open_settlements
+from store.members import Institution, Members
+
+FORMATS = ("html", "pdf", "xlsx", "csv", "json")
+BINARY = ("pdf", "xlsx")
+
+
+@click.command(
+    epilog="Example: lianmu statement PKU --year 2025 --format pdf --out pku-2025.pdf"
+    " --config config.toml"
+)
+@click.argument("code", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Every member, each in a file in --out.")
+@click.option(
+    "--year", type=click.IntRange(FIRST_YEAR, LAST_YEAR), required=True,
+    help="Accounting year, of China.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="html", show_default=True,
+    help="XLSX, CSV and JSON have every entry; HTML and PDF as many as the configuration says.",
+)  # fmt: skip
+@click.option(
+    "--lang", "language", type=click.Choice(("zh", "en", "both")), default="both",
+    show_default=True, help="Language of HTML, PDF and XLSX.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path),
+    help="A file, or with --all a folder; else the standard output.",
+)  # fmt: skip
+@config_option
+def statement(
+    code: str | None,
+    everyone: bool,
+    year: int,
+    form: str,
+    language: str,
+    out: Path | None,
+    config: Config,
+) -> None:
+    """The statement of one member's year: figures, bill, months, and every entry.
+
+    Before the year is settled it is an estimate and says so. The statement of a
+    settled year is the same, octet for octet, whenever it is made, as long as
+    [statement] of the configuration is.
+    """
+    if (code is None) != everyone:
+        raise click.UsageError("name a member's CODE, or --all")
+    if everyone and (out is None or not out.is_dir()):
+        raise click.UsageError("--all needs a folder: --out FOLDER")
+    if not everyone and out is not None and out.is_dir():
+        raise click.BadParameter(f"{out} is a folder", param_hint="--out")
+    if out is None and form in BINARY and sys.stdout.isatty():
+        raise click.UsageError(f"a {form} file is no text: name a file with --out")
+    institutions = _institutions(config, code)
+    writer_process.prepare(config)
+    with Accounting(config) as accounting, open_settlements(config) as settlements:
+        try:
+            accounting.folder.fold()  # so that an estimate has the last seconds too
+        except MeteringError as error:
+            click.echo(f"lianmu: {error}; what waits in the spools is not shown", err=True)
+        for institution in institutions:
+            made = build(
+                accounting.ledger, settlements, institution.code, institution.name, year,
+                _remittance(config),
+            )  # fmt: skip
+            place = out
+            if everyone and out is not None:
+                place = out / f"{institution.code}-{year}.{form}"
+                click.echo(place)
+            with _output(place) as file:
+                write(made, form, Texts(cast(Language, language)), config, file)
+
+
+def _institutions(config: Config, code: str | None) -> list[Institution]:
+    """The member of that code, or all."""
+    members = Members(config.members_path)
+    try:
+        if code is None:
+            return members.institutions()
+        institution = members.institution(code)
+    finally:
+        members.close()
+    if institution is None:
+        raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
+    return [institution]
+
+
+def write(made: Statement, form: str, t: Texts, config: Config, out: BinaryIO) -> None:
+    """One of FORMATS.
+
+    Raises:
+        MeteringError: the ledger cannot be read, or PDF has no font with Chinese.
+    """
+    section = config.statement
+    if form == "html":
+        write_html(made, t, out, section.lines_max)
+    elif form == "pdf":
+        write_pdf(made, t, out, find_fonts(section.font, section.font_bold), section.lines_max)
+    elif form == "xlsx":
+        with counting("entries", made.entry_count) as progress:
+            write_xlsx(made, t, out, progress=progress)
+    else:
+        with counting("entries", made.entry_count) as progress:
+            (write_csv if form == "csv" else write_json)(made, out, progress)
+
+
+def _remittance(config: Config) -> Remittance:
+    section = config.statement
+    return Remittance(
+        issuer=section.issuer, payee=section.payee, bank=section.bank,
+        bank_code=section.bank_code, account_number=section.account_number,
+        contact=section.contact, phone=section.phone, email=section.email,
+        address=section.address, remark=section.remark, due_days=section.due_days,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _output(out: Path | None) -> Iterator[BinaryIO]:
+    """The file, which is there only when it is whole; or the standard output."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
