@@ -131,7 +131,8 @@ def records_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-ROUNDS = [4, pytest.param(60, marks=pytest.mark.long)]
+LONG = [pytest.mark.long, pytest.mark.timeout(3_600)]
+ROUNDS = [4, pytest.param(40, marks=LONG)]
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
