@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from protocol import charset
 from server import writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option
@@ -23,7 +24,7 @@ from store.load_journal import Progress
 from store.members import Members
 from store.writer import CatalogueWriter
 
-ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
+ENCODINGS = ("auto", *charset.ENCODINGS)
 
 
 @click.command(
