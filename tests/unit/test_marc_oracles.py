@@ -360,6 +360,8 @@ YAZ_ENCODED: dict[str, Explained] = {
         **{name: entry for name, entry in YAZ_STORED.items() if name not in _NOT_IN_MARC_8},
         "bad/marc4j-185258.mrc": _NOT_ASCII,
         "marc21/evergreen-hebrew.marc": (1, "a DEL, which is left out"),
+        "marc21/gpo-cgp-new-2022-2024.mrc.xz": (2, "a control character, which is left out"),
+        "marc21/gpo-cgp-changed-2023-2024.mrc.xz": (1, "a carriage return, which becomes a blank"),
         "cjk/princeton-cjk.xml": (3, "a line feed, which becomes a blank"),
     },
 }
