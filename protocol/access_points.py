@@ -436,7 +436,8 @@ ACCESS_POINTS: tuple[AccessPoint, ...] = (
     ),
     AccessPoint(
         "classification_clc", "Chinese Library Classification", "中图法分类号", CLASSIFICATION,
-        bib1=(20, 1042), marc21="093a 084a?2=clc", unimarc="690a 686a?2=clc", in_any=False,
+        bib1=(20, 1042), cql=("local.classification_clc",), marc21="093a 084a?2=clc",
+        unimarc="690a 686a?2=clc", in_any=False, sortable=True,
     ),
     AccessPoint(
         "classification_cas", "Classification of the Chinese Academy of Sciences", "科图法分类号",

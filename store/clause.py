@@ -12,7 +12,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from protocol.access_point import AccessPoint, Kind
-from protocol.access_points import BY_NAME
+from protocol.access_points import ACCESS_POINTS, BY_NAME
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import MASK_ANY, MASK_ONE, Anchor, Clause, Relation, Structure
 from store import analysis, extract, numeral_forms, pinyin
@@ -36,6 +36,12 @@ from store.registers import (
 
 Matcher = Callable[[Segment], BitMap]
 
+# Elsewhere `T. V` is somebody's initials.
+_HAS_VOLUMES = frozenset(
+    point.name
+    for point in ACCESS_POINTS
+    if point.name.startswith("title") or point.name in {ANY, "host_item", "related_title"}
+)
 _HAN_MIN = "\u1100"  # bigrams are made of nothing before it
 _HAN_FIRST, _HAN_LAST = "\u4e00", "\u9fff"
 _MASK = re.compile(f"[{MASK_ANY}{MASK_ONE}]")
@@ -157,7 +163,7 @@ def _words(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
     if len(folded) == 2 and point.name != ANY and _is_plain_bigram(folded):
         return _term(registers[point.name], folded)
     volume = None
-    if clause.structure is Structure.ALL_WORDS:
+    if clause.structure is Structure.ALL_WORDS and point.name in _HAS_VOLUMES:
         volume = numeral_forms.volume(folded)
         if volume is not None:
             folded = volume.rest

@@ -15,7 +15,7 @@ from store.analysis import KEY_CHARS_MAX, key
 from store.coded import years
 from store.cyrillic import romanised
 from store.dates import date_query, years_in
-from store.feeds import NONFILING, READINGS, feeds_of, nonfiling
+from store.feeds import CLASS_MARKS_SORTED, NONFILING, READINGS, feeds_of, nonfiling
 from store.identifiers import classification_keys, query_keys
 
 __all__ = ["Entries", "entries", "query_keys", "sort_value", "sort_values"]
@@ -73,8 +73,8 @@ def sort_values(record: MarcRecord, family: MarcFamily) -> dict[str, str]:
     }
     if years := extraction.years():
         values["date"] = years[0]
-    if mark := extraction.class_mark():
-        values["classification"] = mark
+    for name in CLASS_MARKS_SORTED:
+        values[name] = extraction.class_mark(name)
     modified = record.first("005")
     if modified is not None and modified.text[:8].isdecimal():
         values["date_modified"] = modified.text[:14].rstrip(".")
@@ -109,7 +109,7 @@ def sort_value(access_point: str, text: str) -> str:
     """
     if access_point in ("date", "date_modified"):
         return next(iter(date_query(text)), "")
-    if access_point == "classification":
+    if access_point in CLASS_MARKS_SORTED:
         return next(iter(classification_keys(text)), "")
     value = key(text)
     if pinyin.is_chinese(text):
@@ -220,10 +220,13 @@ class _Extraction:
                         stated += years_in(value)
         return coded or stated
 
-    def class_mark(self) -> str:
-        """The first class mark of the record; "" when it has none."""
+    def class_mark(self, access_point: str) -> str:
+        """The first class mark of the record by one classification; "" when it has none."""
+        feeds = self._feeds.of_class_marks[access_point]
         for each in self._record.fields:
-            for feed in self._feeds.of_classification.get(each.tag, ()):
+            for feed in feeds.get(each.tag, ()):
+                if feed.condition and not each.first(feed.condition).startswith(feed.begins):
+                    continue
                 for value in each.values("".join(sorted(feed.codes))):
                     for mark in classification_keys(value):
                         return mark

@@ -22,6 +22,11 @@ from store.dates import dates_in
 
 READINGS = frozenset(("title_pinyin", "author_pinyin"))  # fed by Pinyin, not by the text
 
+# Class marks by which records sort, each record by its first.
+CLASS_MARKS_SORTED = tuple(
+    point.name for point in ACCESS_POINTS if point.sortable and point.kind is Kind.CLASSIFICATION
+)
+
 Rule = Callable[[str], Sequence[str]]  # the normalised values of what a subfield holds
 
 _STEPS_KEPT_MAX = 20_000  # of one family; then all are worked out again
@@ -110,7 +115,7 @@ class Feeds:
                 feed = _parse(point, text)
                 self.by_tag[feed.tag].append(feed)
         self.of_date = self._of("date")
-        self.of_classification = self._of("classification")
+        self.of_class_marks = {name: self._of(name) for name in CLASS_MARKS_SORTED}
         self._steps: dict[tuple[str, str], Steps] = {}
 
     def _of(self, access_point: str) -> dict[str, list[Feed]]:

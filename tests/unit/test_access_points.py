@@ -118,5 +118,5 @@ def test_pinyin_and_texts_are_text_and_numbers_are_not() -> None:
     assert all(BY_NAME[name].kind is Kind.TEXT for name in READINGS)
     assert BY_NAME["date"].kind is BY_NAME["date_modified"].kind is Kind.DATE
     assert {point.name for point in ACCESS_POINTS if point.sortable} == {
-        "title", "author", "date", "date_modified", "classification",
+        "title", "author", "date", "date_modified", "classification", "classification_clc",
     }  # fmt: skip

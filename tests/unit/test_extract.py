@@ -399,5 +399,8 @@ def test_a_reading_of_japanese_and_korean_is_the_records(field: str, reading: st
 
 def test_records_sort_by_their_first_class_mark() -> None:
     found = sort_values(record("690   $aI242.4$v5", "690   $aI207$v5"), UNIMARC)
-    assert found["classification"] == "i242.4"
+    assert found["classification"] == found["classification_clc"] == "i242.4"
+    dewey_first = record("082 04$a005.1", "084   $aTP311$2clc")
+    found = sort_values(dewey_first, MARC21)
+    assert (found["classification"], found["classification_clc"]) == ("005.1", "tp311")
     assert sort_values(record("082 04$a005.1/23"), MARC21)["classification"] == "005.123"
