@@ -142,8 +142,8 @@ def test_a_record_that_is_not_there_is_found_without_any_sample(
 
 
 @pytest.mark.parametrize("table", ["posting", "position"])
-@pytest.mark.parametrize("blob", [b"", b"\x07abc", b"\x00ab", b"\x01not a bitmap"])
-def test_a_blob_that_is_none_is_named(library: Library, table: str, blob: bytes) -> None:
+@pytest.mark.parametrize("blob", [b"", b"\x07abc", b"\x00ab", b"\x01not a bitmap", "text", 7])
+def test_a_blob_that_is_none_is_named(library: Library, table: str, blob: object) -> None:
     column = {"posting": "records", "position": "positions"}[table]
     damage(
         library, f"UPDATE {table} SET {column} = ? WHERE register_id = ? AND term = 'red'",
