@@ -106,7 +106,7 @@ USUAL = [
     request(search("dc.title=many", "&maximumRecords=10"), *GZIP),
     request(search("dc.title=many", "&maximumRecords=3&startRecord=7"), *PLAIN),
     request(search("dc.title=many", "&maximumRecords=0"), *PLAIN),
-    request(search("dc.title=many", "&maximumRecords=100"), *PLAIN),
+    request(search("dc.title=many", "&maximumRecords=50"), *PLAIN),
     request(search("dc.title=nothing"), *PLAIN),
     request(search("dc.title=nothing"), *GZIP),
     request(search("dc.title=many and rec.id=w009", version="1.2"), *PLAIN),
