@@ -41,7 +41,7 @@ class Day(click.ParamType[date]):
             self.fail(f"{value!r} is no day such as 2026-12-31", param, ctx)
 
 
-def _person(function: Callable[..., Any]) -> Callable[..., Any]:
+def person_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--as", "who", metavar="WHO", help="Who does this, for the audit; your login without it."
     )(function)
@@ -71,7 +71,7 @@ def _who(given: str | None) -> str:
 @click.argument("code")
 @click.option("--name", required=True, help="The institution's name.")
 @click.option("--contact", default="", help="How to reach it: a person, a telephone, an address.")
-@_person
+@person_option
 @config_option
 def register(code: str, name: str, contact: str, who: str | None, config: Config) -> None:
     """Note the institution CODE, which wants to join; nobody of it may sign in yet."""
@@ -86,7 +86,7 @@ def register(code: str, name: str, contact: str, who: str | None, config: Config
 )
 @click.argument("code")
 @click.option("--from", "from_day", type=Day(), help="The agreement's first day; today without it.")
-@_person
+@person_option
 @config_option
 def sign(code: str, from_day: date | None, who: str | None, config: Config) -> None:
     """Enter the agreement that CODE has signed, and make the token that activates it.
@@ -105,7 +105,7 @@ def sign(code: str, from_day: date | None, who: str | None, config: Config) -> N
 
 @click.command(epilog="Example: lianmu member token PKU --config config.toml")
 @click.argument("code")
-@_person
+@person_option
 @config_option
 def token(code: str, who: str | None, config: Config) -> None:
     """Make another activation token for CODE, in place of one that was lost or has expired."""
@@ -126,7 +126,7 @@ def _tell_token(code: str, made: str) -> None:
 @click.argument("token")
 @click.option("--account", default="", help="The first account's name; CODE in lower case without.")
 @click.option("--password", help="Of that account; one is made up and shown without it.")
-@_person
+@person_option
 @config_option
 def activate(
     code: str, token: str, account: str, password: str | None, who: str | None, config: Config
@@ -146,7 +146,7 @@ def activate(
 )
 @click.argument("code")
 @_reason
-@_person
+@person_option
 @config_option
 def warn(code: str, reason: str, who: str | None, config: Config) -> None:
     """Warn the member CODE; it may go on."""
@@ -159,7 +159,7 @@ def warn(code: str, reason: str, who: str | None, config: Config) -> None:
 )
 @click.argument("code")
 @_reason
-@_person
+@person_option
 @config_option
 def suspend(code: str, reason: str, who: str | None, config: Config) -> None:
     """Let nobody of CODE in any more.
@@ -174,7 +174,7 @@ def suspend(code: str, reason: str, who: str | None, config: Config) -> None:
 @click.command(epilog="Example: lianmu member restore PKU --reason paid --config config.toml")
 @click.argument("code")
 @_reason
-@_person
+@person_option
 @config_option
 def restore(code: str, reason: str, who: str | None, config: Config) -> None:
     """Take back the warning or the suspension of CODE."""
@@ -189,7 +189,7 @@ def restore(code: str, reason: str, who: str | None, config: Config) -> None:
 @_reason
 @click.option("--on", "last_day", type=Day(), help="The last day of membership; now without it.")
 @click.option("--at-term", is_flag=True, help="The last day is that of the agreement's term.")
-@_person
+@person_option
 @config_option
 def end(
     code: str, reason: str, last_day: date | None, at_term: bool, who: str | None, config: Config
