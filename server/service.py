@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -12,6 +13,7 @@ from server.access import Principal, SignIn
 from server.config import Config
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.sessions import Sessions
+from server.uploads import Uploads
 from server.z3950_forms import Forms
 from store import sqlite
 from store.catalogue import SqliteCatalogue
@@ -29,6 +31,7 @@ class Service:
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )
+        self.uploads = Uploads(config)
         self.meter = SpoolMeter(
             config.spool_dir,
             owner=f"worker-{worker}",
@@ -45,6 +48,7 @@ class Service:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await asyncio.to_thread(self.uploads.close)
         await self.meter.close()
         self.catalogue.close()
         self.sign_in.close()
