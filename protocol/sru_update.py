@@ -47,8 +47,12 @@ class UpdateDiagnostic(IntEnum):
     INVALID_IDENTIFIER = 22
     SCHEMA_UNACCEPTABLE = 30
     RECORD_NOT_FOUND = 50
+    NOT_AUTHORISED = 53
     INVALID_VERSION = 55
+    LINKED_RECORDS = 56
+    SUSPECT_DUPLICATE = 58
     DATABASE_ERROR = 61
+    SEVERAL_RECORDS = 65
     INVALID_ACTION = 100
 
     @property
@@ -67,8 +71,16 @@ _MESSAGES = {
     UpdateDiagnostic.INVALID_IDENTIFIER: "Invalid record identifier: record rejected",
     UpdateDiagnostic.SCHEMA_UNACCEPTABLE: "Record schema unacceptable: record rejected",
     UpdateDiagnostic.RECORD_NOT_FOUND: "Record not found (replacement or delete)",
+    UpdateDiagnostic.NOT_AUTHORISED: (
+        "Cannot delete or replace record or component, authorization failure"
+    ),
     UpdateDiagnostic.INVALID_VERSION: "Cannot process update, incorrect or invalid version",
+    UpdateDiagnostic.LINKED_RECORDS: "Linked records exist, cannot delete record",
+    UpdateDiagnostic.SUSPECT_DUPLICATE: "Suspect duplicate: record or component insert rejected",
     UpdateDiagnostic.DATABASE_ERROR: "Unspecified database error",
+    UpdateDiagnostic.SEVERAL_RECORDS: (
+        "Not processed (replace or delete): the record identifier names more than one record"
+    ),
     UpdateDiagnostic.INVALID_ACTION: "Invalid action",
 }
 

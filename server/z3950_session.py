@@ -87,7 +87,11 @@ class Z3950Session:
             case apdu.DeleteResultSetRequest():
                 return Answer(self._delete(request))
             case apdu.ExtendedServicesRequest():
-                return Answer(z3950_es.respond(self._service, self._principal, request))
+                return Answer(
+                    await z3950_es.respond(
+                        self._service, self._principal, self._info.address, request
+                    )
+                )
             case apdu.ResourceReportRequest():
                 return Answer(await resource_report(self._service, self._principal, request))
             case apdu.TriggerResourceControlRequest():
