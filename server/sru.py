@@ -214,14 +214,16 @@ class SruService:
                 details = principal.addinfo
             fault = UpdateFault(SruDiagnostic.AUTHENTICATION_ERROR, details)
             return call.answer(update_response(request, (fault,)), status=status, headers=headers)
-        refused, versions = await sru_update.refusal(self._service, databases, request)
-        faults = (*request.faults, refused) if refused not in request.faults else request.faults
-        extra = await sru_quota.quota(self._service.config, principal, request.extra)
+        address = call.http.remote or ""
+        answered = await sru_update.carry_out(self._service, principal, address, databases, request)
+        quota = await sru_quota.quota(self._service.config, principal, request.extra)
         return call.answer(
             update_response(
-                request, faults, versions=versions,
-                extra=b"" if isinstance(extra, SruFault) else extra,
-            )
+                request, answered.faults, versions=answered.versions, warnings=answered.warnings,
+                identifier=answered.identifier,
+                extra=answered.extra + (b"" if isinstance(quota, SruFault) else quota),
+            ),
+            status=answered.status,
         )  # fmt: skip
 
     # explain
