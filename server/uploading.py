@@ -45,6 +45,9 @@ from store.writer import CatalogueWriter, VersionConflict, now_us
 
 _MARKS = ("001", "003", "005")
 _CANDIDATES_TOLD_MAX = 5
+# The writer process merges; only when it cannot keep up does whoever uploads wait for
+# a merge, which takes the CPU from the searches of the same worker.
+MERGE_AFTER_RECORDS = 2_000
 
 log = Log("lianmu.upload")
 
@@ -235,7 +238,9 @@ class _Opened:
     """The files that uploads need."""
 
     def __init__(self, config: Config) -> None:
-        self.writer = CatalogueWriter(config.data_dir, config.databases)
+        self.writer = CatalogueWriter(
+            config.data_dir, config.databases, merge_after_records=MERGE_AFTER_RECORDS
+        )
         self.editor = Editor(self.writer)
         self.uploads = UploadRows(self.writer.connection)
         self.finder = DuplicateFinder(config.data_dir)
