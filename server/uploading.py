@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from metering.credit import Accepted
 from metering.interface import MeteringError
 from metering.tariff_category import classify
 from protocol.holdings_fields import HOLDINGS_TAG, take_holdings
@@ -39,7 +40,7 @@ from store.duplicates import DuplicateFinder
 from store.editing import Editor
 from store.members import MemberError, Members
 from store.sqlite import StoreError
-from store.uploaded import CREDIT_CLAIMED, CREDIT_DUE, UploadRows, digest_of
+from store.uploaded import CREDIT_CLAIMED, CREDIT_DUE, UploadRow, UploadRows, digest_of
 from store.versions import identifier, is_based_on, is_same_content
 from store.writer import CatalogueWriter, VersionConflict, now_us
 
@@ -204,6 +205,16 @@ class Uploader:
             f" / 账号 {principal.account} 无 {kind} 有效编目员资格"
         )
 
+    def _accepted(self, opened: _Opened, row: UploadRow) -> Accepted:
+        """A record as it was accepted: its first version, and who holds it now."""
+        stored = opened.writer.rows.get(row.record_id)
+        assert stored is not None  # noqa: S101 - rows of records stay
+        first = replace(stored, marc=opened.writer.rows.version(row.record_id, 1))
+        held = [each.holding for each in opened.writer.merges.holding_rows(row.record_id)]
+        return accepted_record(
+            self._config, first, row.institution, row.account, row.at_us, holdings=held
+        )
+
     def _claim(self, opened: _Opened) -> dict[int, str]:
         """Claim what is due, also what a crash or a full disk left; the states by record."""
         due = opened.uploads.credit_due()
@@ -213,23 +224,19 @@ class Uploader:
         try:
             with open_credits(self._config) as crediting:
                 for row in due:
-                    stored = opened.writer.rows.get(row.record_id)
-                    assert stored is not None  # noqa: S101 - rows of records stay
-                    first = replace(stored, marc=opened.writer.rows.version(row.record_id, 1))
-                    held = [
-                        each.holding for each in opened.writer.merges.holding_rows(row.record_id)
-                    ]
-                    claim = crediting.submit(
-                        accepted_record(
-                            self._config, first, row.institution, row.account, row.at_us,
-                            holdings=held,
+                    accepted = self._accepted(opened, row)
+                    try:
+                        claim = crediting.submit(accepted)
+                    except KeyError as error:  # the tariff has no such item: others go on
+                        log.error(
+                            "credit not claimed", record=accepted.control_number, reason=str(error)
                         )
-                    )  # fmt: skip
+                        continue
                     with opened.writer.transaction():
                         opened.uploads.credit_claimed(row.upload_id)
                     states[row.record_id] = claim.status.value
-        except (MeteringError, KeyError) as error:
-            # The rows stay due, and the next upload or retry claims them.
+        except (MeteringError, StoreError) as error:
+            # The record is stored; the row stays due, and the next upload claims it.
             log.error("credit not claimed", records=len(due), reason=str(error))
         return states
 

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from protocol.iso2709 import MarcRecord
 
 CREDIT_DUE, CREDIT_CLAIMED = "due", "claimed"
+DUE_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,8 @@ class UploadRows:
         return list(self._rows("record_id = ? ORDER BY upload_id", (record_id,)))
 
     def credit_due(self) -> list[UploadRow]:
-        """Inserts whose credit is to be claimed."""
-        return list(self._rows("credit = 'due' ORDER BY upload_id", ()))
+        """Inserts whose credit is to be claimed, the oldest first, at most DUE_MAX."""
+        return list(self._rows("credit = 'due' ORDER BY upload_id LIMIT ?", (DUE_MAX,)))
 
     def credit_claimed(self, upload_id: int) -> None:
         self._execute(
