@@ -46,6 +46,7 @@ from store.writer import CatalogueWriter, VersionConflict, now_us
 
 _MARKS = ("001", "003", "005")
 _CANDIDATES_TOLD_MAX = 5
+RECORD_TERMINATOR = b"\x1d"
 # The writer process merges; only when it cannot keep up does whoever uploads wait for
 # a merge, which takes the CPU from the searches of the same worker.
 MERGE_AFTER_RECORDS = 2_000
@@ -155,6 +156,8 @@ class Uploader:
                 change=Change.UNCHANGED, record=there, findings=findings, credit=known.credit
             )
         shared, holding, others = take_holdings(sent, database.family, principal.institution)
+        if all(field.tag.startswith("00") for field in shared.fields):
+            return Refused(reason=Reason.MALFORMED, text="a record without any data field")
         marc = _numbered_elsewhere(shared, principal)
         at_us = now_us()
         credit = self._credit(opened, upload, marc, at_us)
@@ -265,6 +268,9 @@ def _decode(upload: Upload) -> DecodedRecord | RefusedRecord:
     if upload.xml:
         return decode_marcxml(upload.record, family)
     raw = upload.record.rstrip(b"\r\n\0 ")
+    if RECORD_TERMINATOR in raw[:-1]:
+        # Read as one, all but the first would be mended away.
+        return RefusedRecord(0, "", "several records in place of one")
     decoded = decode_record(raw, family)
     charset = upload.principal.charset
     if isinstance(decoded, RefusedRecord) and charset:

@@ -16,7 +16,7 @@ from metering.interface import MeteringError
 from metering.ledger import Ledger
 from protocol.diagnostic import Diagnostic
 from protocol.holdings_fields import take_holdings
-from protocol.iso2709 import MarcRecord, build, control_field, parse
+from protocol.iso2709 import Field, MarcRecord, build, control_field, parse
 from protocol.marcxml import to_marcxml
 from protocol.query import Clause
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
@@ -34,8 +34,9 @@ from store.members import Members
 from store.rights import MEMBER_RIGHTS
 from store.uploaded import UploadRows
 from store.writer import CatalogueWriter, now_us
-from tests.unit.test_validation import record_of
+from tests.unit.test_validation import CNMARC_LEADER, record_of
 
+MARC = build(CNMARC_LEADER, record_of(MarcFamily.UNIMARC).fields)
 YEAR_US = 366 * 86_400_000_000
 RIGHTS = (*MEMBER_RIGHTS, "upload")
 SRXX = Principal("srxx", "SRXX", rights=RIGHTS)
@@ -252,6 +253,15 @@ def test_a_duplicate_is_refused_with_its_number_until_it_is_confirmed(site: Site
         ({"principal": Principal("pku", "PKU")}, Reason.FORBIDDEN),
         ({"principal": Principal(rights=("search", "upload"))}, Reason.FORBIDDEN),
         ({"record": b"no record"}, Reason.MALFORMED),
+        ({"record": 2 * MARC}, Reason.MALFORMED),
+        (
+            {
+                "record": build(
+                    CNMARC_LEADER, [Field("001", "x"), Field.of("905", "  ", [("a", "SRXX")])]
+                )
+            },
+            Reason.MALFORMED,
+        ),
         ({"record": b"<record/>", "xml": True}, Reason.MALFORMED),
         ({"record": b"<", "xml": True}, Reason.MALFORMED),
         ({"action": Action.REPLACE, "number": "lm9"}, Reason.UNKNOWN),
