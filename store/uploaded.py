@@ -42,7 +42,7 @@ _COLUMNS = (
 
 
 class UploadRows:
-    """Reads and writes the rows over the connection of a `CatalogueWriter`."""
+    """Reads and writes the rows over a connection of the catalogue."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
@@ -87,6 +87,18 @@ class UploadRows:
     def of_record(self, record_id: int) -> list[UploadRow]:
         """Everything that was done to a record over the network, in order."""
         return list(self._rows("record_id = ? ORDER BY upload_id", (record_id,)))
+
+    def listed(self, institution: str | None = None) -> Iterator[tuple[UploadRow, str, str]]:
+        """Every change in order, of one institution or all, with database and control number."""
+        columns = ", ".join(f"upload.{name}" for name in _COLUMNS.split(", "))
+        rows = self._execute(
+            f"SELECT {columns}, database.name, record.control_number FROM upload"
+            " JOIN record USING (record_id) JOIN database USING (database_id)"
+            " WHERE ?1 IS NULL OR upload.institution = ?1 ORDER BY upload_id",
+            (institution,),
+        )
+        for *values, database, number in rows:
+            yield UploadRow(*values), database, number
 
     def credit_due(self) -> list[UploadRow]:
         """Inserts whose credit is to be claimed, the oldest first, at most DUE_MAX."""

@@ -62,6 +62,13 @@ def test_records_are_stored_as_the_accounts_and_credited_once(config: Path) -> N
     again = json.loads(run(config, *load))
     assert (again["created"], again["unchanged"], again["credit"]) == (0, 2, {})
     assert "甲之书" in run(config, "record", "show", "lm000000001")
+    listed = run(config, "audit", "--uploads", "--member", "srxx", "--json").splitlines()
+    told = [json.loads(line) for line in listed]
+    assert [(row["action"], row["account"], row["control_number"]) for row in told] == [
+        ("insert", "wang", "lm000000001"), ("insert", "wang", "lm000000002"),
+    ]  # fmt: skip
+    assert "cn_cat lm000000002 version 1  by wang, load" in run(config, "audit", "--uploads")
+    assert run(config, "audit", "--uploads", "--member", "PKU") == ""
     claims = run(config, "credit", "list", "--json").splitlines()
     assert [json.loads(claim)["worth_fen"] for claim in claims] == [400, 400]
 
