@@ -52,8 +52,7 @@ OPERATIONS = (
     ("searchRetrieve", "CQL or PQF, sorting, kept result sets, facets, the running quota"),
     ("scan", "words, or with == whole fields; exact counts by database; whereInList; displayTerm "
              "where a field is written otherwise, and for libraries their names"),
-    ("update", "SRU Record Update 1.0, by POST with an account: read and checked, then answered "
-               "with a diagnostic, because records cannot be changed over SRU yet"),
+    ("update", "SRU Record Update 1.0, by POST with an account: create, replace, delete"),
 )  # fmt: skip
 
 TRANSPORT = f"""\
@@ -106,8 +105,11 @@ An `updateRequest` in a SOAP envelope or alone, or a form with {parameters}.
 Actions are {actions}, each after `info:srw/action/1/`. Read are the namespaces
 {namespaces}; the response has that of the request. Schemas are {schemas}. `recordVersions`
 name the version that the record must still be of: `number`, the catalogue's count, or
-`timestamp`, field 005; another is diagnostic 12/55. The database must be named in the
-address. Without an account the answer is 401 with diagnostic 3.
+`timestamp`, field 005; another is diagnostic 12/55. A replacement that names none is of
+the version whose 005 its record has. The database must be named in the address. Without
+an account the answer is 401 with diagnostic 3, without the right to upload 403 with 12/53.
+The response has the record's number, which the catalogue gives, and its versions. Rules,
+holdings and credit: [uploads](uploads.md).
 """
 
 EXTENSION_DATA = """\

@@ -47,8 +47,9 @@ SERVICES = (
     ("Delete", "by list and all"),
     ("ResourceReport, TriggerResourceControl", "Resource-1: this year's downloads, quota and "
                                                "cost of the member, currency 156 (CNY)"),
-    ("Extended Services", "Update packages are read and answered with a diagnostic: updates are "
-                          "not taken yet; other package types are refused with 221"),
+    ("Extended Services", "Update packages are carried out: recordInsert, recordReplace, "
+                          "recordDelete and specialUpdate (uploads.md); elementUpdate is "
+                          "answered with 225, and other package types with 221"),
     ("Explain", "database IR-Explain-1: TargetInfo, DatabaseInfo, AttributeDetails, "
                 "RecordSyntaxInfo, CategoryList"),
     ("Close", "both ways, with reasons; 7 after the idle time-out, 1 at shutdown"),

@@ -41,14 +41,20 @@ PARAMETERS = (
 class UpdateDiagnostic(IntEnum):
     """Conditions of info:srw/diagnostic/12 that we give."""
 
+    COMPONENT_WARNING = 3
     REPEATED_COMPONENT = 6
     MISSING_ELEMENT = 9
+    MISSING_WARNING = 10
     INVALID_STRUCTURE = 12
     INVALID_IDENTIFIER = 22
     SCHEMA_UNACCEPTABLE = 30
     RECORD_NOT_FOUND = 50
+    NOT_AUTHORISED = 53
     INVALID_VERSION = 55
+    LINKED_RECORDS = 56
+    SUSPECT_DUPLICATE = 58
     DATABASE_ERROR = 61
+    SEVERAL_RECORDS = 65
     INVALID_ACTION = 100
 
     @property
@@ -61,14 +67,24 @@ class UpdateDiagnostic(IntEnum):
 
 
 _MESSAGES = {
+    UpdateDiagnostic.COMPONENT_WARNING: "Invalid component: warning only",
     UpdateDiagnostic.REPEATED_COMPONENT: "Invalid repetition of component: record rejected",
     UpdateDiagnostic.MISSING_ELEMENT: "Missing mandatory element: record rejected",
+    UpdateDiagnostic.MISSING_WARNING: "Missing mandatory element: warning only",
     UpdateDiagnostic.INVALID_STRUCTURE: "Invalid data structure: record rejected",
     UpdateDiagnostic.INVALID_IDENTIFIER: "Invalid record identifier: record rejected",
     UpdateDiagnostic.SCHEMA_UNACCEPTABLE: "Record schema unacceptable: record rejected",
     UpdateDiagnostic.RECORD_NOT_FOUND: "Record not found (replacement or delete)",
+    UpdateDiagnostic.NOT_AUTHORISED: (
+        "Cannot delete or replace record or component, authorization failure"
+    ),
     UpdateDiagnostic.INVALID_VERSION: "Cannot process update, incorrect or invalid version",
+    UpdateDiagnostic.LINKED_RECORDS: "Linked records exist, cannot delete record",
+    UpdateDiagnostic.SUSPECT_DUPLICATE: "Suspect duplicate: record or component insert rejected",
     UpdateDiagnostic.DATABASE_ERROR: "Unspecified database error",
+    UpdateDiagnostic.SEVERAL_RECORDS: (
+        "Not processed (replace or delete): the record identifier names more than one record"
+    ),
     UpdateDiagnostic.INVALID_ACTION: "Invalid action",
 }
 
@@ -222,11 +238,15 @@ def update_response(
     faults: Sequence[UpdateFault] = (),
     *,
     versions: Sequence[RecordVersion] = (),
+    warnings: Sequence[UpdateFault] = (),
+    identifier: str = "",
     extra: bytes = b"",
 ) -> bytes:
     """The updateResponse: success, or fail with the diagnostics.
 
-    `versions` are those of the record after the update, or as it stands.
+    `versions` are those of the record after the update, or as it stands;
+    `warnings` are diagnostics that go with a success, `identifier` is the
+    record's number, "": the one that the request named.
     """
     out = [
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -234,8 +254,9 @@ def update_response(
         f"<zs:version>{VERSION}</zs:version>"
         f"<zu:operationStatus>{'fail' if faults else 'success'}</zu:operationStatus>"
     ]
-    if request.identifier:
-        out.append(f"<zu:recordIdentifier>{escape(request.identifier)}</zu:recordIdentifier>")
+    identifier = identifier or request.identifier
+    if identifier:
+        out.append(f"<zu:recordIdentifier>{escape(identifier)}</zu:recordIdentifier>")
     if versions:
         inside = "".join(
             f"<zu:recordVersion><zu:versionType>{escape(each.kind)}</zu:versionType>"
@@ -243,8 +264,8 @@ def update_response(
             for each in versions
         )
         out.append(f"<zu:recordVersions>{inside}</zu:recordVersions>")
-    if faults:
-        inside = "".join(_diagnostic(fault) for fault in faults)
+    if faults or warnings:
+        inside = "".join(_diagnostic(fault) for fault in (*faults, *warnings))
         out.append(f"<zs:diagnostics>{inside}</zs:diagnostics>")
     if extra:
         out.append(f"<zs:extraResponseData>{extra.decode()}</zs:extraResponseData>")

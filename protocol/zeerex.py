@@ -40,6 +40,8 @@ _MARC_SETS = (("marc", MarcFamily.MARC21), ("unimarc", MarcFamily.UNIMARC))
 # The extensions that requests may carry, with what each does.
 EXTENSIONS: tuple[tuple[str, str], ...] = (
     ("x-lianmu-quota", "1: extraResponseData tells the member's running year"),
+    ("x-lianmu-upload", "1, in an update: extraResponseData tells what changed and its credit"),
+    ("x-lianmu-confirm-duplicate", "1, in an update: the record is none of the candidates"),
     ("x-pquery", "a query in PQF, in 1.1 and 1.2 (queryType=pqf in 2.0)"),
     ("x-pScanClause", "a scan clause in PQF, in 1.1 and 1.2 (queryType=pqf in 2.0)"),
     ("x-info-2-auth1.0-authenticationToken", "an API key"),

@@ -14,6 +14,7 @@ from server.config import Access
 from server.limits import LoginThrottle
 from server.log import Log
 from store.members import Account, ApiKey, Institution, MemberError, Members, note_key_use
+from store.rights import MEMBER_RIGHTS
 
 log = Log("lianmu.access")
 
@@ -23,13 +24,15 @@ class Principal:
     """Whoever makes a request; neither account nor institution: anonymous.
 
     A key of an institution has an account of its own, `code+name`. `charset` is
-    that of the institution's library system, "" for UTF-8.
+    that of the institution's library system, "" for UTF-8. `rights` are those of
+    `store.rights`; whoever has no institution can still download nothing.
     """
 
     account: str = ""
     institution: str = ""
     operator: bool = False
     charset: str = ""
+    rights: tuple[str, ...] = MEMBER_RIGHTS
 
     @property
     def anonymous(self) -> bool:
@@ -43,15 +46,47 @@ class Principal:
     @property
     def may_download(self) -> bool:
         """Full records are for members: each is entered for an institution."""
-        return bool(self.institution)
+        return bool(self.institution) and "download" in self.rights
+
+    @property
+    def may_search(self) -> bool:
+        return "search" in self.rights
+
+    @property
+    def may_upload(self) -> bool:
+        return not self.anonymous and "upload" in self.rights
+
+    @property
+    def may_hold(self) -> bool:
+        """Whether it may say what its institution holds."""
+        return bool(self.institution) and "holdings" in self.rights
 
 
-ANONYMOUS = Principal()
+ANONYMOUS = Principal(rights=("search",))
 
 SIGN_IN_HINT = (
     "sign in with a member's account to receive full records; "
     "in Z39.50 send user/password at Init, in SRU use HTTP Basic or an API key"
 )
+
+
+def search_refused(principal: Principal) -> Diagnostic | None:
+    """Why `principal` may not search or scan; None: it may."""
+    if principal.may_search:
+        return None
+    return Diagnostic(
+        Bib1.DATABASE_ACCESS_DENIED,
+        f"{principal.account} has no right to search / 账号 {principal.account} 无检索权限",
+    )
+
+
+def download_refused(principal: Principal) -> str:
+    """Why `principal` may have no full record."""
+    if not principal.institution:
+        return SIGN_IN_HINT
+    return f"{principal.account} has no right to download"
+
+
 # How exactly the time of a key's last use is kept: to write it at each request
 # would cost more than most requests.
 KEY_USE_INTERVAL_S = 60.0
@@ -72,6 +107,7 @@ class SignIn:
         # As they were when the members were last written to.
         self._state = b""
         self._institutions: dict[str, Institution] = {}
+        self._rights: dict[str, tuple[str, ...]] = {}  # by account
         self._access = access
         self._throttle = LoginThrottle(
             access.login_failures_max, access.login_pause_s,
@@ -138,7 +174,9 @@ class SignIn:
         if refusal is not None:
             return refusal
         self._note_use(key, address)
-        return Principal(key.account, institution.code, charset=institution.charset)
+        return Principal(
+            key.account, institution.code, charset=institution.charset, rights=key.rights
+        )
 
     def _note_use(self, key: ApiKey, address: str) -> None:
         now = self._clock()
@@ -177,13 +215,17 @@ class SignIn:
         Looked up again as soon as anything of the members was written, and free otherwise.
         """
         code = principal.institution
-        if not code:
+        if principal.anonymous:
             return None
         try:
             state = self.members.state()
             if not state or state != self._state:
                 self._institutions.clear()
+                self._rights.clear()
                 self._state = state  # of before the reading: a commit meanwhile differs
+            lost = self._lost(principal)
+            if lost is not None or not code:
+                return lost
             institution = self._institutions.get(code)
             if institution is None:
                 institution = self.members.institution(code)
@@ -196,6 +238,33 @@ class SignIn:
         if institution.is_open and institution.ends_us is None:
             return None
         return _inactive(institution)
+
+    def _lost(self, principal: Principal) -> Diagnostic | None:
+        """Why an account is not what it was when it came in; None: it may do what it could.
+
+        A key signs in with each request, so nothing can have happened to it since.
+        """
+        name = principal.account
+        if "+" in name:
+            return None
+        rights = self._rights.get(name)
+        if rights is None:
+            account = self.members.account(name)
+            belongs = account is not None and (
+                account.institution.code if account.institution is not None else ""
+            )
+            if account is None or belongs != principal.institution:
+                return Diagnostic(
+                    Bib1.ACCOUNT_EXPIRED, f"the account {name} is no more / 账号 {name} 已注销"
+                )
+            rights = self._rights[name] = account.rights
+        if rights == principal.rights or set(rights).issuperset(principal.rights):
+            return None
+        return Diagnostic(
+            Bib1.ACCOUNT_EXPIRED,
+            f"the rights of {name} have changed; sign in again"
+            f" / 账号 {name} 的权限已变更，请重新登录",
+        )
 
     async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
         """The account's principal, or why it may not come in.
@@ -236,9 +305,9 @@ def _paused(name: str, address: str, pause_s: float) -> Diagnostic:
 def _principal(account: Account) -> Principal | Diagnostic:
     institution = account.institution
     if institution is None:
-        return Principal(account.name, operator=True)
+        return Principal(account.name, operator=True, rights=account.rights)
     return _inactive(institution) or Principal(
-        account.name, institution.code, charset=institution.charset
+        account.name, institution.code, charset=institution.charset, rights=account.rights
     )
 
 

@@ -167,6 +167,12 @@ class Credit(_Section, frozen=True):
     category_records_per_year_max: dict[CreditCategory, Count] = {}
 
 
+class Uploads(_Section, frozen=True):
+    """Records that members send over Z39.50 and SRU."""
+
+    waiting_max: Positive = 64
+
+
 class Batch(_Section, frozen=True):
     """ISBN jobs: lists of numbers in, one file of records out."""
 
@@ -248,6 +254,7 @@ class Config(_Section, frozen=True):
     metering: Metering = Metering()
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
+    uploads: Uploads = Uploads()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()

@@ -14,7 +14,7 @@ from metering.interface import Delivery, Meter, MeteringError, Receipt
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.frozen import frozen
 from protocol.record import Holding, StoredRecord
-from server.access import SIGN_IN_HINT, Principal
+from server.access import Principal, download_refused
 from server.log import Log, Seldom
 from store.interface import Catalogue
 
@@ -147,7 +147,7 @@ async def retrieve(
     """
     only = form if isinstance(form, RecordForm) else None
     if only is not None and only.full and not principal.may_download and record_ids:
-        return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+        return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, download_refused(principal))
     make = only.make if only is not None and only.make_with_holdings is None else None
     items: list[Item] = []
     size = 0
@@ -224,7 +224,7 @@ async def _first_of(
     for form in forms:
         content: bytes | Diagnostic
         if form.full and not principal.may_download:
-            content = Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, SIGN_IN_HINT)
+            content = Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, download_refused(principal))
         elif form.make_with_holdings is not None:
             held = await catalogue.holdings((record.record_id,))
             content = form.make_with_holdings(record, held.get(record.record_id, ()))

@@ -13,7 +13,7 @@ import jinja2
 from aiohttp import hdrs, web
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import Principal
+from server.access import Principal, search_refused
 from server.config import Config
 from server.libraries import library
 from server.log import Log
@@ -122,6 +122,7 @@ class Shell:
                 principal = Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR)
         if session is not None and session.account and isinstance(principal, Principal):
             remember(request, principal)  # for the access log
+            principal = search_refused(principal) or principal
         return Visit(texts(language), session, principal)
 
     def render(

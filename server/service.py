@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,6 +14,7 @@ from server.config import Config
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.search_counts import SearchCounts
 from server.sessions import Sessions
+from server.uploads import Uploads
 from server.z3950_forms import Forms
 from store import sqlite
 from store.catalogue import SqliteCatalogue
@@ -31,6 +33,7 @@ class Service:
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )
         self.searches = SearchCounts(config.data_dir, self.catalogue.resolve)
+        self.uploads = Uploads(config)
         self.meter = SpoolMeter(
             config.spool_dir,
             owner=f"worker-{worker}",
@@ -49,6 +52,7 @@ class Service:
         traceback: TracebackType | None,
     ) -> None:
         await self.searches.stop()
+        await asyncio.to_thread(self.uploads.close)
         await self.meter.close()
         self.catalogue.close()
         self.sign_in.close()

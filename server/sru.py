@@ -25,7 +25,7 @@ from protocol.sru_update import UpdateFault, UpdateRequest, update_response
 from protocol.sru_version import RECORD_SCHEMAS
 from protocol.zeerex import RESTRICTIONS, ServerDescription, explain_record
 from server import sru_quota, sru_update
-from server.access import Principal
+from server.access import Principal, search_refused
 from server.config import Config, Sru
 from server.http_connection import Connection
 from server.http_limits import RequestLimits
@@ -110,6 +110,9 @@ class SruService:
             fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
             status, headers = refusal(self._service, http, principal)
             return self._refuse(call, request, fault, name, databases, status, headers)
+        refused = search_refused(principal)
+        if refused is not None:
+            return self._refuse(call, request, to_sru(refused), name, databases, 403)
         if isinstance(request, ScanRequest):
             return await self._scan(request, databases, principal, call)
         assert isinstance(request, SearchRetrieveRequest)  # noqa: S101 - nothing else is left
@@ -211,14 +214,16 @@ class SruService:
                 details = principal.addinfo
             fault = UpdateFault(SruDiagnostic.AUTHENTICATION_ERROR, details)
             return call.answer(update_response(request, (fault,)), status=status, headers=headers)
-        refused, versions = await sru_update.refusal(self._service, databases, request)
-        faults = (*request.faults, refused) if refused not in request.faults else request.faults
-        extra = await sru_quota.quota(self._service.config, principal, request.extra)
+        address = call.http.remote or ""
+        answered = await sru_update.carry_out(self._service, principal, address, databases, request)
+        quota = await sru_quota.quota(self._service.config, principal, request.extra)
         return call.answer(
             update_response(
-                request, faults, versions=versions,
-                extra=b"" if isinstance(extra, SruFault) else extra,
-            )
+                request, answered.faults, versions=answered.versions, warnings=answered.warnings,
+                identifier=answered.identifier,
+                extra=answered.extra + (b"" if isinstance(quota, SruFault) else quota),
+            ),
+            status=answered.status,
         )  # fmt: skip
 
     # explain

@@ -128,6 +128,8 @@ class SruAtOnce:
         principal = _principal(self._service.sign_in, known.credentials, address)
         if not isinstance(principal, Principal) or tokens_among(parameters):
             return None
+        if not principal.may_search:
+            return None
         request = parse_request(parameters, self._limits)
         databases = self._service.catalogue.resolve((known.database,))
         if not isinstance(request, SearchRetrieveRequest) or isinstance(databases, Diagnostic):

@@ -1,19 +1,16 @@
-"""SRU Record Update: who may, what must hold before, and what becomes of it.
+"""SRU Record Update: a request to an upload, and what became of it to the response.
 
-A request is read whole and checked against the record it names; what it asks
-is not carried out yet, and the answer says so.
+The rules are those of all uploads (`server/uploading.py`); the record that a
+request is refused for is told with its versions as they stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from protocol import iso2709
-from protocol.diagnostic import Diagnostic, SruDiagnostic
-from protocol.diagnostic_map import to_sru
-from protocol.iso2709 import RefusedRecord
-from protocol.marcxml_reader import decode_marcxml
-from protocol.query import Clause, Structure
+from protocol.diagnostic import SruDiagnostic
 from protocol.record import Database, StoredRecord
 from protocol.sru_update import (
     RecordVersion,
@@ -21,36 +18,72 @@ from protocol.sru_update import (
     UpdateFault,
     UpdateRequest,
 )
+from protocol.validation import Severity
+from protocol.xml_text import escape
+from server.access import Principal
 from server.service import Service
-from store.interface import Catalogue
+from server.upload import Action, Done, Reason, Refused, Upload
+from server.upload_terms import CONFIRM, DETAILS_CHARS_MAX, UPDATE_CONDITIONS, told
+from store.versions import VERSION_DIGITS_MAX
 
-NOT_YET = "the request is in order, but records cannot be changed over SRU yet"
 # How a client may name a version: the catalogue's count of them, or field 005.
 NUMBER, TIMESTAMP = "number", "timestamp"
+CONFIRM_PARAMETER = f"x-lianmu-{CONFIRM}"
+TOLD_PARAMETER = "x-lianmu-upload"
+NAMESPACE = "urn:lianmu:extension:upload"
+WARNINGS_MAX = 50
+_NO = frozenset({"", "0", "false", "no"})
+_ACTIONS = {"create": Action.INSERT, "replace": Action.REPLACE, "delete": Action.DELETE}
+_LATER = frozenset({Reason.BUSY, Reason.UNAVAILABLE})
 
 
-async def refusal(
-    service: Service, databases: Sequence[Database], request: UpdateRequest
-) -> tuple[UpdateFault, tuple[RecordVersion, ...]]:
-    """Why an update cannot be made, and the versions of the record as it stands."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an update comes to. With `faults` nothing has changed.
+
+    `versions` are of the record after the update, or as it stands; `extra` goes
+    into extraResponseData.
+    """
+
+    faults: Sequence[UpdateFault] = ()
+    warnings: Sequence[UpdateFault] = ()
+    versions: Sequence[RecordVersion] = ()
+    identifier: str = ""
+    status: int = 200
+    extra: bytes = b""
+
+
+async def carry_out(
+    service: Service,
+    principal: Principal,
+    address: str,
+    databases: Sequence[Database],
+    request: UpdateRequest,
+) -> Answered:
+    """Make the change that is asked for."""
     if request.faults:
-        return request.faults[0], ()
+        return Answered(request.faults)
     if len(databases) != 1:
         details = "name one database in the address"
-        return UpdateFault(SruDiagnostic.DATABASE_UNKNOWN, details), ()
-    database = databases[0]
-    if request.record:
-        decoded = decode_marcxml(request.record, database.family)
-        if isinstance(decoded, RefusedRecord):
-            return UpdateFault(UpdateDiagnostic.INVALID_STRUCTURE, decoded.reason[:500]), ()
-    if request.action == "create":
-        return UpdateFault(UpdateDiagnostic.DATABASE_ERROR, NOT_YET), ()
-    record = await _record(service.catalogue, database, request.identifier)
-    if isinstance(record, UpdateFault):
-        return record, ()
-    versions = versions_of(record)
-    fault = _version_fault(request.versions, versions)
-    return fault or UpdateFault(UpdateDiagnostic.DATABASE_ERROR, NOT_YET), versions
+        return Answered((UpdateFault(SruDiagnostic.DATABASE_UNKNOWN, details),))
+    action = _ACTIONS[request.action]
+    outcome = await service.uploads.apply(
+        Upload(
+            principal=principal, database=databases[0], action=action,
+            record=b"" if action is Action.DELETE else request.record, xml=True,
+            number="" if action is Action.INSERT else request.identifier,
+            based_on=[_based_on(version) for version in request.versions],
+            confirmed=_is_on(request.extra, CONFIRM_PARAMETER), protocol="sru", address=address,
+        )
+    )  # fmt: skip
+    if isinstance(outcome, Refused):
+        return _refused(request, outcome)
+    return Answered(
+        warnings=_warnings(outcome),
+        versions=versions_of(outcome.record),
+        identifier=outcome.record.control_number,
+        extra=_told(outcome) if _is_on(request.extra, TOLD_PARAMETER) else b"",
+    )
 
 
 def versions_of(record: StoredRecord) -> tuple[RecordVersion, ...]:
@@ -60,38 +93,76 @@ def versions_of(record: StoredRecord) -> tuple[RecordVersion, ...]:
     return (number, RecordVersion(TIMESTAMP, timestamp)) if timestamp else (number,)
 
 
-async def _record(
-    catalogue: Catalogue, database: Database, identifier: str
-) -> StoredRecord | UpdateFault:
-    """The record of that control number; several or none is a fault."""
-    query = Clause("control_number", identifier, structure=Structure.KEY)
-    found = await catalogue.search((database,), query, {})
-    if isinstance(found, Diagnostic):
-        fault = to_sru(found)
-        return UpdateFault(fault.condition, fault.details)
-    ids = found.ids(1, min(len(found), 100))
-    if isinstance(ids, Diagnostic):
-        return UpdateFault(UpdateDiagnostic.INVALID_IDENTIFIER, identifier[:80])
-    details = identifier[:80]
-    for record in await catalogue.fetch(ids):
-        if record is None or record.deleted:
-            continue
-        # The access point has numbers of other systems, too.
-        if record.control_number == identifier:
-            return record
-        if identifier in catalogue.former_numbers(record):
-            details = f"{identifier[:80]} was merged into {record.control_number}"
-    return UpdateFault(UpdateDiagnostic.RECORD_NOT_FOUND, details)
+def _is_on(extra: Mapping[str, str], parameter: str) -> bool:
+    return extra.get(parameter, "").lower() not in _NO
 
 
-def _version_fault(
-    named: Sequence[RecordVersion], current: Sequence[RecordVersion]
-) -> UpdateFault | None:
-    """Set when the record is not of every version that the client named."""
+def _based_on(version: RecordVersion) -> int | str:
+    """A version as uploads name it; one that is named in no known way is nobody's."""
+    kind = version.kind.lower() or NUMBER
+    if kind == TIMESTAMP and version.value.strip():
+        return version.value.strip()
+    value = version.value.strip()
+    if kind == NUMBER and value.isdecimal() and len(value) <= VERSION_DIGITS_MAX:
+        return int(value)
+    return -1
+
+
+def _refused(request: UpdateRequest, refused: Refused) -> Answered:
+    versions = versions_of(refused.current) if refused.current is not None else ()
+    if refused.reason in _LATER:
+        fault = UpdateFault(SruDiagnostic.SYSTEM_TEMPORARILY_UNAVAILABLE, refused.text)
+        return Answered((fault,), versions=versions, status=503)
+    details = refused.text
+    if refused.reason is Reason.STALE:
+        details = _different(request.versions, versions) or details
+    condition = UPDATE_CONDITIONS[refused.reason]
+    if refused.reason is Reason.MERGED:
+        versions = ()  # they are another record's
+    faults = [UpdateFault(condition, details[:DETAILS_CHARS_MAX])]
+    if refused.reason in (Reason.INVALID, Reason.INCOMPLETE):
+        # A line each, so that a client can show them at their fields.
+        kind = Severity.ERROR if refused.reason is Reason.INVALID else Severity.MISSING
+        faults = [
+            UpdateFault(condition, f"{each.field}: {each.message()} / {each.message(chinese=True)}")
+            for each in refused.findings
+            if each.rule.severity is kind
+        ][:WARNINGS_MAX]
+    status = 403 if refused.reason is Reason.FORBIDDEN else 200
+    return Answered(faults, versions=versions, status=status)
+
+
+def _different(named: Sequence[RecordVersion], current: Sequence[RecordVersion]) -> str:
+    """The first version named that is not the record's; "": the client named none."""
     for version in named:
         kind = version.kind.lower() or NUMBER
-        value = next((each.value for each in current if each.kind == kind), None)
-        if value is None or value != version.value:
-            details = f"{version.kind} {version.value}, the record has {value or 'none'}"
-            return UpdateFault(UpdateDiagnostic.INVALID_VERSION, details[:200])
-    return None
+        value = next((each.value for each in current if each.kind == kind), "")
+        if value != version.value.strip() or not value:
+            return f"{version.kind} {version.value}, the record has {value or 'none'}"[:200]
+    return ""
+
+
+def _warnings(done: Done) -> list[UpdateFault]:
+    """What did not keep the record from being taken."""
+    found = [UpdateFault(UpdateDiagnostic.COMPONENT_WARNING, note) for note in done.notes]
+    for finding in done.findings:
+        is_missing = finding.rule.severity is Severity.MISSING
+        found.append(
+            UpdateFault(
+                UpdateDiagnostic.MISSING_WARNING
+                if is_missing
+                else UpdateDiagnostic.COMPONENT_WARNING,
+                f"{finding.field}: {finding.message()} / {finding.message(chinese=True)}",
+            )
+        )
+    return found[:WARNINGS_MAX]
+
+
+def _told(done: Done) -> bytes:
+    """`upload` of extraResponseData: what is known beside number and versions."""
+    inside = "".join(
+        f"<{name}>{escape(value)}</{name}>"
+        for name, value in told(done)
+        if name in ("change", "credit")
+    )
+    return f'<upload xmlns="{NAMESPACE}">{inside}</upload>'.encode()

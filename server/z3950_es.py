@@ -1,39 +1,98 @@
 """Extended Services: requests for task packages (Z39.50-2003 §3.2.9).
 
-Update packages are read whole and checked; what they ask is not carried out
-yet, and the answer says so. No request ends the association.
+Update is carried out at once, record by record, whatever waitAction says; its
+package comes with the response and is not kept. The diagnostics of records that
+were refused are in the package, and before it in the response, where clients
+look that do not read packages. No request ends the association.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from protocol import apdu, oid
+from protocol.asn1 import GeneralizedTime
 from protocol.ber import ProtocolError
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.task_package import UPDATE, UpdateAction, UpdateRequest
+from protocol.external import External, Form
+from protocol.grs1 import SUTRS
+from protocol.iso2709 import RefusedRecord, control_field, decode_record
+from protocol.record import Database
+from protocol.task_package import (
+    TASK_PACKAGE,
+    UPDATE,
+    RecordStatus,
+    SuppliedRecord,
+    TaskPackage,
+    TaskPackageRecord,
+    TaskStatus,
+    UpdateAction,
+    UpdatePackage,
+    UpdateRequest,
+    UpdateResult,
+    UpdateStatus,
+    VersionNumber,
+)
 from server.access import Principal
 from server.service import Service
+from server.upload import Action, Done, Outcome, Upload
+from server.upload_terms import CONFIRM, bib1_diagnostic, told
 
 UPDATES = frozenset({oid.ES_UPDATE, oid.ES_UPDATE_REVISION_0, oid.ES_UPDATE_FIRST})
 RECORDS_MAX = 1_000  # in one Update package
+DIAGNOSTICS_MAX = 20  # before a package; the package has all
 PERMISSION_FUNCTIONS = range(1, 6)
-NOT_YET = "Update packages are read, but records cannot be changed over Z39.50 yet"
+ELEMENTS_NOT = "elementUpdate is not carried out: send whole records"
+_ACTIONS = {
+    UpdateAction.RECORD_INSERT: Action.INSERT,
+    UpdateAction.RECORD_REPLACE: Action.REPLACE,
+    UpdateAction.RECORD_DELETE: Action.DELETE,
+    UpdateAction.SPECIAL_UPDATE: Action.UPDATE,
+}
 
 
-def respond(
-    service: Service, principal: Principal, request: apdu.ExtendedServicesRequest
+async def respond(
+    service: Service, principal: Principal, address: str, request: apdu.ExtendedServicesRequest
 ) -> apdu.ExtendedServicesResponse:
-    """Answer an ExtendedServicesRequest: always a failure that says why."""
-    refusal = _refusal(service, principal, request)
+    """Answer an ExtendedServicesRequest: a package that was carried out, or why not."""
+    checked = _checked(service, principal, request)
+    if isinstance(checked, Diagnostic):
+        return apdu.ExtendedServicesResponse(
+            reference_id=request.reference_id,
+            operation_status=apdu.OperationStatus.FAILURE,
+            diagnostics=(apdu.DefaultDiagFormat.of(checked),),
+        )
+    update, database = checked
+    outcomes = [
+        await service.uploads.apply(_upload(principal, address, update, database, supplied))
+        for supplied in update.not_to_keep
+    ]
+    done = sum(isinstance(outcome, Done) for outcome in outcomes)
+    diagnostics = tuple(
+        apdu.DefaultDiagFormat.of(bib1_diagnostic(outcome))
+        for outcome in outcomes
+        if not isinstance(outcome, Done)
+    )
+    package = None
+    if request.wait_action != apdu.WaitAction.DONT_RETURN_PACKAGE:
+        package = External.of(
+            oid.ES_TASK_PACKAGE, TASK_PACKAGE, _package(principal, request, update, outcomes)
+        )
     return apdu.ExtendedServicesResponse(
         reference_id=request.reference_id,
-        operation_status=apdu.OperationStatus.FAILURE,
-        diagnostics=(apdu.DefaultDiagFormat.of(refusal),),
+        operation_status=apdu.OperationStatus.DONE if done else apdu.OperationStatus.FAILURE,
+        diagnostics=diagnostics[:DIAGNOSTICS_MAX],
+        task_package=package,
     )
 
 
-def _refusal(
+# What is asked
+
+
+def _checked(
     service: Service, principal: Principal, request: apdu.ExtendedServicesRequest
-) -> Diagnostic:
+) -> tuple[UpdateRequest, Database] | Diagnostic:
+    """The Update of a request and its database, or why it cannot be carried out at all."""
     if request.package_type not in UPDATES:
         return Diagnostic(Bib1.ES_TYPE_UNSUPPORTED, str(request.package_type))
     if request.function not in tuple(apdu.EsFunction):
@@ -54,7 +113,7 @@ def _refusal(
     update = _update(request)
     if isinstance(update, Diagnostic):
         return update
-    return _update_refusal(service, update)
+    return _with_database(service, update)
 
 
 def _update(request: apdu.ExtendedServicesRequest) -> UpdateRequest | Diagnostic:
@@ -63,8 +122,8 @@ def _update(request: apdu.ExtendedServicesRequest) -> UpdateRequest | Diagnostic
     if parameters is None:
         return Diagnostic(Bib1.ES_MISSING_PARAMETER, "taskSpecificParameters")
     if parameters.direct_reference not in UPDATES:
-        told = parameters.direct_reference
-        return Diagnostic(Bib1.ES_TASK_OID_INVALID, str(told) if told is not None else "none")
+        given = parameters.direct_reference
+        return Diagnostic(Bib1.ES_TASK_OID_INVALID, str(given) if given is not None else "none")
     try:
         update = parameters.decode(UPDATE)
     except ProtocolError as error:
@@ -74,15 +133,124 @@ def _update(request: apdu.ExtendedServicesRequest) -> UpdateRequest | Diagnostic
     return update
 
 
-def _update_refusal(service: Service, update: UpdateRequest) -> Diagnostic:
+def _with_database(
+    service: Service, update: UpdateRequest
+) -> tuple[UpdateRequest, Database] | Diagnostic:
     to_keep = update.to_keep
     if to_keep.action not in tuple(UpdateAction):
         return Diagnostic(Bib1.ES_INVALID_ACTION, str(to_keep.action))
     databases = service.catalogue.resolve((to_keep.database_name,))
-    if isinstance(databases, Diagnostic):
+    if isinstance(databases, Diagnostic) or len(databases) != 1:
         return Diagnostic(Bib1.DATABASE_UNKNOWN, to_keep.database_name)
     if not update.not_to_keep:
         return Diagnostic(Bib1.ES_MISSING_PARAMETER, "suppliedRecords")
     if len(update.not_to_keep) > RECORDS_MAX:
         return Diagnostic(Bib1.ES_TOO_MANY_RECORDS, str(len(update.not_to_keep)))
-    return Diagnostic(Bib1.ES_IMMEDIATE_UNSUPPORTED, NOT_YET)
+    if to_keep.action == UpdateAction.ELEMENT_UPDATE:
+        return Diagnostic(Bib1.ES_IMMEDIATE_UNSUPPORTED, ELEMENTS_NOT)
+    return update, databases[0]
+
+
+def _upload(
+    principal: Principal,
+    address: str,
+    update: UpdateRequest,
+    database: Database,
+    supplied: SuppliedRecord,
+) -> Upload:
+    record = supplied.record.data if supplied.record.form is Form.OCTET_ALIGNED else b""
+    action = _ACTIONS[UpdateAction(update.to_keep.action)]
+    note = supplied.correlation_info.note if supplied.correlation_info is not None else None
+    qualifier = update.to_keep.action_qualifier
+    return Upload(
+        principal=principal,
+        database=database,
+        action=action,
+        record=record,
+        # Clients name a syntax that they do not send; the first octet is no part of a leader.
+        xml=record.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"),
+        # An insert is given its number here, whatever clients must write there.
+        number="" if action is Action.INSERT else _number(supplied),
+        based_on=_based_on(supplied, database),
+        confirmed=note == CONFIRM or (qualifier is not None and CONFIRM.encode() in qualifier.data),
+        protocol="z39.50",
+        address=address,
+    )
+
+
+def _number(supplied: SuppliedRecord) -> str:
+    match supplied.record_id:
+        case None:
+            return ""
+        case bytes() as opaque:
+            return opaque.decode("utf-8", "replace").strip()
+        case named:
+            return str(named).strip()
+
+
+def _based_on(supplied: SuppliedRecord, database: Database) -> Sequence[str]:
+    """The version that a client names: a time as 005 writes it, a number, or the record itself."""
+    match supplied.supplemental_id:
+        case GeneralizedTime(text):
+            return (text,)
+        case VersionNumber(text):
+            return (text,)
+        case External() as previous if previous.form is Form.OCTET_ALIGNED:
+            record = decode_record(previous.data, database.family)
+            stamp = "" if isinstance(record, RefusedRecord) else control_field(record.marc, "005")
+            return (stamp.strip() or "previous version without 005",)
+        case _:
+            return ()
+
+
+# What is answered
+
+
+def _package(
+    principal: Principal,
+    request: apdu.ExtendedServicesRequest,
+    update: UpdateRequest,
+    outcomes: Sequence[Outcome],
+) -> TaskPackage:
+    done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
+    status = UpdateStatus.SUCCESS
+    if len(done) < len(outcomes):
+        status = UpdateStatus.PARTIAL if done else UpdateStatus.FAILURE
+    result = UpdateResult(
+        update_status=status,
+        task_package_records=tuple(
+            _package_record(supplied, outcome)
+            for supplied, outcome in zip(update.not_to_keep, outcomes, strict=True)
+        ),
+    )
+    numbers = [outcome.record.control_number for outcome in done]
+    assert request.task_specific_parameters is not None  # noqa: S101 - it was read
+    version = request.task_specific_parameters.direct_reference
+    assert version is not None  # noqa: S101 - one of UPDATES
+    return TaskPackage(
+        package_type=request.package_type,
+        package_name=request.package_name,
+        user_id=principal.account,
+        description=request.description,
+        # Of one record: clients show it, and few read what is inside a package.
+        target_reference=numbers[0].encode() if len(outcomes) == 1 and numbers else None,
+        task_status=TaskStatus.COMPLETE if done else TaskStatus.ABORTED,
+        task_specific_parameters=External.of(
+            version, UPDATE, UpdatePackage(origin_part=update.to_keep, target_part=result)
+        ),
+    )
+
+
+def _package_record(supplied: SuppliedRecord, outcome: Outcome) -> TaskPackageRecord:
+    if isinstance(outcome, Done):
+        text = "".join(f"{name}: {value}\n" for name, value in told(outcome))
+        return TaskPackageRecord(
+            record_or_sur_diag=External.of(oid.SUTRS, SUTRS, text),
+            correlation_info=supplied.correlation_info,
+            record_status=RecordStatus.SUCCESS,
+        )
+    return TaskPackageRecord(
+        record_or_sur_diag=(apdu.DefaultDiagFormat.of(bib1_diagnostic(outcome)),),
+        correlation_info=supplied.correlation_info,
+        record_status=RecordStatus.FAILURE,
+    )

@@ -30,10 +30,13 @@ _CASES = frozenset(apdu.CaseSensitivity)
 
 
 async def scan(
-    service: Service, request: apdu.ScanRequest, negotiated: Negotiated
+    service: Service,
+    request: apdu.ScanRequest,
+    negotiated: Negotiated,
+    refusal: Diagnostic | None = None,
 ) -> apdu.ScanResponse:
-    """Answer a Scan: an ordered piece of the term list with exact counts."""
-    found = await _scanned(service, request, negotiated)
+    """Answer a Scan: an ordered piece of the term list with exact counts, or `refusal`."""
+    found = refusal or await _scanned(service, request, negotiated)
     if isinstance(found, Diagnostic):
         return apdu.ScanResponse(
             reference_id=request.reference_id,

@@ -11,7 +11,7 @@ from protocol.frozen import frozen
 from protocol.known_requests import KnownSearch
 from protocol.usual_responses import before_record, no_records
 from server import z3950_es, z3950_explain
-from server.access import Principal
+from server.access import Principal, search_refused
 from server.retrieval import Chosen, withheld
 from server.service import Service
 from server.sessions import SessionInfo
@@ -80,7 +80,8 @@ class Z3950Session:
             case apdu.InitializeRequest():
                 return await self._initialize(request)
             case apdu.ScanRequest():
-                return Answer(await scan(self._service, request, self._negotiated))
+                refusal = search_refused(self._principal)
+                return Answer(await scan(self._service, request, self._negotiated, refusal))
             case apdu.SortRequest():
                 return Answer(
                     await sort(self._service, request, self._negotiated, self._sets, self._room_for)
@@ -88,7 +89,11 @@ class Z3950Session:
             case apdu.DeleteResultSetRequest():
                 return Answer(self._delete(request))
             case apdu.ExtendedServicesRequest():
-                return Answer(z3950_es.respond(self._service, self._principal, request))
+                return Answer(
+                    await z3950_es.respond(
+                        self._service, self._principal, self._info.address, request
+                    )
+                )
             case apdu.ResourceReportRequest():
                 return Answer(await resource_report(self._service, self._principal, request))
             case apdu.TriggerResourceControlRequest():
@@ -260,7 +265,9 @@ class Z3950Session:
         return found
 
     def _refused(self, request: apdu.SearchRequest) -> Diagnostic | None:
-        """Why a Search may not make the set that it names."""
+        """Why a Search may not be made, or not make the set that it names."""
+        if not self._principal.may_search:
+            return search_refused(self._principal)
         name = request.result_set_name
         if name in self._sets:
             if not request.replace_indicator:

@@ -7,20 +7,21 @@ import re
 import secrets
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import argon2
 
 from store.members_migrations import MIGRATIONS
+from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
 from store.snapshot import WalIndex
 from store.sqlite import StoreError, transaction
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 # What an institution's system can be pinned to, beside UTF-8 ("").
 CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -29,8 +30,11 @@ VERIFIED_MAX = 4096
 KEY_PREFIX = "lianmu_"
 KEY_SIZE_BYTES = 32
 
-_INSTITUTION = "code, name, status, created_us, charset, reason, ends_us, contact"
+_INSTITUTION = "code, name, status, created_us, charset, reason, ends_us, contact, uploads"
+_ACCOUNT = "name, institution, password_hash, role, rights"
+_API_KEY = "key_id, institution, name, created_us, last_used_us, revoked_us, rights"
 _Answer = TypeVar("_Answer")
+_AccountRow = tuple[str, str | None, str, str, str]
 
 
 class MemberError(Exception):
@@ -44,7 +48,8 @@ class Institution:
     `status` is "registered", "signed", "active", "warned", "suspended" or
     "ended", and `reason` says why it is one of the last three; from `ends_us` on
     it is "ended" whatever it says. `charset` is one of CHARSETS when its library
-    system sends and reads that set without negotiating it, else "".
+    system sends and reads that set without negotiating it, else "". `uploads`:
+    what its certified cataloguers upload is credited.
     """
 
     code: str
@@ -55,6 +60,7 @@ class Institution:
     reason: str = ""
     ends_us: int | None = None
     contact: str = ""
+    uploads: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -70,11 +76,15 @@ class Institution:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who signs in. `institution` is None for an operator of the consortium."""
+    """Who signs in, with rights of `store.rights`.
+
+    `institution` is None for an operator of the consortium.
+    """
 
     name: str
     institution: Institution | None
     role: str  # "member" or "operator"
+    rights: tuple[str, ...] = MEMBER_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,7 @@ class ApiKey:
     created_us: int
     last_used_us: int | None = None
     revoked_us: int | None = None
+    rights: tuple[str, ...] = MEMBER_RIGHTS
 
     @property
     def account(self) -> str:
@@ -206,8 +217,18 @@ class Members:
             raise MemberError(f"the institution {code} is there already") from None
         return Institution(code, name.strip(), status, now_us, contact=contact.strip())
 
-    def add_account(self, name: str, password: str, institution: str | None, now_us: int) -> None:
+    def add_account(
+        self,
+        name: str,
+        password: str,
+        institution: str | None,
+        now_us: int,
+        *,
+        rights: Sequence[str] | None = None,
+    ) -> None:
         """Add an account of `institution`, or of an operator where that is None.
+
+        Without `rights` it has MEMBER_RIGHTS or OPERATOR_RIGHTS.
 
         Raises:
             MemberError: a name that is malformed or taken, no password, or an
@@ -222,11 +243,13 @@ class Members:
         role = "operator" if institution is None else "member"
         if institution is not None and self.institution(institution) is None:
             raise MemberError(f"there is no institution {institution}")
+        if rights is None:
+            rights = OPERATOR_RIGHTS if institution is None else MEMBER_RIGHTS
         try:
             self._connection.execute(
-                "INSERT INTO account (name, institution, role, password_hash, created_us)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (name, institution, role, self._hasher.hash(password), now_us),
+                "INSERT INTO account (name, institution, role, password_hash, created_us, rights)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (name, institution, role, self._hasher.hash(password), now_us, " ".join(rights)),
             )
         except sqlite3.IntegrityError:
             raise MemberError(f"the account {name} is there already") from None
@@ -287,12 +310,12 @@ class Members:
             f"SELECT {_INSTITUTION} FROM institution WHERE code = ?",
             (code,),
         ).fetchone()
-        return Institution(*row) if row else None
+        return _institution(row) if row else None
 
     def institutions(self) -> list[Institution]:
         """All institutions, by code."""
         rows = self._connection.execute(f"SELECT {_INSTITUTION} FROM institution ORDER BY code")
-        return [Institution(*row) for row in rows]
+        return [_institution(row) for row in rows]
 
     def account_names(self) -> dict[str, list[str]]:
         """Account names by institution code, operators under an empty code."""
@@ -358,7 +381,9 @@ class Members:
             self._verified.popitem(last=False)
         return self._account(row)
 
-    def add_key(self, code: str, name: str, now_us: int) -> tuple[ApiKey, str]:
+    def add_key(
+        self, code: str, name: str, now_us: int, *, rights: Sequence[str] = MEMBER_RIGHTS
+    ) -> tuple[ApiKey, str]:
         """Make a key for the institution's programs; returns it with its secret.
 
         The secret is not kept and cannot be shown again.
@@ -375,12 +400,16 @@ class Members:
         secret = KEY_PREFIX + secrets.token_urlsafe(KEY_SIZE_BYTES)
         try:
             key_id = self._connection.execute(
-                "INSERT INTO api_key (institution, name, key_hash, created_us) VALUES (?, ?, ?, ?)",
-                (institution.code, name, _key_hash(secret), now_us),
+                "INSERT INTO api_key (institution, name, key_hash, created_us, rights)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (institution.code, name, _key_hash(secret), now_us, " ".join(rights)),
             ).lastrowid
         except sqlite3.IntegrityError:
             raise MemberError(f"{institution.code} has a key {name} already") from None
-        return ApiKey(int(key_id or 0), institution.code, name, now_us), secret
+        made = ApiKey(
+            int(key_id or 0), institution.code, name, now_us, rights=tuple(rights)
+        )  # fmt: skip
+        return made, secret
 
     def revoke_key(self, code: str, name: str, now_us: int) -> None:
         """Make the institution's key of that name good for nothing, at once.
@@ -404,11 +433,10 @@ class Members:
             MemberError: no such institution.
         """
         rows = self._connection.execute(
-            "SELECT key_id, institution, name, created_us, last_used_us, revoked_us"
-            " FROM api_key WHERE institution = ? ORDER BY key_id",
+            f"SELECT {_API_KEY} FROM api_key WHERE institution = ? ORDER BY key_id",
             (self._existing(code).code,),
         )
-        return [ApiKey(*row) for row in rows]
+        return [_api_key(row) for row in rows]
 
     def key_holder(self, secret: str) -> tuple[ApiKey, Institution] | None:
         """The good key of that secret, and whose it is.
@@ -424,15 +452,14 @@ class Members:
 
     def _read_key_holder(self, key_hash: bytes) -> tuple[ApiKey, Institution] | None:
         row = self._connection.execute(
-            "SELECT key_id, institution, name, created_us, last_used_us FROM api_key"
-            " WHERE key_hash = ? AND revoked_us IS NULL",
+            f"SELECT {_API_KEY} FROM api_key WHERE key_hash = ? AND revoked_us IS NULL",
             (key_hash,),
         ).fetchone()
         if row is None:
             return None
         institution = self.institution(row[1])
         assert institution is not None  # noqa: S101 - a foreign key
-        return ApiKey(*row), institution
+        return _api_key(row), institution
 
     def _existing(self, code: str) -> Institution:
         institution = self.institution(code)
@@ -440,15 +467,28 @@ class Members:
             raise MemberError(f"there is no institution {code}")
         return institution
 
-    def _account_row(self, name: str) -> tuple[str, str | None, str, str] | None:
-        row: tuple[str, str | None, str, str] | None = self._connection.execute(
-            "SELECT name, institution, password_hash, role FROM account WHERE name = ?", (name,)
+    def accounts(self, code: str) -> list[Account]:
+        """The accounts of an institution, by name.
+
+        Raises:
+            MemberError: no such institution.
+        """
+        rows = self._connection.execute(
+            f"SELECT {_ACCOUNT} FROM account WHERE institution = ? COLLATE NOCASE ORDER BY name",
+            (self._existing(code).code,),
+        ).fetchall()
+        return [self._account(row) for row in rows]
+
+    def _account_row(self, name: str) -> _AccountRow | None:
+        row: _AccountRow | None = self._connection.execute(
+            f"SELECT {_ACCOUNT} FROM account WHERE name = ?", (name,)
         ).fetchone()
         return row
 
-    def _account(self, row: tuple[str, str | None, str, str]) -> Account:
-        name, code, _, role = row
-        return Account(name, self.institution(code) if code is not None else None, role)
+    def _account(self, row: _AccountRow) -> Account:
+        name, code, _, role, rights = row
+        institution = self.institution(code) if code is not None else None
+        return Account(name, institution, role, tuple(rights.split()))
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
@@ -479,6 +519,16 @@ def note_key_use(path: Path, key_id: int, now_us: int) -> None:
             connection.close()
     except sqlite3.OperationalError as error:
         raise MemberError(f"{path}: cannot be written: {error}") from None
+
+
+def _institution(row: tuple[Any, ...]) -> Institution:
+    values = [*row[:-1], bool(row[-1])]
+    return Institution(*values)
+
+
+def _api_key(row: tuple[Any, ...]) -> ApiKey:
+    values = [*row[:-1], tuple(row[-1].split())]
+    return ApiKey(*values)
 
 
 def _key_hash(secret: str) -> bytes:

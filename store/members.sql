@@ -12,7 +12,9 @@ CREATE TABLE institution (
     reason TEXT NOT NULL DEFAULT '',
     -- From when on the agreement is no more; NULL: it renews itself.
     ends_us INTEGER,
-    contact TEXT NOT NULL DEFAULT ''
+    contact TEXT NOT NULL DEFAULT '',
+    -- Whether the consortium credits what its certified cataloguers upload.
+    uploads INTEGER NOT NULL DEFAULT 0 CHECK (uploads IN (0, 1))
 ) STRICT;
 
 -- What was signed: for three years each, and on and on until it is ended.
@@ -58,8 +60,22 @@ CREATE TABLE account (
     role TEXT NOT NULL CHECK (role IN ('member', 'operator')),
     password_hash TEXT NOT NULL,
     created_us INTEGER NOT NULL,
+    -- Of `store/rights.py`, with spaces between them.
+    rights TEXT NOT NULL DEFAULT 'search download holdings',
     CHECK ((role = 'operator') = (institution IS NULL))
 ) STRICT;
+
+-- What lets the uploads of a cataloguer earn credit, in one language and up to one level.
+CREATE TABLE certificate (
+    certificate_id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES account (name),
+    language TEXT NOT NULL,
+    level TEXT NOT NULL CHECK (level IN ('basic', 'full')),
+    issued_us INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL,
+    revoked_us INTEGER
+) STRICT;
+CREATE INDEX certificate_of ON certificate (account, language);
 
 -- What a program of an institution signs in with instead of a password. Only the
 -- SHA-256 of a key is kept; a revoked key stays for the record, and its name is
@@ -71,6 +87,7 @@ CREATE TABLE api_key (
     key_hash BLOB NOT NULL UNIQUE CHECK (length(key_hash) = 32),
     created_us INTEGER NOT NULL,
     last_used_us INTEGER,
-    revoked_us INTEGER
+    revoked_us INTEGER,
+    rights TEXT NOT NULL DEFAULT 'search download holdings'
 ) STRICT;
 CREATE UNIQUE INDEX api_key_name ON api_key (institution, name) WHERE revoked_us IS NULL;

@@ -50,4 +50,17 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
         "CREATE TRIGGER member_audit_stays BEFORE DELETE ON member_audit"
         " BEGIN SELECT RAISE(ABORT, 'an audit row is never deleted'); END",
     ),
+    # Who could do anything so far may do what accounts are given without a word.
+    4: (
+        "ALTER TABLE institution ADD COLUMN uploads INTEGER NOT NULL DEFAULT 0"
+        " CHECK (uploads IN (0, 1))",
+        "ALTER TABLE account ADD COLUMN rights TEXT NOT NULL DEFAULT 'search download holdings'",
+        "UPDATE account SET rights = 'search upload manager' WHERE role = 'operator'",
+        "ALTER TABLE api_key ADD COLUMN rights TEXT NOT NULL DEFAULT 'search download holdings'",
+        "CREATE TABLE certificate (certificate_id INTEGER PRIMARY KEY,"
+        " account TEXT NOT NULL COLLATE NOCASE REFERENCES account (name),"
+        " language TEXT NOT NULL, level TEXT NOT NULL CHECK (level IN ('basic', 'full')),"
+        " issued_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, revoked_us INTEGER) STRICT",
+        "CREATE INDEX certificate_of ON certificate (account, language)",
+    ),
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -314,12 +315,26 @@ class Membership:
     def _audit(
         self, action: str, code: str, now_us: int, who: str, reason: str, before: str, after: str
     ) -> None:
-        self._connection.execute(
-            "INSERT INTO member_audit"
-            " (at_us, who, action, institution, reason, status_before, status_after)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (now_us, who, action, code, reason.strip(), before, after),
-        )
+        write_audit(self._connection, action, code, now_us, who, reason, before, after)
+
+
+def write_audit(
+    connection: sqlite3.Connection,
+    action: str,
+    code: str,
+    now_us: int,
+    who: str,
+    reason: str,
+    before: str,
+    after: str,
+) -> None:
+    """Write down one step; `before` and `after` are a status, or what the step changes."""
+    connection.execute(
+        "INSERT INTO member_audit"
+        " (at_us, who, action, institution, reason, status_before, status_after)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (now_us, who, action, code, reason.strip(), before, after),
+    )
 
 
 def day_of(at_us: int) -> date:

@@ -1,4 +1,4 @@
--- The catalogue, schema version 4. Times are UTC in microseconds since 1970.
+-- The catalogue, schema version 5. Times are UTC in microseconds since 1970.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -176,3 +176,24 @@ CREATE TABLE load_job (
     started_us INTEGER NOT NULL,
     updated_us INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What members did to records over the network, in order. `institution` is empty
+-- for an operator; `digest` is of what came with an insert, so that sending it again
+-- is no second record; `credit` is "due" until it is claimed, then "claimed", or
+-- says why there is none.
+CREATE TABLE upload (
+    upload_id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    record_id   INTEGER NOT NULL REFERENCES record,
+    version     INTEGER NOT NULL,
+    action      TEXT NOT NULL,
+    institution TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    protocol    TEXT NOT NULL,
+    address     TEXT NOT NULL,
+    at_us       INTEGER NOT NULL,
+    digest      BLOB,
+    credit      TEXT NOT NULL
+);
+CREATE INDEX upload_of ON upload (record_id, upload_id);
+CREATE INDEX upload_digest ON upload (digest) WHERE digest IS NOT NULL;
+CREATE INDEX upload_credit ON upload (upload_id) WHERE credit = 'due';

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 4  # kept in PRAGMA user_version
+SCHEMA_VERSION = 5  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
@@ -55,6 +55,24 @@ CREATE TABLE load_job (
     started_us INTEGER NOT NULL,
     updated_us INTEGER NOT NULL
 ) WITHOUT ROWID;
+""",
+    4: """
+CREATE TABLE upload (
+    upload_id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    record_id   INTEGER NOT NULL REFERENCES record,
+    version     INTEGER NOT NULL,
+    action      TEXT NOT NULL,
+    institution TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    protocol    TEXT NOT NULL,
+    address     TEXT NOT NULL,
+    at_us       INTEGER NOT NULL,
+    digest      BLOB,
+    credit      TEXT NOT NULL
+);
+CREATE INDEX upload_of ON upload (record_id, upload_id);
+CREATE INDEX upload_digest ON upload (digest) WHERE digest IS NOT NULL;
+CREATE INDEX upload_credit ON upload (upload_id) WHERE credit = 'due';
 """,
 }
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from protocol import charset
-from server import writer_process
+from server import load_as, writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option
 from server.commands.progress import LongWork
 from server.config import Config
-from server.load_duplicates import MODES, UNASKED_RECORDS_MAX, LoadCheck
+from server.load_duplicates import IGNORE, MODES, REFUSE, UNASKED_RECORDS_MAX, LoadCheck
 from server.serving import give_way, is_serving
 from store.bulk import OFFLINE_LIMITS, SERVING_LIMITS
 from store.load import load as load_records
@@ -52,6 +52,12 @@ ENCODINGS = ("auto", *charset.ENCODINGS)
     help="Of new records that look like others: report them, which is done without this for up"
     f" to {UNASKED_RECORDS_MAX:,} new records, refuse them, merge the certain ones, or ignore it.",
 )
+@click.option(
+    "--as",
+    "account",
+    metavar="MEMBER/ACCOUNT",
+    help="Send each record as this account would: validated, checked for duplicates, credited.",
+)
 @click.option("--restart", is_flag=True, help="Begin a load that was broken off anew.")
 @click.option("--json", "as_json", is_flag=True, help="Give the result as JSON.")
 @click.argument(
@@ -68,6 +74,7 @@ def load(
     holdings: str | None,
     report: Path | None,
     duplicates: str | None,
+    account: str | None,
     restart: bool,
     as_json: bool,
     files: tuple[Path, ...],
@@ -81,6 +88,10 @@ def load(
     A load that was broken off goes on where it stopped when the same command
     is given again. Beside a running server it writes in smaller steps and takes
     only the CPU that the server leaves.
+
+    With `--as` the records are uploads of an account, one by one: it needs the
+    right to upload, the catalogue numbers them, 905 or 852 of the member become
+    its holdings, and duplicates are refused unless told `--duplicates ignore`.
     """
     target = next((d for d in config.databases if d.name == database.lower()), None)
     if target is None:
@@ -98,6 +109,13 @@ def load(
     if is_serving(config.data_dir):
         limits = SERVING_LIMITS
         give_way()
+    if account is not None:
+        if holdings is not None or restart or duplicates not in (None, REFUSE, IGNORE):
+            raise click.UsageError(
+                "--as goes with --duplicates refuse or ignore, and not with --holdings or --restart"
+            )
+        _load_as(config, account, files, target.name, encoding, duplicates, report, as_json)
+        return
     writer = CatalogueWriter(config.data_dir, config.databases, durable=config.metering.fsync)
     try:
         check = LoadCheck(writer, target.name, files, duplicates)
@@ -136,6 +154,42 @@ def load(
         click.echo("duplicates not looked for among so many: run `lianmu dedupe`")
     if report is not None:
         click.echo(f"report     {report}")
+
+
+def _load_as(
+    config: Config,
+    account: str,
+    files: Sequence[Path],
+    database: str,
+    encoding: str,
+    duplicates: str | None,
+    report: Path,
+    as_json: bool,
+) -> None:
+    target = next(each for each in config.databases if each.name == database)
+    try:
+        principal = load_as.principal_named(config, account)
+    except load_as.NoSuchAccountError as error:
+        raise click.BadParameter(str(error), param_hint="--as") from None
+    with LongWork(database) as work:
+        sent = load_as.send_files(
+            config, principal, files, target, encoding=encoding, report=report,
+            confirmed=duplicates == IGNORE, progress=work.update,
+        )  # fmt: skip
+    with Accounting(config) as accounting:
+        accounting.folder.fold(lag_us=0)
+    if as_json:
+        result = asdict(sent) | {"report": str(sent.report) if sent.report else None}
+        click.echo(json.dumps(result, ensure_ascii=False))
+        return
+    for name in ("created", "replaced", "unchanged", "refused"):
+        click.echo(f"{name:10} {getattr(sent, name):>10,}")
+    if sent.warnings:
+        click.echo(f"warnings   {sent.warnings:>10,}  of those accepted")
+    for state, count in sent.credit.items():
+        click.echo(f"credit     {count:>10,}  {state}")
+    if sent.report is not None:
+        click.echo(f"report     {sent.report}")
 
 
 def _tell(files: Sequence[Path], done: Progress) -> None:

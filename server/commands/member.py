@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from server import log
-from server.commands import member_steps
+from server.commands import member_account, member_steps
 from server.commands.options import config_option, now_us
 from server.config import Config
 from store.members import CHARSETS, Members
@@ -36,6 +36,7 @@ for step in (
     member_steps.register, member_steps.sign, member_steps.token, member_steps.activate,
     member_steps.warn, member_steps.suspend, member_steps.restore, member_steps.end,
     member_steps.show,
+    member_account.account, member_account.certificate, member_account.uploads,
 ):  # fmt: skip
     member.add_command(step)
 
@@ -128,20 +129,31 @@ def key() -> None:
     """
 
 
-@key.command("add", epilog="Example: lianmu member key add PKU ils --config config.toml")
+@key.command(
+    "add",
+    epilog="Example: lianmu member key add PKU ils --rights search,download --config config.toml",
+)
 @click.argument("code")
 @click.argument("name")
+@member_account.rights_option
 @config_option
-def add_key(code: str, name: str, config: Config) -> None:
-    """Make a key called NAME for the institution CODE, and show it once."""
+def add_key(code: str, name: str, rights: tuple[str, ...], config: Config) -> None:
+    """Make a key called NAME for the institution CODE, and show it once.
+
+    It is good for its RIGHTS and no others.
+    """
     members = Members(config.members_path, create=True)
     try:
-        made, secret = members.add_key(code, name, now_us())
+        made, secret = members.add_key(code, name, now_us(), rights=rights)
     finally:
         members.close()
     click.echo(f"account   {made.account}")
+    click.echo(f"rights    {', '.join(made.rights)}")
     click.echo(f"key       {secret}  (made up now and shown this once)")
-    _audit("api key added", config, institution=made.institution, key=made.name, id=made.key_id)
+    _audit(
+        "api key added", config, institution=made.institution, key=made.name, id=made.key_id,
+        rights=" ".join(made.rights),
+    )  # fmt: skip
 
 
 @key.command("list", epilog="Example: lianmu member key list PKU --config config.toml --json")
@@ -161,7 +173,8 @@ def list_keys(code: str, as_json: bool, config: Config) -> None:
     for each in keys:
         status = f"revoked {_time(each.revoked_us)}" if each.revoked_us is not None else "good"
         used = f"last used {_time(each.last_used_us)}" if each.last_used_us else "never used"
-        click.echo(f"{each.name:20} since {_time(each.created_us)}  {used}  {status}")
+        rights = ",".join(each.rights)
+        click.echo(f"{each.name:20} since {_time(each.created_us)}  {used}  {status}  {rights}")
     if not keys:
         click.echo(f"No key yet: lianmu member key add {code} NAME")
 

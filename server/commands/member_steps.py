@@ -23,6 +23,8 @@ from store.membership import (
     day_of,
     time_of,
 )
+from store.sqlite import FILE_NAME, open_reader
+from store.uploaded import UploadRows
 
 
 class Day(click.ParamType[date]):
@@ -41,7 +43,7 @@ class Day(click.ParamType[date]):
             self.fail(f"{value!r} is no day such as 2026-12-31", param, ctx)
 
 
-def _person(function: Callable[..., Any]) -> Callable[..., Any]:
+def person_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--as", "who", metavar="WHO", help="Who does this, for the audit; your login without it."
     )(function)
@@ -71,7 +73,7 @@ def _who(given: str | None) -> str:
 @click.argument("code")
 @click.option("--name", required=True, help="The institution's name.")
 @click.option("--contact", default="", help="How to reach it: a person, a telephone, an address.")
-@_person
+@person_option
 @config_option
 def register(code: str, name: str, contact: str, who: str | None, config: Config) -> None:
     """Note the institution CODE, which wants to join; nobody of it may sign in yet."""
@@ -86,7 +88,7 @@ def register(code: str, name: str, contact: str, who: str | None, config: Config
 )
 @click.argument("code")
 @click.option("--from", "from_day", type=Day(), help="The agreement's first day; today without it.")
-@_person
+@person_option
 @config_option
 def sign(code: str, from_day: date | None, who: str | None, config: Config) -> None:
     """Enter the agreement that CODE has signed, and make the token that activates it.
@@ -105,7 +107,7 @@ def sign(code: str, from_day: date | None, who: str | None, config: Config) -> N
 
 @click.command(epilog="Example: lianmu member token PKU --config config.toml")
 @click.argument("code")
-@_person
+@person_option
 @config_option
 def token(code: str, who: str | None, config: Config) -> None:
     """Make another activation token for CODE, in place of one that was lost or has expired."""
@@ -126,7 +128,7 @@ def _tell_token(code: str, made: str) -> None:
 @click.argument("token")
 @click.option("--account", default="", help="The first account's name; CODE in lower case without.")
 @click.option("--password", help="Of that account; one is made up and shown without it.")
-@_person
+@person_option
 @config_option
 def activate(
     code: str, token: str, account: str, password: str | None, who: str | None, config: Config
@@ -146,7 +148,7 @@ def activate(
 )
 @click.argument("code")
 @_reason
-@_person
+@person_option
 @config_option
 def warn(code: str, reason: str, who: str | None, config: Config) -> None:
     """Warn the member CODE; it may go on."""
@@ -159,7 +161,7 @@ def warn(code: str, reason: str, who: str | None, config: Config) -> None:
 )
 @click.argument("code")
 @_reason
-@_person
+@person_option
 @config_option
 def suspend(code: str, reason: str, who: str | None, config: Config) -> None:
     """Let nobody of CODE in any more.
@@ -174,7 +176,7 @@ def suspend(code: str, reason: str, who: str | None, config: Config) -> None:
 @click.command(epilog="Example: lianmu member restore PKU --reason paid --config config.toml")
 @click.argument("code")
 @_reason
-@_person
+@person_option
 @config_option
 def restore(code: str, reason: str, who: str | None, config: Config) -> None:
     """Take back the warning or the suspension of CODE."""
@@ -189,7 +191,7 @@ def restore(code: str, reason: str, who: str | None, config: Config) -> None:
 @_reason
 @click.option("--on", "last_day", type=Day(), help="The last day of membership; now without it.")
 @click.option("--at-term", is_flag=True, help="The last day is that of the agreement's term.")
-@_person
+@person_option
 @config_option
 def end(
     code: str, reason: str, last_day: date | None, at_term: bool, who: str | None, config: Config
@@ -254,16 +256,42 @@ def show(code: str, as_json: bool, config: Config) -> None:
 
 @click.command(epilog="Example: lianmu audit --member PKU --json --config config.toml")
 @click.option("--member", "code", help="Of one institution alone.")
+@click.option("--uploads", is_flag=True, help="Of records, over the network, instead.")
 @click.option("--json", "as_json", is_flag=True, help="JSON rather than lines for people.")
 @config_option
-def audit(code: str | None, as_json: bool, config: Config) -> None:
-    """Who changed what of the members, when and why. Times are China's."""
+def audit(code: str | None, uploads: bool, as_json: bool, config: Config) -> None:
+    """Who changed what of the members, when and why. Times are China's.
+
+    With `--uploads`, who added, replaced and deleted which records, from where;
+    `lianmu record history` shows what changed in them.
+    """
+    if uploads:
+        _list_uploads(config, code, as_json)
+        return
     with _membership(config) as membership:
         steps = membership.audit(code)
     if as_json:
         click.echo(msgspec.json.encode(steps).decode())
         return
     _list(steps)
+
+
+def _list_uploads(config: Config, code: str | None, as_json: bool) -> None:
+    connection = open_reader(config.data_dir / FILE_NAME)
+    try:
+        for row, database, number in UploadRows(connection).listed(code.upper() if code else None):
+            if as_json:
+                told = {**msgspec.to_builtins(row), "database": database, "control_number": number}
+                click.echo(msgspec.json.encode(told).decode())
+                continue
+            where = f" from {row.address}" if row.address else ""
+            click.echo(
+                f"{time_of(row.at_us)}  {row.institution or 'operator':12} {row.action:8}"
+                f" {database} {number} version {row.version}  by {row.account},"
+                f" {row.protocol}{where}"
+            )
+    finally:
+        connection.close()
 
 
 def _list(steps: Sequence[AuditRow]) -> None:

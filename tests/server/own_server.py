@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from protocol.iso2709 import Field, build
 from server.config import load_config
+from store.accounts import Accounts
 from store.members import Members
+from store.rights import MEMBER_RIGHTS
 from store.writer import CatalogueWriter
 from tests.harness import RunningServer, serving
 
@@ -71,8 +73,11 @@ def own_server(
     z3950: str = "",
     sru: str = "",
     workers: int = 1,
+    rights: Sequence[str] = MEMBER_RIGHTS,
 ) -> Iterator[RunningServer]:
     """Serve `records` by database; account `demo1/demo1`, and one for each pinned charset.
+
+    All accounts have these `rights`.
 
     `pinned` gives the charset by account, whose password is its name; `http`,
     `z3950` and `sru` are further lines of these sections of the configuration.
@@ -96,6 +101,7 @@ def own_server(
     for name, charset in {"demo1": "", **(pinned or {})}.items():
         members.add_member(name, f"Library {name}", name, 1)
         members.set_charset(name, charset)
+        Accounts(members).set_rights(name, rights, 1, who="test", reason="test")
     members.close()
     with serving(path) as server:
         yield server

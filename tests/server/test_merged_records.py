@@ -12,6 +12,7 @@ from protocol.iso2709 import control_field, control_number
 from protocol.record import StoredRecord
 from server.config import load_config
 from store.editing import Editor
+from store.rights import MEMBER_RIGHTS
 from store.writer import CatalogueWriter
 from tests.harness import RunningServer
 from tests.server import sru_client
@@ -22,7 +23,9 @@ from tests.z3950_client import connected, records, surrogates
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with own_server(tmp_path_factory.mktemp("merged"), {"ru_cat": []}) as server:
+    rights = (*MEMBER_RIGHTS, "upload")
+    folder = tmp_path_factory.mktemp("merged")
+    with own_server(folder, {"ru_cat": []}, rights=rights) as server:
         yield server
 
 
@@ -52,6 +55,7 @@ def test_a_merged_record_says_where_it_went_and_its_number_finds_that(
         assert page.status == 200
         assert page.body == sru_client.send(shelf, "ru_cat/record/m1").body
         refused = sru_client.soap(shelf, "ru_cat", element("delete", "m2", ""))
-        assert refused.texts("//d:details") == ["m2 was merged into m1"]
+        assert refused.diagnostics == ["12/50"]
+        assert refused.texts("//d:details") == ["m2 was merged into m1 / 记录 m2 已并入 m1"]
     finally:
         writer.close()

@@ -22,10 +22,14 @@ from protocol.task_package import (
     UpdateParameters,
     UpdateRequest,
 )
-from server.z3950_es import NOT_YET, RECORDS_MAX
+from server.z3950_es import ELEMENTS_NOT, RECORDS_MAX
 from tests.harness import RunningServer
 from tests.z3950_client import connected
 
+NO_RIGHT = (
+    "53 Cannot delete or replace record or component, authorization failure:"
+    " demo1 has no right to upload / 账号 demo1 无上传权限"
+)
 MARC = b"00026nam0 2200025   4500\x1e\x1d"
 
 
@@ -76,11 +80,16 @@ def refused(
     "version", [oid.ES_UPDATE, oid.ES_UPDATE_REVISION_0, oid.ES_UPDATE_FIRST], ids=str
 )
 @pytest.mark.parametrize("action", list(UpdateAction))
-def test_an_update_is_read_and_said_to_be_not_there_yet(
+def test_an_update_of_any_version_needs_the_right_to_upload(
     demo: RunningServer, version: Oid, action: UpdateAction
 ) -> None:
     asked = request(package_type=version, task_specific_parameters=update(action, version=version))
-    assert refused(demo, asked) == (Bib1.ES_IMMEDIATE_UNSUPPORTED, NOT_YET)
+    if action == UpdateAction.ELEMENT_UPDATE:
+        assert refused(demo, asked) == (Bib1.ES_IMMEDIATE_UNSUPPORTED, ELEMENTS_NOT)
+    else:
+        condition, addinfo = refused(demo, asked)
+        assert condition == Bib1.ES_ID_NOT_AUTHORISED
+        assert "demo1 has no right to upload" in addinfo
 
 
 @pytest.mark.parametrize(
@@ -113,7 +122,9 @@ def _without_record() -> External:
         ({"permissions": (Permission(user_id="a", allowable_functions=(1, 7)),)},
          (Bib1.ES_PERMISSIONS_NOT_UNDERSTOOD, "7")),
         ({"permissions": (Permission(user_id="a", allowable_functions=(1, 4)),)},
-         (Bib1.ES_IMMEDIATE_UNSUPPORTED, NOT_YET)),
+         (Bib1.ES_ID_NOT_AUTHORISED, NO_RIGHT)),
+        ({"task_specific_parameters": update(database="Default")},
+         (Bib1.DATABASE_UNKNOWN, "Default")),
         ({"retention_time": IntUnit(-3, Unit(unit="d"))}, (Bib1.ES_RETENTION_TIME_ERROR, "-3")),
         ({"task_specific_parameters": None}, (Bib1.ES_MISSING_PARAMETER, "taskSpecificParameters")),
         ({"task_specific_parameters": External(oid.USMARC, MARC)},
@@ -160,6 +171,6 @@ def test_the_update_of_yaz_client_is_read_and_answered(
         [client_program("yaz-client"), "-f", str(script)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.stdout.count(NOT_YET) == 2, done.stdout
+    assert done.stdout.count("demo1 has no right to upload") == 2, done.stdout
     assert str(oid.ES_ITEM_ORDER) in done.stdout
     assert "Search was a success" in done.stdout

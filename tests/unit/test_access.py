@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import KEY_USE_INTERVAL_S, Principal, SignIn
+from server.access import ANONYMOUS, KEY_USE_INTERVAL_S, Principal, SignIn
 from server.config import Access
+from store.accounts import Accounts
 from store.members import Members
 
 ADDRESS = "192.0.2.1"
@@ -118,3 +119,48 @@ def test_accounts_that_cannot_be_opened_yet_stop_no_worker(
     sign_in.open()
     assert sign_in.members.institutions() == []
     sign_in.close()
+
+
+async def test_a_principal_has_the_rights_of_its_account_or_key(
+    sign_in: SignIn, members: Members
+) -> None:
+    members.add_account("wang", "secret", "PKU", 1, rights=("search", "upload"))
+    members.add_account("root", "secret", None, 1)
+    _, secret = members.add_key("PKU", "look", 1, rights=("search",))
+    member = await sign_in.sign_in("pku", "secret", ADDRESS)
+    wang = await sign_in.sign_in("wang", "secret", ADDRESS)
+    root = await sign_in.sign_in("root", "secret", ADDRESS)
+    key = sign_in.by_key(secret, ADDRESS)
+    told = [
+        (each.may_search, each.may_download, each.may_hold, each.may_upload)
+        for each in (member, wang, root, key, ANONYMOUS)
+        if isinstance(each, Principal)
+    ]
+    assert told == [
+        (True, True, True, False), (True, False, False, True), (True, False, False, True),
+        (True, False, False, False), (True, False, False, False),
+    ]  # fmt: skip
+
+
+async def test_who_loses_a_right_or_its_account_may_not_go_on(
+    sign_in: SignIn, members: Members
+) -> None:
+    accounts = Accounts(members)
+    accounts.add("PKU", "wang", "secret", 1, rights=("search", "download"), who="li")
+    members.add_account("root", "secret", None, 1)
+    wang = await sign_in.sign_in("wang", "secret", ADDRESS)
+    root = await sign_in.sign_in("root", "secret", ADDRESS)
+    assert isinstance(wang, Principal)
+    assert isinstance(root, Principal)
+    assert sign_in.standing(wang) is sign_in.standing(root) is sign_in.standing(ANONYMOUS) is None
+    accounts.set_rights("wang", ("search", "download", "upload"), 2, who="li", reason="more")
+    assert sign_in.standing(wang) is None
+    accounts.set_rights("wang", ("search",), 3, who="li", reason="less")
+    lost = sign_in.standing(wang)
+    assert isinstance(lost, Diagnostic)
+    assert (lost.condition, "权限已变更" in lost.addinfo) == (Bib1.ACCOUNT_EXPIRED, True)
+    accounts.remove("wang", 4, who="li", reason="left")
+    gone = sign_in.standing(wang)
+    assert isinstance(gone, Diagnostic)
+    assert gone.addinfo.startswith("the account wang is no more")
+    assert sign_in.standing(root) is None

@@ -292,6 +292,7 @@ def test_a_catalogue_of_schema_3_is_given_the_journal(
 ) -> None:
     writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
     writer.connection.execute("DROP TABLE load_job")
+    writer.connection.execute("DROP TABLE upload")  # came with schema 5
     writer.connection.execute("PRAGMA user_version = 3")
     writer.close()
     writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)

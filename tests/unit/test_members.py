@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from store.members import MemberError, Members, note_key_use
+from store.members_migrations import MIGRATIONS
+from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
 
 NOW_US = 1_700_000_000_000_000
 
@@ -187,10 +189,22 @@ INSERT INTO api_key (institution, name, key_hash, created_us)
     VALUES ('PKU', 'old', zeroblob(32), 1);
 PRAGMA user_version = 3;
 """
+VERSION_4 = (
+    VERSION_3
+    + "PRAGMA foreign_keys = OFF; BEGIN;"
+    + ";".join(MIGRATIONS[3])
+    + """;
+INSERT INTO account VALUES ('root', NULL, 'operator', 'hash', 1);
+COMMIT;
+PRAGMA user_version = 4;
+"""
+)
 
 
 @pytest.mark.parametrize("create", [True, False])
-@pytest.mark.parametrize("version", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
+@pytest.mark.parametrize(
+    "version", [VERSION_1, VERSION_2, VERSION_3, VERSION_4], ids=["1", "2", "3", "4"]
+)
 def test_a_database_of_an_earlier_version_is_brought_up_to_date_however_it_is_opened(
     tmp_path: Path, version: str, create: bool
 ) -> None:
@@ -214,6 +228,24 @@ def test_a_database_of_an_earlier_version_is_brought_up_to_date_however_it_is_op
     migrated.close()
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_who_is_there_before_rights_are_may_do_what_it_could(tmp_path: Path, create: bool) -> None:
+    path = tmp_path / "members.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(VERSION_4)
+    old.close()
+    members = Members(path, create=create)
+    member, operator, (key,) = members.account("pku"), members.account("root"), members.keys("PKU")
+    institution = members.institution("PKU")
+    members.close()
+    assert member is not None
+    assert operator is not None
+    assert institution is not None
+    assert member.rights == key.rights == MEMBER_RIGHTS
+    assert operator.rights == OPERATOR_RIGHTS
+    assert institution.uploads is False
+
+
 def shape(path: Path) -> list[object]:
     """Tables with their columns, their foreign keys and their indexes."""
     connection = sqlite3.connect(path)
@@ -235,7 +267,7 @@ def test_a_database_of_a_later_version_is_refused(members: Members, tmp_path: Pa
     later = sqlite3.connect(tmp_path / "members.sqlite")
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(MemberError, match="schema version 99, expected 4"):
+    with pytest.raises(MemberError, match="schema version 99, expected 5"):
         Members(tmp_path / "members.sqlite")
 
 
