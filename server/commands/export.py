@@ -21,7 +21,7 @@ from pyroaring import BitMap
 
 from protocol import cql
 from protocol.diagnostic import Diagnostic, SruFault
-from server.commands.options import config_option
+from server.commands.options import config_option, institution_code
 from server.commands.progress import LongWork
 from server.config import Config
 from server.export_forms import ENCODINGS, FORMS, Unwritable, export_form
@@ -134,7 +134,7 @@ def export(
         databases=chosen,
         since_us=None if since is None else _us(since),
         until_us=None if until is None else _us(_behind(until)),
-        held_by=None if held_by is None else held_by.upper(),
+        held_by=None if held_by is None else institution_code(config, held_by, "--held-by"),
         record_ids=None if query is None else asyncio.run(_found(config, chosen, query)),
     )
     writer = export_form(

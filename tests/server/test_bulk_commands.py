@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from server.cli import main
 from tests.catalogue_records import book
 from tests.harness import LIANMU, lianmu
 
@@ -38,6 +40,19 @@ def test_a_load_gives_its_result_as_json(config: str, records_file: Path) -> Non
     result = json.loads(done.stdout)
     assert (result["loaded"], result["refused"]) == (6, 1)
     assert Path(result["report"]).read_text(encoding="utf-8").count("\n") == 2
+
+
+def test_the_report_of_one_load_does_not_replace_that_of_another(
+    config: str, records_file: Path
+) -> None:
+    arguments = ["load", "--config", config, "--database", "we_cat", "--json", str(records_file)]
+    reports = set()
+    for _ in range(3):  # without a process for each they end within one second
+        done = CliRunner().invoke(main, arguments, prog_name="lianmu")
+        assert done.exit_code == 0, done.output
+        reports.add(json.loads(done.stdout.splitlines()[-1])["report"])
+    assert len(reports) == 3
+    assert all(Path(report).is_file() for report in reports)
 
 
 def test_a_killed_load_says_that_it_goes_on(config: str, tmp_path: Path) -> None:

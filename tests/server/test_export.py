@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from server.config import load_config, parse_config
 from server.export_forms import ExportForm, Written, export_form
 from store.export import Selection, exported
 from store.load import load
+from store.members import Members
 from store.writer import CatalogueWriter
 from tests.catalogue_records import LEADER, book, chinese_book, put
 
@@ -76,7 +78,7 @@ def test_records_come_as_they_are_kept(export: Export, tmp_path: Path) -> None:
     assert to_stdout.stderr == "written             7\n"
 
 
-def test_what_is_chosen(export: Export, writer: CatalogueWriter) -> None:
+def test_what_is_chosen(export: Export, writer: CatalogueWriter, config: Path) -> None:
     assert numbers(export("--form", "json", "--database", "CN_CAT")) == ["c0", "c1", "c2"]
     both = export("--form", "json", "--database", "cn_cat", "--database", "we_cat")
     assert len(numbers(both)) == 7
@@ -84,9 +86,13 @@ def test_what_is_chosen(export: Export, writer: CatalogueWriter) -> None:
     found = export("--form", "json", "--query", "title = 2", "--database", "cn_cat")
     assert numbers(found) == ["c2"]
     assert numbers(export("--form", "json", "--query", "title = nothing")) == []
+    with closing(Members(load_config(config).members_path, create=True)) as members:
+        members.add_institution("PKU", "Peking", 0)
+        members.add_institution("NJU", "Nanjing", 0)
     writer.put_holding(Holding("PKU", 2))
     writer.put_holding(Holding("THU", 6))
     writer.put_holding(Holding("PKU", 6))
+    assert numbers(export("--form", "json", "--held-by", "NJU")) == []
     assert numbers(export("--form", "json", "--held-by", "pku")) == ["n1", "c1"]
     both = export("--form", "json", "--held-by", "PKU", "--query", "title = 1")
     assert numbers(both) == ["n1", "c1"]
@@ -280,6 +286,7 @@ def test_only_the_first_losses_are_shown(export: Export, writer: CatalogueWriter
     ("arguments", "message"),
     [
         (("--database", "nowhere"), "there is no database nowhere; there are ancient, cn_cat"),
+        (("--held-by", "PKV"), "there is no institution PKV; `lianmu member list`"),
         (("--query", "title ="), "--query"),
         (("--query", "nosuch.index = 1"), "--query"),
         (("--since", "yesterday"), "yesterday is no date as 2024-01-31"),
