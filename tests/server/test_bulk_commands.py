@@ -160,3 +160,21 @@ def test_the_doctor_looks_at_spools_and_the_ledger(
     checked = lianmu("doctor", "--config", config)
     assert checked.returncode == 1
     assert "members    members.sqlite: file is not a database" in checked.stdout
+
+
+def test_the_doctor_misses_files_that_are_gone(
+    config: str, records_file: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    lianmu("member", "add", "PKU", "--name", "Peking", "--config", config)
+    arguments = ("load", "--config", config, "--database", "we_cat", "--holdings", "PKU")
+    lianmu(*arguments, str(records_file))
+    (data / "ledger.sqlite").unlink()
+    checked = lianmu("doctor", "--config", config)
+    assert (checked.returncode, "there is no ledger yet" in checked.stdout) == (0, True)
+    (data / "spool").mkdir()
+    (data / "members.sqlite").unlink()
+    checked = lianmu("doctor", "--config", config)
+    assert checked.returncode == 1
+    assert "ledger     ledger.sqlite is gone: a server has run here" in checked.stdout
+    assert "members    members.sqlite is gone: PKU has had holdings" in checked.stdout
