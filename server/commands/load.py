@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from protocol.charset import ENCODINGS
 from server import writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option, institution_code, report_path
@@ -21,8 +22,6 @@ from store.load import load as load_records
 from store.load_journal import Progress
 from store.writer import CatalogueWriter
 
-ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
-
 
 @click.command(
     epilog="Example: lianmu load --config config.toml --database cn_cat --encoding gb18030"
@@ -32,7 +31,7 @@ ENCODINGS = ("auto", "utf-8", "gb18030", "marc-8", "iso-5426")
 @click.option("--database", required=True, help="Which database, as the configuration names it.")
 @click.option(
     "--encoding",
-    type=click.Choice(ENCODINGS, case_sensitive=False),
+    type=click.Choice(["auto", *ENCODINGS], case_sensitive=False),
     default="auto",
     show_default=True,
     help="Of ISO 2709 files; XML says its own, JSON is UTF-8.",

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from protocol.iso2709 import split_fields
+from protocol.iso2709_structure import assemble
 from server.cli import main
-from tests.catalogue_records import book
+from tests.catalogue_records import book, chinese_book
 from tests.harness import LIANMU, lianmu
 
 RECORDS = [book(f"n{number}", f"Title {number}", author="Cao") for number in range(6)]
@@ -40,6 +42,24 @@ def test_a_load_gives_its_result_as_json(config: str, records_file: Path) -> Non
     result = json.loads(done.stdout)
     assert (result["loaded"], result["refused"]) == (6, 1)
     assert Path(result["report"]).read_text(encoding="utf-8").count("\n") == 2
+
+
+def test_russian_records_are_loaded_when_their_encoding_is_named(
+    config: str, tmp_path: Path
+) -> None:
+    title = "Мёртвые души"
+    record = chinese_book("r1", title)
+    path = tmp_path / "koi8.iso"
+    tags, texts = split_fields(record, record.decode())
+    fields = [(tag.encode(), text.encode("koi8-r")) for tag, text in zip(tags, texts, strict=True)]
+    path.write_bytes(assemble(record[:24], fields))
+    arguments = ["load", "--config", config, "--database", "ru_cat", "--json", str(path)]
+    refused = lianmu(*arguments)
+    assert json.loads(refused.stdout)["refused"] == 1
+    loaded = lianmu(*arguments, "--encoding", "koi8-r")
+    assert json.loads(loaded.stdout)["loaded"] == 1
+    out = lianmu("export", "--config", config, "--form", "json", "--query", "title = мёртвые")
+    assert title in out.stdout
 
 
 def test_the_report_of_one_load_does_not_replace_that_of_another(
