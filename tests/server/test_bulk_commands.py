@@ -198,3 +198,20 @@ def test_the_doctor_misses_files_that_are_gone(
     assert checked.returncode == 1
     assert "ledger     ledger.sqlite is gone: a server has run here" in checked.stdout
     assert "members    members.sqlite is gone: PKU has had holdings" in checked.stdout
+
+
+def test_a_damaged_record_is_named_in_one_line(
+    config: str, records_file: Path, tmp_path: Path
+) -> None:
+    lianmu("load", "--config", config, "--database", "we_cat", str(records_file))
+    with sqlite3.connect(tmp_path / "data" / "catalogue.sqlite") as connection:
+        connection.execute("UPDATE record SET marc = x'3132' WHERE record_id = 3")
+    connection.close()
+    for command, told in (
+        (("reindex",), "record 3 cannot be indexed: the directory does not fit the fields"),
+        (("dedupe", "--report", "-"), "record 3 is damaged: the directory does not fit"),
+    ):
+        done = lianmu(*command, "--config", config)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"lianmu: {told}")
+        assert done.stderr.count("\n") == 1

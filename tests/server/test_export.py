@@ -43,6 +43,9 @@ def config(tmp_path: Path) -> Path:
 def writer(config: Path) -> Iterator[CatalogueWriter]:
     read = load_config(config)
     writer = CatalogueWriter(read.data_dir, read.databases, durable=False)
+    with closing(Members(read.members_path, create=True)) as members:
+        for code in ("PKU", "THU", "NJU"):
+            members.add_institution(code, code, 0)
     for marc in WESTERN:
         put(writer, marc)
     for marc in CHINESE:
@@ -78,7 +81,7 @@ def test_records_come_as_they_are_kept(export: Export, tmp_path: Path) -> None:
     assert to_stdout.stderr == "written             7\n"
 
 
-def test_what_is_chosen(export: Export, writer: CatalogueWriter, config: Path) -> None:
+def test_what_is_chosen(export: Export, writer: CatalogueWriter) -> None:
     assert numbers(export("--form", "json", "--database", "CN_CAT")) == ["c0", "c1", "c2"]
     both = export("--form", "json", "--database", "cn_cat", "--database", "we_cat")
     assert len(numbers(both)) == 7
@@ -86,9 +89,6 @@ def test_what_is_chosen(export: Export, writer: CatalogueWriter, config: Path) -
     found = export("--form", "json", "--query", "title = 2", "--database", "cn_cat")
     assert numbers(found) == ["c2"]
     assert numbers(export("--form", "json", "--query", "title = nothing")) == []
-    with closing(Members(load_config(config).members_path, create=True)) as members:
-        members.add_institution("PKU", "Peking", 0)
-        members.add_institution("NJU", "Nanjing", 0)
     writer.put_holding(Holding("PKU", 2))
     writer.put_holding(Holding("THU", 6))
     writer.put_holding(Holding("PKU", 6))
@@ -273,6 +273,17 @@ def test_what_a_form_cannot_hold_is_told(
     assert result.stderr == ""
     [line] = [line for line in out.read_text(encoding="utf-8").splitlines() if '"control"' in line]
     assert "A\\u0001B" in line
+
+
+@pytest.mark.parametrize("form", ["marc", "marcxml", "json", "dc", "csv"])
+def test_a_damaged_record_is_named_and_the_others_are_rescued(
+    export: Export, writer: CatalogueWriter, form: str, tmp_path: Path
+) -> None:
+    writer.connection.execute("UPDATE record SET marc = x'3132' WHERE control_number = 'n2'")
+    result = export("--form", form, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert "we_cat n2: left out: the record is damaged: " in result.stderr
+    assert result.stdout == "written             6\nleft out            1\n"
 
 
 def test_only_the_first_losses_are_shown(export: Export, writer: CatalogueWriter) -> None:
