@@ -111,7 +111,7 @@ def choose_at_once(
     for record in catalogue.fetch_at_once(record_ids):
         if record is None or record.deleted:
             return None
-        content = form.make(record)
+        content = _made(form.make, record)
         if isinstance(content, Diagnostic):
             return None
         size += len(content)
@@ -160,7 +160,7 @@ async def retrieve(
             if record is None or record.deleted:
                 content = _deleted(catalogue, record)
             elif make is not None:
-                content = make(record)
+                content = _made(make, record)
             else:
                 forms = (form,) if isinstance(form, RecordForm) else form(record)
                 used, content = await _first_of(catalogue, forms, record, principal)
@@ -188,6 +188,17 @@ async def retrieve(
     except MeteringError as error:
         return withheld(error)
     return Retrieved(items, receipt)
+
+
+def _made(
+    make: Callable[..., bytes | Diagnostic], record: StoredRecord, *held: Sequence[Holding]
+) -> bytes | Diagnostic:
+    """The form of a record. One whose octets are damaged does not keep the others back."""
+    try:
+        return make(record, *held)
+    except ValueError as error:  # MalformedRecord among them
+        log.error("a record is damaged", record_id=record.record_id, reason=str(error))
+        return Diagnostic(Bib1.SYSTEM_ERROR_IN_PRESENTING, record.control_number)
 
 
 def _deleted(catalogue: Catalogue, record: StoredRecord | None) -> Diagnostic:
@@ -227,9 +238,9 @@ async def _first_of(
             content = Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, download_refused(principal))
         elif form.make_with_holdings is not None:
             held = await catalogue.holdings((record.record_id,))
-            content = form.make_with_holdings(record, held.get(record.record_id, ()))
+            content = _made(form.make_with_holdings, record, held.get(record.record_id, ()))
         else:
-            content = form.make(record)
+            content = _made(form.make, record)
         if not isinstance(content, Diagnostic):
             return form, content
         refusal = refusal or (form, content)

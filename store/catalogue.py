@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.iso2709 import MalformedRecord
 from protocol.query import Clause, Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
@@ -179,7 +181,8 @@ class SqliteCatalogue:
         record_id, database_id, control_number, marc, version, modified_us, deleted = row
         database = self._databases_by_id[database_id]
         if marc[36:39] != _STAMP and marc[48:51] != _STAMP:  # behind 001, or 001 and 003
-            marc = stamped(marc, modified_us)
+            with suppress(MalformedRecord):  # damaged: told when a form is made of it
+                marc = stamped(marc, modified_us)
         return StoredRecord(
             record_id, database, control_number, marc, version, modified_us, bool(deleted)
         )

@@ -16,7 +16,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from protocol.iso2709 import parse
+from protocol.iso2709 import MalformedRecord, parse
 from protocol.record import MarcFamily
 from store.duplicate_facts import Facts, facts_of
 from store.duplicate_score import POSSIBLE, Score, compare
@@ -24,6 +24,7 @@ from store.duplicates import DuplicateFinder
 from store.editing import Editor, Merged
 from store.parallel import Workers
 from store.records import read_databases
+from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 
 _CHUNK_RECORDS = 2000
@@ -283,7 +284,11 @@ def _keys_of_chunk(
     keys: list[int] = []
     ids: list[int] = []
     for record_id, marc in rows:
-        for each in blocking_keys(facts_of(parse(marc), family)):
+        try:
+            record = parse(marc)
+        except MalformedRecord as error:
+            raise StoreError(f"record {record_id} is damaged: {error}") from error
+        for each in blocking_keys(facts_of(record, family)):
             keys.append(int.from_bytes(blake2b(each.encode(), digest_size=8).digest()))
             ids.append(record_id)
     return len(rows), np.array(keys, np.uint64), np.array(ids, np.uint32)

@@ -19,9 +19,11 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from protocol.iso2709 import parse
+from store.gather import Postings
 from store.index_audit import Sample, audit, decoded
 from store.index_check import check_delta, check_main, damage
-from store.indexed_versions import IndexedVersion, VersionReader
+from store.indexed_versions import IndexedVersion, VersionReader, add_version
+from store.indexed_versions import merged as merged_versions
 from store.load_journal import unfinished_loads
 from store.records import agency_of, read_databases
 from store.registers import DATABASE, fingerprint
@@ -116,7 +118,9 @@ def _damage(
     else:
         yield from damage(connection)
     for table, row_id, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(10):
-        yield f"row {row_id} of {table} speaks of a row of {parent} that is not there"
+        # A table without row numbers has none to tell.
+        row = f"a row of {table}" if row_id is None else f"row {row_id} of {table}"
+        yield f"{row} speaks of a row of {parent} that is not there"
 
 
 def _records(connection: sqlite3.Connection, tell: Callable[[str], None]) -> Iterator[str]:
@@ -168,7 +172,11 @@ def _index(
     yield from _database_counts(connection, live, BitMap(bases))
     if sample is None:
         tell("every posting of every record")
-        yield from check_main(connection)
+        try:
+            yield from check_main(connection)
+        except StoreError:  # one record is enough to stop it: which ones are they?
+            yield from _not_indexable(connection)
+            yield "the index was not compared with the records, since it cannot be made of them"
         return
     tell(f"every row, and every posting of {min(sample, len(merged)):,} records")
     drawn = Sample()
@@ -178,11 +186,14 @@ def _index(
             yield version
             continue
         try:
-            record = parse(version.marc)
             drawn.add(version, register_ids)
-        except Exception as error:  # whatever is in it, the others are looked at too
-            yield f"record {version.record_id} cannot be indexed: {error}"
+        except StoreError as error:  # the others are looked at too
+            yield str(error)
             continue
+        except KeyError as error:
+            yield f"register {error} is not there"
+            return
+        record = parse(version.marc)
         yield from _identity(
             connection,
             version.record_id,
@@ -190,6 +201,15 @@ def _index(
             record_identity=(agency_of(record), record.control_number),
         )
     yield from audit(connection, merged, drawn)
+
+
+def _not_indexable(connection: sqlite3.Connection) -> Iterator[str]:
+    """Each record of the main index that is so damaged that no postings can be made of it."""
+    for version in merged_versions(connection):
+        try:
+            add_version(Postings(), 0, version)
+        except StoreError as error:
+            yield str(error)
 
 
 def _delta(connection: sqlite3.Connection) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Sample:
     places: dict[_Key, set[tuple[int, int]]] = field(default_factory=dict)
 
     def add(self, version: IndexedVersion, register_ids: dict[str, int]) -> None:
-        """Raises whatever a damaged record makes the analysis raise."""
+        """Raises StoreError: the record is damaged."""
         brought = Postings()
         add_version(brought, 0, version)
         record_id = version.record_id

@@ -14,6 +14,7 @@ from store.gather import Postings
 from store.index import index_record
 from store.merging import FormerNumbers, MergeRows, with_numbers
 from store.records import RecordRows, read_databases
+from store.sqlite import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,18 @@ class IndexedVersion:
 
 
 def add_version(postings: Postings, place: int, version: IndexedVersion) -> None:
-    """Add the postings of a version, as the record at `place`."""
-    record = with_numbers(parse(version.marc), version.numbers)
-    index_record(postings, place, record, version.family, version.database, version.institutions)
+    """Add the postings of a version, as the record at `place`.
+
+    Raises:
+        StoreError: the record is damaged; `postings` may have a part of it.
+    """
+    try:
+        record = with_numbers(parse(version.marc), version.numbers)
+        index_record(
+            postings, place, record, version.family, version.database, version.institutions
+        )
+    except Exception as error:  # whatever damage makes the analysis raise
+        raise StoreError(f"record {version.record_id} cannot be indexed: {error}") from error
 
 
 def index_versions(versions: list[IndexedVersion]) -> tuple[list[IndexedVersion], Postings]:

@@ -10,6 +10,7 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -132,15 +133,18 @@ def load(
                 done.file, done.sources = number, skipped
                 with RecordFile(path) as file:
                     sources = islice(file.sources(family), skipped, None)
-                    for analysed in workers.map(read, _chunks(sources)):
+                    read_bytes = deque[int]()  # of the file, with each chunk under way
+                    chunks = _noting(_chunks(sources), file, read_bytes)
+                    for analysed in workers.map(read, chunks):
                         if screen is not None:
                             screen(analysed)
                         bulk.make_room(analysed)  # before what is noted speaks of it
                         refusals.write(path, analysed.refused)
                         _count(done, analysed)
                         bulk.add(analysed)
+                        here_bytes = read_bytes.popleft()
                         if progress is not None:
-                            progress(done.records, done_bytes + file.read_bytes, total_bytes)
+                            progress(done.records, done_bytes + here_bytes, total_bytes)
             done_bytes += marks[number].size_bytes
             if progress is not None:
                 progress(done.records, done_bytes, total_bytes)
@@ -241,6 +245,15 @@ def _chunks(sources: Iterator[Source]) -> Iterator[list[Source]]:
             yield chunk
             chunk, size_bytes = [], 0
     if chunk:
+        yield chunk
+
+
+def _noting(
+    chunks: Iterator[list[Source]], file: RecordFile, read_bytes: deque[int]
+) -> Iterator[list[Source]]:
+    """The chunks, noting how far the file was read for each: reading runs far ahead of storing."""
+    for chunk in chunks:
+        read_bytes.append(file.read_bytes)
         yield chunk
 
 

@@ -110,8 +110,12 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if version != SCHEMA_VERSION:
         connection.close()
         raise StoreError(
-            f"{path} has schema {version}, this program reads {SCHEMA_VERSION}:"
-            " open it once for writing to migrate it"
+            f"{path} has schema {version}, this program reads {SCHEMA_VERSION}: "
+            + (
+                "run `lianmu reindex`, which brings it up to date"
+                if version < SCHEMA_VERSION
+                else "it was written by a newer one"
+            )
         )
     return connection
 

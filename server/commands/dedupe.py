@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import msgspec
 
 from server import log
-from server.commands.options import config_option
+from server.commands.options import config_option, report_path
 from server.commands.progress import LongWork, Stages
 from server.config import Config
 from server.duplicate_report import DuplicateReport
@@ -71,9 +70,7 @@ def dedupe(
             f"there is no database {database}; there are {known}", param_hint="--database"
         )
     if report is None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        suffix = "jsonl" if as_json else "csv"
-        report = config.data_dir / "reports" / f"duplicates-{stamp}.{suffix}"
+        report = report_path(config, "duplicates", "jsonl" if as_json else "csv")
     certain: list[tuple[int, int]] = []
     with (
         closing(open_reader(config.data_dir / FILE_NAME)) as connection,

@@ -16,6 +16,7 @@ from server.commands.serve import announce
 from server.config import Config, load_config
 from server.supervisor import Supervisor
 from store.members import Members
+from store.reindex import reindex
 from store.writer import CatalogueWriter
 
 CONFIG = """\
@@ -75,7 +76,7 @@ def demo(folder: Path, z3950_port: int | None, http_port: int | None) -> None:
     config = _with_ports(load_config(path), z3950_port, http_port)
     log.set_up(config.server.log_format, config.server.log_level)
     writer_process.prepare(config)
-    _fill(config)
+    fill(config)
 
     def tell(z3950: str, http: str, z3950s: str) -> None:
         click.echo(_what_to_type(folder, z3950, http))
@@ -93,8 +94,8 @@ def _with_ports(config: Config, z3950_port: int | None, http_port: int | None) -
     return config
 
 
-def _fill(config: Config) -> None:
-    """Make accounts and records that are missing; what is there stays."""
+def fill(config: Config) -> None:
+    """Make accounts and records that are missing; what is there, or was deleted, stays so."""
     members = Members(config.members_path, create=True)
     try:
         for code, name in MEMBERS:
@@ -106,17 +107,19 @@ def _fill(config: Config) -> None:
         members.close()
     writer = CatalogueWriter(config.data_dir, config.databases)
     try:
-        # All or nothing; records and holdings that are there already stay as they are.
-        with writer.transaction():
+        if not writer.is_index_current:  # the folder is of an earlier version of the program
+            reindex(writer, processes=0)
+        with writer.transaction():  # all or nothing
             numbers: dict[tuple[str, str], int] = {}
             for name in samples.databases():
                 for marc in samples.records(name):
-                    stored = writer.put(name, marc)
-                    if not isinstance(stored, StoredRecord):
-                        continue  # only a version that the caller states can conflict
-                    numbers[name, stored.control_number] = stored.record_id
+                    stored = writer.put(name, marc, if_version=0)
+                    if isinstance(stored, StoredRecord):
+                        numbers[name, stored.control_number] = stored.record_id
             for institution, name, control_number, call_number in samples.holdings():
-                writer.put_holding(Holding(institution, numbers[name, control_number], call_number))
+                record_id = numbers.get((name, control_number))
+                if record_id is not None:
+                    writer.put_holding(Holding(institution, record_id, call_number))
         while writer.merge():
             pass
     finally:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from server.commands.options import config_option, now_us
 from server.config import Config
 from server.serving import give_way, is_serving
 from store.doctor import SAMPLE_DEFAULT, SAMPLE_MAX, Finding, examine, examine_file
+from store.holding_events import HoldingEvents
 from store.members import SCHEMA_VERSION as MEMBERS_SCHEMA_VERSION
 from store.sqlite import FILE_NAME, StoreError, open_reader
 
@@ -99,14 +101,23 @@ def _catalogue(
 
 def _members(config: Config) -> Iterator[Finding]:
     if not config.members_path.exists():
-        yield Finding("members", "there is no member yet", is_problem=False)
+        with closing(HoldingEvents(config.data_dir)) as events:
+            first = next(events.after(0), None)
+        if first is not None:
+            lost = f"{config.members_path.name} is gone: {first.institution} has had holdings"
+            yield Finding("members", lost)
+        else:
+            yield Finding("members", "there is no member yet", is_problem=False)
         return
     yield from examine_file(config.members_path, "members", MEMBERS_SCHEMA_VERSION)
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
     if not config.ledger_path.exists():
-        yield Finding("ledger", "there is no ledger yet", is_problem=False)
+        if config.spool_dir.exists():  # which a server makes, and the ledger with it
+            yield Finding("ledger", f"{config.ledger_path.name} is gone: a server has run here")
+        else:
+            yield Finding("ledger", "there is no ledger yet", is_problem=False)
         return
     try:
         with Accounting(config) as accounting:

@@ -21,13 +21,21 @@ from pyroaring import BitMap
 
 from protocol import cql
 from protocol.diagnostic import Diagnostic, SruFault
-from server.commands.options import config_option
+from protocol.iso2709 import MalformedRecord, parse
+from server.commands.options import config_option, institution_code
 from server.commands.progress import LongWork
 from server.config import Config
-from server.export_forms import ENCODINGS, FORMS, Unwritable, export_form
+from server.export_forms import (
+    ENCODINGS,
+    FORMS,
+    ExportForm,
+    Unwritable,
+    Written,
+    export_form,
+)
 from server.serving import give_way, is_serving
 from store.catalogue import SqliteCatalogue
-from store.export import Selection, exported
+from store.export import Exported, Selection, exported
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SHOWN_MAX = 10  # of the records that are not as they were, on stderr
@@ -134,7 +142,7 @@ def export(
         databases=chosen,
         since_us=None if since is None else _us(since),
         until_us=None if until is None else _us(_behind(until)),
-        held_by=None if held_by is None else held_by.upper(),
+        held_by=None if held_by is None else institution_code(config, held_by, "--held-by"),
         record_ids=None if query is None else asyncio.run(_found(config, chosen, query)),
     )
     writer = export_form(
@@ -149,7 +157,7 @@ def export(
         work = stack.enter_context(LongWork("export"))
         file.write(writer.begin)
         for each in exported(config.data_dir, selection, with_holdings=holdings or form == "csv"):
-            made = writer.make(each.record, each.holdings)
+            made = _made(writer, each)
             name, number = each.record.database.name, each.record.control_number
             if isinstance(made, Unwritable):
                 summary.refused += 1
@@ -165,6 +173,15 @@ def export(
     _say(summary, as_json=as_json, to_stderr=out is None)
     if summary.refused:
         raise click.exceptions.Exit(1)
+
+
+def _made(writer: ExportForm, each: Exported) -> Written | Unwritable:
+    """A record in the form; one whose octets are damaged is none that anybody could read."""
+    try:
+        parse(each.record.marc)
+    except MalformedRecord as error:
+        return Unwritable(f"the record is damaged: {error}")
+    return writer.make(each.record, each.holdings)
 
 
 async def _found(config: Config, databases: tuple[str, ...], query: str) -> BitMap:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from protocol import charset
+from protocol.charset import ENCODINGS
 from server import load_as, writer_process
 from server.accounting import Accounting
-from server.commands.options import config_option
+from server.commands.options import config_option, institution_code, report_path
 from server.commands.progress import LongWork
 from server.config import Config
 from server.load_duplicates import IGNORE, MODES, REFUSE, UNASKED_RECORDS_MAX, LoadCheck
@@ -21,10 +20,7 @@ from server.serving import give_way, is_serving
 from store.bulk import OFFLINE_LIMITS, SERVING_LIMITS
 from store.load import load as load_records
 from store.load_journal import Progress
-from store.members import Members
 from store.writer import CatalogueWriter
-
-ENCODINGS = ("auto", *charset.ENCODINGS)
 
 
 @click.command(
@@ -35,7 +31,7 @@ ENCODINGS = ("auto", *charset.ENCODINGS)
 @click.option("--database", required=True, help="Which database, as the configuration names it.")
 @click.option(
     "--encoding",
-    type=click.Choice(ENCODINGS, case_sensitive=False),
+    type=click.Choice(["auto", *ENCODINGS], case_sensitive=False),
     default="auto",
     show_default=True,
     help="Of ISO 2709 files; XML says its own, JSON is UTF-8.",
@@ -99,11 +95,10 @@ def load(
         raise click.BadParameter(
             f"there is no database {database}; there are {names}", param_hint="--database"
         )
-    institution = _institution(config, holdings) if holdings is not None else None
+    institution = institution_code(config, holdings, "--holdings") if holdings is not None else None
     writer_process.prepare(config)
     if report is None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        report = config.data_dir / "reports" / f"load-{target.name}-{stamp}.csv"
+        report = report_path(config, f"load-{target.name}", "csv")
     report.parent.mkdir(parents=True, exist_ok=True)
     limits = OFFLINE_LIMITS
     if is_serving(config.data_dir):
@@ -198,17 +193,3 @@ def _tell(files: Sequence[Path], done: Progress) -> None:
         f" {done.records - done.refused:,} records and refused {done.refused:,}",
         err=True,
     )
-
-
-def _institution(config: Config, code: str) -> str:
-    members = Members(config.members_path, create=True)
-    try:
-        found = members.institution(code)
-    finally:
-        members.close()
-    if found is None:
-        raise click.BadParameter(
-            f"there is no institution {code}; add it with `lianmu member add`",
-            param_hint="--holdings",
-        )
-    return found.code

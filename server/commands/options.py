@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from server.config import Config, load_config
+from store.members import Members
 
 
 class ConfigFile(click.ParamType[Config]):
@@ -28,6 +31,31 @@ config_option = click.option(
     required=True,
     help="The configuration file; see config.example.toml.",
 )
+
+
+def report_path(config: Config, name: str, suffix: str) -> Path:
+    """Where a report goes that was given no place: beside the others, replacing none of them."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")  # loads end within one second, too
+    return config.data_dir / "reports" / f"{name}-{stamp}.{suffix}"
+
+
+def institution_code(config: Config, code: str, option: str) -> str:
+    """The institution's code as the members' file spells it.
+
+    Raises:
+        click.BadParameter: there is none of that code; `option` is what named it.
+    """
+    found = None
+    if config.members_path.exists():
+        with closing(Members(config.members_path)) as members:
+            found = members.institution(code)
+    if found is None:
+        raise click.BadParameter(
+            f"there is no institution {code}; `lianmu member list` names them,"
+            " `lianmu member add` adds one",
+            param_hint=option,
+        )
+    return found.code
 
 
 def now_us() -> int:

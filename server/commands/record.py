@@ -332,7 +332,7 @@ def _find(rows: RecordRows, number: str, database: str | None) -> StoredRecord:
 
 
 def _read(file: Path, family: MarcFamily) -> bytes:
-    """The one record of a file, in the stored form.
+    """The one record of a file, in the stored form; tells what of it had to be mended.
 
     Raises:
         BadParameter: it cannot be read, or there are none or several.
@@ -352,6 +352,8 @@ def _read(file: Path, family: MarcFamily) -> bytes:
     (only,) = records
     if isinstance(only, RefusedRecord):
         raise click.BadParameter(f"{file}: {only.reason}", param_hint="FILE")
+    for warning in only.warnings:
+        click.echo(f"mended       {_clean(warning)}", err=True)
     return only.marc
 
 

@@ -25,12 +25,12 @@ from metering.tariff_category import (
     has_detailed_holdings,
 )
 from metering.tariff_credit import parts_of
+from protocol.charset import ENCODINGS
 from protocol.diagnostic import Diagnostic
 from protocol.iso2709 import MalformedRecord, RefusedRecord, decode_record, split
 from protocol.marcxml_reader import read_marcxml
 from protocol.query import Clause, Structure
 from protocol.record import Database, StoredRecord
-from server.commands.load import ENCODINGS
 from server.commands.options import ConfigFile, now_us
 from server.config import Config
 from server.crediting import category_rules
@@ -165,7 +165,7 @@ class _Judged:
     "--database", help="Where the records are or would go; without it the first database."
 )
 @click.option(
-    "--encoding", type=click.Choice(ENCODINGS, case_sensitive=False), default="auto",
+    "--encoding", type=click.Choice(["auto", *ENCODINGS], case_sensitive=False), default="auto",
     show_default=True, help="Of an ISO 2709 file; XML says its own.",
 )  # fmt: skip
 @click.option("--cover", is_flag=True, help="As if a cover image had been uploaded with each.")

@@ -11,8 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.catalogue_records import book
+from protocol.iso2709 import split_fields
+from protocol.iso2709_structure import assemble
+from server.cli import main
+from tests.catalogue_records import book, chinese_book
 from tests.harness import LIANMU, lianmu
 
 RECORDS = [book(f"n{number}", f"Title {number}", author="Cao") for number in range(6)]
@@ -38,6 +42,37 @@ def test_a_load_gives_its_result_as_json(config: str, records_file: Path) -> Non
     result = json.loads(done.stdout)
     assert (result["loaded"], result["refused"]) == (6, 1)
     assert Path(result["report"]).read_text(encoding="utf-8").count("\n") == 2
+
+
+def test_russian_records_are_loaded_when_their_encoding_is_named(
+    config: str, tmp_path: Path
+) -> None:
+    title = "Мёртвые души"
+    record = chinese_book("r1", title)
+    path = tmp_path / "koi8.iso"
+    tags, texts = split_fields(record, record.decode())
+    fields = [(tag.encode(), text.encode("koi8-r")) for tag, text in zip(tags, texts, strict=True)]
+    path.write_bytes(assemble(record[:24], fields))
+    arguments = ["load", "--config", config, "--database", "ru_cat", "--json", str(path)]
+    refused = lianmu(*arguments)
+    assert json.loads(refused.stdout)["refused"] == 1
+    loaded = lianmu(*arguments, "--encoding", "koi8-r")
+    assert json.loads(loaded.stdout)["loaded"] == 1
+    out = lianmu("export", "--config", config, "--form", "json", "--query", "title = мёртвые")
+    assert title in out.stdout
+
+
+def test_the_report_of_one_load_does_not_replace_that_of_another(
+    config: str, records_file: Path
+) -> None:
+    arguments = ["load", "--config", config, "--database", "we_cat", "--json", str(records_file)]
+    reports = set()
+    for _ in range(3):  # without a process for each they end within one second
+        done = CliRunner().invoke(main, arguments, prog_name="lianmu")
+        assert done.exit_code == 0, done.output
+        reports.add(json.loads(done.stdout.splitlines()[-1])["report"])
+    assert len(reports) == 3
+    assert all(Path(report).is_file() for report in reports)
 
 
 def test_a_killed_load_says_that_it_goes_on(config: str, tmp_path: Path) -> None:
@@ -145,3 +180,38 @@ def test_the_doctor_looks_at_spools_and_the_ledger(
     checked = lianmu("doctor", "--config", config)
     assert checked.returncode == 1
     assert "members    members.sqlite: file is not a database" in checked.stdout
+
+
+def test_the_doctor_misses_files_that_are_gone(
+    config: str, records_file: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    lianmu("member", "add", "PKU", "--name", "Peking", "--config", config)
+    arguments = ("load", "--config", config, "--database", "we_cat", "--holdings", "PKU")
+    lianmu(*arguments, str(records_file))
+    (data / "ledger.sqlite").unlink()
+    checked = lianmu("doctor", "--config", config)
+    assert (checked.returncode, "there is no ledger yet" in checked.stdout) == (0, True)
+    (data / "spool").mkdir()
+    (data / "members.sqlite").unlink()
+    checked = lianmu("doctor", "--config", config)
+    assert checked.returncode == 1
+    assert "ledger     ledger.sqlite is gone: a server has run here" in checked.stdout
+    assert "members    members.sqlite is gone: PKU has had holdings" in checked.stdout
+
+
+def test_a_damaged_record_is_named_in_one_line(
+    config: str, records_file: Path, tmp_path: Path
+) -> None:
+    lianmu("load", "--config", config, "--database", "we_cat", str(records_file))
+    with sqlite3.connect(tmp_path / "data" / "catalogue.sqlite") as connection:
+        connection.execute("UPDATE record SET marc = x'3132' WHERE record_id = 3")
+    connection.close()
+    for command, told in (
+        (("reindex",), "record 3 cannot be indexed: the directory does not fit the fields"),
+        (("dedupe", "--report", "-"), "record 3 is damaged: the directory does not fit"),
+    ):
+        done = lianmu(*command, "--config", config)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"lianmu: {told}")
+        assert done.stderr.count("\n") == 1

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from server.config import load_config, parse_config
 from server.export_forms import ExportForm, Written, export_form
 from store.export import Selection, exported
 from store.load import load
+from store.members import Members
 from store.writer import CatalogueWriter
 from tests.catalogue_records import LEADER, book, chinese_book, put
 
@@ -41,6 +43,9 @@ def config(tmp_path: Path) -> Path:
 def writer(config: Path) -> Iterator[CatalogueWriter]:
     read = load_config(config)
     writer = CatalogueWriter(read.data_dir, read.databases, durable=False)
+    with closing(Members(read.members_path, create=True)) as members:
+        for code in ("PKU", "THU", "NJU"):
+            members.add_institution(code, code, 0)
     for marc in WESTERN:
         put(writer, marc)
     for marc in CHINESE:
@@ -87,6 +92,7 @@ def test_what_is_chosen(export: Export, writer: CatalogueWriter) -> None:
     writer.put_holding(Holding("PKU", 2))
     writer.put_holding(Holding("THU", 6))
     writer.put_holding(Holding("PKU", 6))
+    assert numbers(export("--form", "json", "--held-by", "NJU")) == []
     assert numbers(export("--form", "json", "--held-by", "pku")) == ["n1", "c1"]
     both = export("--form", "json", "--held-by", "PKU", "--query", "title = 1")
     assert numbers(both) == ["n1", "c1"]
@@ -269,6 +275,17 @@ def test_what_a_form_cannot_hold_is_told(
     assert "A\\u0001B" in line
 
 
+@pytest.mark.parametrize("form", ["marc", "marcxml", "json", "dc", "csv"])
+def test_a_damaged_record_is_named_and_the_others_are_rescued(
+    export: Export, writer: CatalogueWriter, form: str, tmp_path: Path
+) -> None:
+    writer.connection.execute("UPDATE record SET marc = x'3132' WHERE control_number = 'n2'")
+    result = export("--form", form, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert "we_cat n2: left out: the record is damaged: " in result.stderr
+    assert result.stdout == "written             6\nleft out            1\n"
+
+
 def test_only_the_first_losses_are_shown(export: Export, writer: CatalogueWriter) -> None:
     for number in range(12):
         put(writer, book(f"x{number}", "A\x01B"))
@@ -280,6 +297,7 @@ def test_only_the_first_losses_are_shown(export: Export, writer: CatalogueWriter
     ("arguments", "message"),
     [
         (("--database", "nowhere"), "there is no database nowhere; there are ancient, cn_cat"),
+        (("--held-by", "PKV"), "there is no institution PKV; `lianmu member list`"),
         (("--query", "title ="), "--query"),
         (("--query", "nosuch.index = 1"), "--query"),
         (("--since", "yesterday"), "yesterday is no date as 2024-01-31"),

@@ -131,6 +131,17 @@ def test_what_an_operator_gets_wrong_is_said_in_one_line(
     assert "there is no catalogue" in refused.stderr
 
 
+def test_what_was_mended_of_a_new_version_is_told(server: RunningServer, tmp_path: Path) -> None:
+    file = tmp_path / "edited.mrc"  # as an editor of text leaves it, with the old lengths
+    file.write_bytes(cnmarc("n", "史记").replace("史记".encode(), "史记 (修订版)".encode()))
+    replace = ("replace", "n", str(file), "--database", "cn_cat", "--as", "op")
+    done = lianmu("record", *replace, "--config", str(server.config))
+    assert done.returncode == 0
+    assert done.stdout.startswith("replaced     n")
+    assert done.stderr.startswith("mended       ")
+    assert titles(server, "dc.title = 修订版") == ["史记 (修订版)"]
+
+
 def test_a_record_can_be_taken_out_and_put_back_in_both_forms(
     server: RunningServer, tmp_path: Path
 ) -> None:

@@ -14,8 +14,8 @@ from store import doctor, postings
 from store.bulk import BatchLimits
 from store.doctor import Finding, examine, examine_file
 from store.load import load
-from store.reindex import NEW_FILE_NAME
-from store.sqlite import open_reader
+from store.reindex import NEW_FILE_NAME, reindex
+from store.sqlite import StoreError, open_reader
 from tests.catalogue_records import Library, book, chinese_book, put
 
 RECORDS = 60
@@ -204,6 +204,27 @@ def test_a_database_with_other_records_than_the_index_says_is_found(library: Lib
 def test_damaged_rows_are_found(library: Library, sql: str, finding: str) -> None:
     damage(library, sql)
     assert finding in texts(library)
+
+
+@pytest.mark.parametrize("damaged", ["x'00'", "'text'"])
+def test_damaged_records_do_not_stop_the_comparison_with_a_traceback(
+    library: Library, damaged: str
+) -> None:
+    library.merge()
+    damage(library, f"UPDATE record SET marc = {damaged} WHERE record_id IN (2, 30)")
+    found = texts(library, sample=None).splitlines()
+    assert [line.split(":")[0] for line in found] == [
+        "record 2 cannot be indexed",
+        "record 30 cannot be indexed",
+        "the index was not compared with the records, since it cannot be made of them",
+    ]
+
+
+def test_a_damaged_record_is_named_when_the_index_cannot_be_rebuilt(library: Library) -> None:
+    library.merge()
+    damage(library, "UPDATE record SET marc = x'00' WHERE record_id = 30")
+    with pytest.raises(StoreError, match="record 30 cannot be indexed"):
+        reindex(library.writer, processes=0)
 
 
 def test_a_damaged_file_is_a_finding_and_no_traceback(library: Library) -> None:

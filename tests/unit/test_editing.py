@@ -418,7 +418,7 @@ def test_a_catalogue_of_schema_2_is_brought_up_to_date(tmp_path: Path) -> None:
             library.writer.connection.execute(f"DROP TABLE {table}")
     library.writer.connection.execute("PRAGMA user_version = 2")
     library.close()
-    with pytest.raises(StoreError, match="has schema 2"):
+    with pytest.raises(StoreError, match=r"has schema 2, .* `lianmu reindex`"):
         SqliteCatalogue(tmp_path)
     writer = CatalogueWriter(tmp_path, DATABASES)
     assert _schema(writer.connection) == new

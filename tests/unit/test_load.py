@@ -172,6 +172,38 @@ def test_progress_counts_records_and_octets(writer: CatalogueWriter, tmp_path: P
     assert calls == sorted(calls)
 
 
+class _ReadsAhead:
+    """Workers that have every chunk before they give back the first."""
+
+    def __init__(self, processes: int | None) -> None:
+        pass
+
+    def __enter__(self) -> _ReadsAhead:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def map(self, function: Callable[[Any], Any], items: Any) -> Iterator[Any]:
+        yield from map(function, list(items))
+
+
+def test_progress_is_of_the_records_stored_and_not_of_what_was_read_ahead(
+    writer: CatalogueWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.load.CHUNK_RECORDS", 10)
+    monkeypatch.setattr("store.load.Workers", _ReadsAhead)
+    monkeypatch.setattr("protocol.iso2709_structure.READ_SIZE_BYTES", 1000)
+    path = tmp_path / "many.mrc"
+    count = 100
+    path.write_bytes(b"".join(book(f"n{each:03}", "Title", author="Cao") for each in range(count)))
+    calls: list[tuple[int, int, int]] = []
+    load(writer, [path], "we_cat", progress=lambda *call: calls.append(call))
+    assert len(calls) > 10
+    for records, read_bytes, total_bytes in calls:
+        assert abs(read_bytes / total_bytes - records / count) < 0.15, (records, read_bytes)
+
+
 def test_missing_files_and_databases_are_named(writer: CatalogueWriter, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no-such-file"):
         load(writer, [tmp_path / "no-such-file"], "we_cat")
