@@ -15,7 +15,7 @@ from server import log, writer_process
 from server.commands.options import config_option
 from server.commands.tariff import FIRST_YEAR, LAST_YEAR, yuan
 from server.config import Config
-from server.crediting import open_credits
+from server.crediting import open_credits, post_credits
 
 audit = log.Log("lianmu.audit")
 
@@ -54,8 +54,8 @@ def list_claims(
     writer_process.prepare(config)
     claims = 0
     worth_fen = 0
+    post_credits(config)  # what a crash left, and merges
     with open_credits(config) as crediting:
-        crediting.post()  # what a crash left
         for claim in crediting.claims(
             institution=member.upper() if member else None, year=year,
             status=Status(status) if status else None,

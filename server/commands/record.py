@@ -20,6 +20,7 @@ from protocol.record import MarcFamily, StoredRecord
 from server import log
 from server.commands.options import config_option
 from server.config import Config
+from server.crediting import post_credits
 from store.editing import Editor, HeldRecord
 from store.merging import HoldingRow
 from store.record_reader import RecordReader
@@ -281,17 +282,21 @@ def merge(
 ) -> None:
     """Make two records one: KEEP stays, AWAY is deleted and its number leads to KEEP.
 
-    Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less.
+    Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less. What AWAY
+    earned its uploader in this accounting year is taken back.
     """
     with _editing(config) as (editor, rows):
         kept, gone = _find(rows, keep, database), _find(rows, away, database)
         done = editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
+    taken_back, _ = post_credits(config)
     _tell("kept", done.keep, account, reason)
     _tell("merged away", done.away, account, reason)
     if done.moved:
         click.echo(f"{'moved':<12} {len(done.moved)} holdings: {', '.join(done.moved)}")
     if done.combined:
         click.echo(f"{'combined':<12} {len(done.combined)} holdings: {', '.join(done.combined)}")
+    if taken_back:
+        click.echo(f"{'taken back':<12} the credit for {done.away.control_number}")
 
 
 @contextmanager

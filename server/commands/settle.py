@@ -23,6 +23,7 @@ from server.commands.ledger import counting
 from server.commands.options import config_option, now_us
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
+from server.crediting import post_credits
 from server.settling import open_settlements
 from store.members import Members
 
@@ -122,11 +123,12 @@ def _names(config: Config, code: str | None) -> dict[str, str]:
 
 
 def _fold(accounting: Accounting, config: Config, year: int) -> None:
-    """Everything of the year that waits in spools or the catalogue, into the ledger.
+    """Everything of the year that waits in spools, catalogue or credits, into the ledger.
 
     Raises:
         MeteringError: something of it stays outside.
     """
+    post_credits(config)
     for attempt in range(FOLD_TRIES):
         if attempt:
             time.sleep(FOLD_PAUSE_S)
