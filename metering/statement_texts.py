@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from metering.settlement_store import Settlement
-from metering.statement import Statement, china_time
+from metering.statement import Statement
+from protocol.china_time import china_clock
 
 Language = Literal["zh", "en", "both"]
 
@@ -160,7 +161,7 @@ class Texts:
             (self("year"), f"{statement.year} ({self('year_rule')})"),
         ]
         if main.number:
-            made = china_time(main.made_us)[:10]
+            made = china_clock(main.made_us)[:10]
             facts += [(self("document"), main.number), (self("made"), made)]
         if statement.due:
             facts.append((self("due"), statement.due))

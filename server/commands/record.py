@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ import click
 import msgspec
 
 from protocol import marcxml
+from protocol.china_time import china_clock
 from protocol.iso2709 import DecodedRecord, Field, RefusedRecord, decode_record, parse, split
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily, StoredRecord
@@ -30,7 +30,6 @@ from store.writer import CatalogueWriter, VersionConflict
 
 audit = log.Log("lianmu.audit")
 
-_CHINA = timezone(timedelta(hours=8))
 _HOLDERS_NAMED_MAX = 5
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -157,7 +156,7 @@ def history(number: str, database: str | None, config: Config, diff: bool, as_js
                 "control_number": stored.control_number,
                 "version": each.version,
                 "identifier": each.identifier,
-                "at": _moment(each.at_us),
+                "at": china_clock(each.at_us),
                 "change": each.change,
                 "other": other,
                 "account": each.account,
@@ -172,7 +171,7 @@ def history(number: str, database: str | None, config: Config, diff: bool, as_js
             what = f"{each.change} {other}".strip()
             said = "  ".join(filter(None, (each.account or "-", each.reason)))
             click.echo(
-                f"{each.version:>4}  {_moment(each.at_us)}  {what:<24}  {_clean(said)}".rstrip()
+                f"{each.version:>4}  {china_clock(each.at_us)}  {what:<24}  {_clean(said)}".rstrip()
             )
             for sign, fields in (("-", gone), ("+", come)):
                 for field in fields:
@@ -370,7 +369,7 @@ def _heading(reader: RecordReader, stored: StoredRecord, shown: RecordVersion) -
         "version": shown.version,
         "of_versions": stored.version,
         "identifier": shown.identifier,
-        "changed": _moment(shown.at_us),
+        "changed": china_clock(shown.at_us),
         "account": shown.account,
         "reason": shown.reason,
         "deleted": shown.deleted,
@@ -385,11 +384,6 @@ def _tell(what: str, stored: StoredRecord, account: str, reason: str) -> None:
         f"record {what}", record_id=stored.record_id, control_number=stored.control_number,
         database=stored.database.name, version=stored.version, account=account, reason=reason,
     )  # fmt: skip
-
-
-def _moment(at_us: int) -> str:
-    moment = datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(_CHINA)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _copies(count: int) -> str:

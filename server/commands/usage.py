@@ -9,6 +9,7 @@ import msgspec
 
 from metering.entry import accounting_day
 from metering.estimate import estimate
+from metering.money import yuan
 from metering.tariff import tariff_of_year
 from server import writer_process
 from server.accounting import Accounting
@@ -55,17 +56,11 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
     click.echo(f"repeats, not billed{figures.repeats:>10}")
     click.echo(f"quota, 120 %       {figures.quota:>10}")
     click.echo(f"billable           {figures.billable:>10}")
-    click.echo(f"charge, yuan       {_yuan(money.download_fen)}")
+    click.echo(f"charge, yuan       {yuan(money.download_fen):>10}")
     click.echo(f"ISBN batches       {figures.batch:>10}")
-    click.echo(f"charge, yuan       {_yuan(money.batch_fen)}")
+    click.echo(f"charge, yuan       {yuan(money.batch_fen):>10}")
     for item, quantity in sorted({**figures.uploads, **figures.covers}.items()):
         click.echo(f"{item:<28} {quantity}")
-    click.echo(f"credit, yuan       {_yuan(money.credit_fen)}")
+    click.echo(f"credit, yuan       {yuan(money.credit_fen):>10}")
     click.echo(f"tariff             {money.tariff:>10}")
     click.echo("An estimate: holdings of the rest of the year still raise the quota.")
-
-
-def _yuan(fen: int) -> str:
-    """Right-aligned; credits of a year in which more was taken back are below 0."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}".rjust(10)
