@@ -15,6 +15,7 @@ from server import writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option, now_us
 from server.config import Config
+from server.settling import open_settlements
 from store.members import Members
 
 FIRST_YEAR, LAST_YEAR = 1998, 9998
@@ -32,7 +33,8 @@ FIRST_YEAR, LAST_YEAR = 1998, 9998
 def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
     """One member's year: holdings, downloads, quota and what is owed by now.
 
-    An estimate until the year is settled: holdings still raise the quota.
+    An estimate until the year is settled. Afterwards the settlement is what counts: it is
+    named, and so is what has come since.
     """
     members = Members(config.members_path)
     try:
@@ -45,9 +47,19 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
     writer_process.prepare(config)
     with Accounting(config) as accounting:
         figures = accounting.usage.usage(institution.code, year)
+    with open_settlements(config) as settlements:
+        documents = settlements.documents(year, institution.code)
+        waiting = settlements.open_differences(year, institution.code) if documents else []
     money = estimate(figures, tariff_of_year(year, config.tariffs))
     if as_json:
-        told = {**asdict(figures), "batch_fen": money.batch_fen, "credit_fen": money.credit_fen}
+        told = {
+            **asdict(figures),
+            "batch_fen": money.batch_fen,
+            "credit_fen": money.credit_fen,
+            "status": "final" if documents else "estimate",
+            "documents": {document.number: document.net_fen for document in documents},
+            "open_fen": sum(document.net_fen for document in waiting),
+        }
         click.echo(msgspec.json.encode(told).decode())
         return
     click.echo(f"{institution.code} {institution.name}, {year}")
@@ -63,4 +75,15 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
         click.echo(f"{item:<28} {quantity}")
     click.echo(f"credit, yuan       {yuan(money.credit_fen):>10}")
     click.echo(f"tariff             {money.tariff:>10}")
-    click.echo("An estimate: holdings of the rest of the year still raise the quota.")
+    for document in documents:
+        click.echo(f"{document.status:<10}{document.number}, net {yuan(document.net_fen)} yuan")
+    if documents:
+        for difference in waiting:
+            click.echo(
+                f"Entries since then change it by {yuan(difference.net_fen)} yuan:"
+                f" lianmu settle {year} --note REASON"
+            )
+    elif year < accounting_day(now_us())[0]:
+        click.echo("An estimate: the year is over, and is not settled yet.")
+    else:
+        click.echo("An estimate: holdings of the rest of the year still raise the quota.")
