@@ -164,10 +164,11 @@ class Settlements:
         """The final settlement of each member; those that are there are given as they are.
 
         `verified` is of this ledger and not older than the call needs: entries
-        behind it were appended since. `forced` is the reason for not waiting.
+        behind it were appended since. `forced` is the reason for not waiting
+        until the grace period is over.
 
         Raises:
-            TooEarlyError: the year or its grace period is not over, and no reason is given.
+            TooEarlyError: the year is not over, or its grace period and no reason is given.
             MeteringError: the ledger does not verify; nothing was stored.
         """
         if not verified.ok:
@@ -178,12 +179,13 @@ class Settlements:
         with transaction(self._connection, writing=True):
             self._check_chain(verified)
             members = self._members(year, institution)
-            if early and not forced and not self._all_final(year, members):
+            if early and not self._all_final(year, members):
                 self._check_over(year, now_us)
-                raise TooEarlyError(
-                    f"the grace period of {year} lasts until {_day(self.grace_end_us(year))}"
-                    f" ({self._grace_days} days): --force REASON settles now"
-                )
+                if not forced:
+                    raise TooEarlyError(
+                        f"the grace period of {year} lasts until {_day(self.grace_end_us(year))}"
+                        f" ({self._grace_days} days): --force REASON settles now"
+                    )
             new: list[Settlement] = []
             for code, totals in members:
                 document = self._final(year, code)
@@ -245,9 +247,16 @@ class Settlements:
         if institution is not None:
             return [(institution, totals.get(institution, Totals()))]
         tariff = tariff_of_year(year, self._tariffs)
-        if any(self._shared(year, tariff).values()):
-            totals.setdefault(tariff.partner, Totals())
-        return [(code, totals[code]) for code in sorted(totals) if code]
+        sharing = tariff.partner if any(self._shared(year, tariff).values()) else ""
+        if sharing:
+            totals.setdefault(sharing, Totals())
+        # A member of whom the year has audit entries alone has nothing to be settled.
+        return [
+            (code, totals[code])
+            for code in sorted(totals)
+            if code
+            and (totals[code] != Totals() or code == sharing or self._final(year, code) is not None)
+        ]
 
     def _estimate(self, year: int, institution: str, totals: Totals) -> Settlement:
         return self._assess(year, institution, totals, tariff_of_year(year, self._tariffs))
