@@ -24,8 +24,7 @@ from server.commands.options import config_option, now_us
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
 from server.crediting import post_credits
-from server.settling import open_settlements
-from store.members import Members
+from server.settling import names_to_settle, open_settlements
 
 FOLD_TRIES = 5
 FOLD_PAUSE_S = 1.0
@@ -110,16 +109,10 @@ def settle(
 
 
 def _names(config: Config, code: str | None) -> dict[str, str]:
-    members = Members(config.members_path)
-    try:
-        if code is None:
-            return {each.code: each.name for each in members.institutions()}
-        institution = members.institution(code)
-    finally:
-        members.close()
-    if institution is None:
+    names = names_to_settle(config, code)
+    if code is not None and not names:
         raise click.BadParameter(f"there is no institution {code}", param_hint="--member")
-    return {institution.code: institution.name}
+    return names
 
 
 def _fold(accounting: Accounting, config: Config, year: int) -> None:
