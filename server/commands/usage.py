@@ -56,7 +56,7 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
             **asdict(figures),
             "batch_fen": money.batch_fen,
             "credit_fen": money.credit_fen,
-            "status": "final" if documents else "estimate",
+            "estimate": not documents,
             "documents": {document.number: document.net_fen for document in documents},
             "open_fen": sum(document.net_fen for document in waiting),
         }
