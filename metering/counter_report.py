@@ -6,7 +6,8 @@ the Code of Practice, release 5.1:
 
 - §7.2: deliveries of one record to one account, each within 30 seconds of the one
   before, are one request, that of the last one;
-- §7.3: an item counts once in a session for the unique metrics. A session is a
+- §7.3: an item counts once in a session for the unique metrics, which count what is
+  left after that: never more than the total. A session is a
   Z39.50 association and its day; over HTTP, which has none, an account and an hour;
 - §7.8, §7.9: accounts of robots and ISBN jobs (bulk) are left out; so is what was
   voided, for it was not delivered.
@@ -97,25 +98,31 @@ class _Requests:
 
     def __init__(self, rows: Mapping[Row, Months]) -> None:
         self._rows = rows
-        # The last request of a record by an account: when, in which month.
-        self._last: dict[tuple[str, str, int], tuple[int, int]] = {}
-        # What each session has asked for, by its day.
-        self._seen: dict[int, set[tuple[str, int]]] = defaultdict(set)
+        # The last request of a record by an account: when, on which day, in which session.
+        self._last: dict[tuple[str, str, int], tuple[int, int, str]] = {}
+        # How often each session has asked for an item, double clicks apart, by its day.
+        self._asked: dict[int, dict[tuple[str, int], int]] = defaultdict(lambda: defaultdict(int))
 
     def add(self, entry: Entry) -> None:
-        month = entry.day // 100 % 100 - 1
         key = (entry.institution, entry.account, entry.record_id)
         last = self._last.get(key)
         if last is not None and abs(entry.at_us - last[0]) <= DOUBLE_CLICK_US:
-            self._count(entry.database, last[1], TOTAL_INVESTIGATIONS, TOTAL_REQUESTS, by=-1)
-        self._last[key] = (entry.at_us, month)
-        self._count(entry.database, month, TOTAL_INVESTIGATIONS, TOTAL_REQUESTS)
-        item = (_session(entry), entry.record_id)
-        if item not in self._seen[entry.day]:
-            self._seen[entry.day].add(item)
-            self._count(entry.database, month, UNIQUE_INVESTIGATIONS, UNIQUE_REQUESTS)
+            self._request(entry, *last[1:], by=-1)
+        session = _session(entry)
+        self._last[key] = (entry.at_us, entry.day, session)
+        self._request(entry, entry.day, session, by=1)
         if len(self._last) > _KEPT_MAX:
             self._forget(entry)
+
+    def _request(self, entry: Entry, day: int, session: str, *, by: int) -> None:
+        """Count a request of the entry's record, or take one back that was a double click."""
+        month = day // 100 % 100 - 1
+        self._count(entry.database, month, TOTAL_INVESTIGATIONS, TOTAL_REQUESTS, by=by)
+        asked, item = self._asked[day], (session, entry.record_id)
+        before = asked[item]
+        asked[item] += by
+        if (before > 0) != (asked[item] > 0):
+            self._count(entry.database, month, UNIQUE_INVESTIGATIONS, UNIQUE_REQUESTS, by=by)
 
     def _count(self, database: str, month: int, *metrics: str, by: int = 1) -> None:
         for metric in metrics:
@@ -126,8 +133,8 @@ class _Requests:
         """Drop what no later delivery can meet: entries may come some minutes out of order."""
         kept_us = now.at_us - 20 * DOUBLE_CLICK_US
         self._last = {key: last for key, last in self._last.items() if last[0] >= kept_us}
-        for day in [day for day in self._seen if day < now.day - 1]:
-            del self._seen[day]
+        for day in [day for day in self._asked if day < now.day - 1]:
+            del self._asked[day]
 
 
 def _session(entry: Entry) -> str:

@@ -125,7 +125,7 @@ class Credits:
             MeteringError: the file cannot be opened, or a newer program wrote it.
         """
         self._ledger = ledger
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._tariffs = tariffs
         self._policy = policy
         self._clock = clock
@@ -156,7 +156,7 @@ class Credits:
                     " control_number, at_us, year, category, level, detailed_holdings, cover,"
                     " worth_fen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        self._catalogue, accepted.record_id, accepted.institution,
+                        self.catalogue, accepted.record_id, accepted.institution,
                         accepted.account, accepted.database, accepted.control_number,
                         accepted.at_us, year, accepted.category.value, accepted.level.value,
                         accepted.detailed_holdings, accepted.cover, worth_fen,
@@ -352,7 +352,7 @@ class Credits:
 
     def _of_record(self, record_id: int) -> Claim | None:
         where = "catalogue = ? AND record_id = ?"
-        return next(self._claims(where, self._catalogue, record_id), None)
+        return next(self._claims(where, self.catalogue, record_id), None)
 
     def _claims(self, where: str, *values: object) -> Iterator[Claim]:
         with _naming_errors():

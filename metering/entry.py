@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from protocol.china_time import CHINA_OFFSET_US
+
 GENESIS_HASH = bytes(32)  # stands before the first entry
 
-# China has kept UTC+8 without summer time since 1991.
-_SHANGHAI_OFFSET_US = 8 * 3_600 * 1_000_000
 DAY_US = 86_400 * 1_000_000
 AT_US_MAX = 253_402_214_400_000_000  # the last day of the year 9999
 
@@ -122,12 +122,12 @@ def accounting_day(at_us: int) -> tuple[int, int]:
 
     2023-12-31T16:00:00Z is the first moment of 2024.
     """
-    return _calendar((at_us + _SHANGHAI_OFFSET_US) // DAY_US)
+    return _calendar((at_us + CHINA_OFFSET_US) // DAY_US)
 
 
 def day_span_us(at_us: int) -> tuple[int, int]:
     """First and last microsecond of the day in Asia/Shanghai that holds `at_us`."""
-    first = (at_us + _SHANGHAI_OFFSET_US) // DAY_US * DAY_US - _SHANGHAI_OFFSET_US
+    first = (at_us + CHINA_OFFSET_US) // DAY_US * DAY_US - CHINA_OFFSET_US
     return first, first + DAY_US - 1
 
 
@@ -135,5 +135,5 @@ def year_span_us(at_us: int) -> tuple[int, int]:
     """First and last microsecond of the accounting year that holds `at_us`."""
     year, _ = accounting_day(at_us)
     epoch = date(1970, 1, 1)
-    first = (date(year, 1, 1) - epoch).days * DAY_US - _SHANGHAI_OFFSET_US
+    first = (date(year, 1, 1) - epoch).days * DAY_US - CHINA_OFFSET_US
     return first, first + (date(year, 12, 31) - date(year, 1, 1)).days * DAY_US + DAY_US - 1

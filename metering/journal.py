@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from metering.settlement_bill import Line
+from metering.settlement_store import Settlement
 from metering.tariff import DOWNLOAD_OVER_QUOTA
 
 REVENUE_DOWNLOADS = "revenue.downloads"
@@ -128,6 +129,30 @@ def postings(connection: sqlite3.Connection, year: int | None = None) -> Iterato
             (posting_id,),
         )
         yield Posting(posting_id, made_us, number, text, tuple(PostingLine(*row) for row in lines))
+
+
+def problems(connection: sqlite3.Connection, documents: Iterable[Settlement]) -> Iterator[str]:
+    """What is wrong with the postings of some final documents, or belongs to no document."""
+    posted = {posting.document: posting for posting in postings(connection)}
+    for document in documents:
+        posting = posted.get(document.number)
+        lines = tuple(posting_lines(document.institution, document.lines))
+        if (posting.lines if posting else ()) != lines:
+            yield f"{document.number}: its posting is not what its lines move"
+        elif posting and (posting.made_us, posting.text) != (document.made_us, text_of(document)):
+            yield f"{document.number}: its posting has another time or text"
+    for (posting_id,) in connection.execute(
+        "SELECT posting_id FROM posting LEFT JOIN settlement USING (settlement_id)"
+        " WHERE status IS NULL OR status = 'draft'"
+        " UNION SELECT posting_id FROM posting_line"
+        " WHERE posting_id NOT IN (SELECT posting_id FROM posting)"
+    ):
+        yield f"posting {posting_id} is of no document"
+
+
+def text_of(document: Settlement) -> str:
+    """What the posting and the audit entry of a document call it."""
+    return f"{document.status} {document.number}"
 
 
 def balances(connection: sqlite3.Connection) -> dict[str, int]:

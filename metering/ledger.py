@@ -262,8 +262,10 @@ class Transaction(Snapshot):
                 self._note_billed(Page(*row))
 
     def _note_billed(self, page: Page) -> None:
+        # One that is there already says that somebody moved `billed_up_to` back.
         self._connection.executemany(
-            "INSERT INTO billed (seq, institution, record_id, at_us, id) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO billed (seq, institution, record_id, at_us, id) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
             billed_in(page),
         )
         self._connection.execute("UPDATE billed_up_to SET seq = ?", (page.last_seq,))

@@ -57,6 +57,13 @@ _REVERSED = """
 SELECT 1 FROM entry WHERE record_id = ? AND kind = 'upload_reversed' AND refers_to = ?
 """
 
+# A new delivery is behind all others of its source, so its end is what to look for.
+RANGES = (
+    "SELECT first_seq FROM range_of_source"
+    " WHERE source = ? AND +first_index <= ? AND last_index >= ?"
+)
+OVERLAPPING = f"{RANGES} LIMIT 1"
+
 
 class Billed(NamedTuple):
     """A delivery that was counted as a download; it may be void."""
@@ -107,11 +114,7 @@ class Lookup:
 
     def overlaps(self, source: str, first_index: int, last_index: int) -> bool:
         """Whether any delivery between two indexes of a source may be in the ledger."""
-        row = self._connection.execute(
-            "SELECT 1 FROM range_of_source WHERE source = ? AND first_index <= ?"
-            " AND last_index >= ? LIMIT 1",
-            (source, last_index, first_index),
-        ).fetchone()
+        row = self._connection.execute(OVERLAPPING, (source, last_index, first_index)).fetchone()
         return row is not None
 
     def _pages_of(self, ids: Sequence[str]) -> list[Page]:
@@ -121,11 +124,7 @@ class Lookup:
             source, index = source_of(each)
             if index < 0:
                 continue
-            for (first_seq,) in self._connection.execute(
-                "SELECT first_seq FROM range_of_source"
-                " WHERE source = ? AND first_index <= ? AND last_index >= ?",
-                (source, index, index),
-            ).fetchall():
+            for (first_seq,) in self._connection.execute(RANGES, (source, index, index)).fetchall():
                 if first_seq not in pages:
                     pages[first_seq] = self.page_of(first_seq)
         return [page for page in pages.values() if page is not None]
@@ -157,8 +156,8 @@ class Lookup:
 
     def billed_up_to(self) -> int:
         """Entries up to this one are in the index of billed deliveries."""
-        (seq,) = self._connection.execute("SELECT seq FROM billed_up_to").fetchone()
-        return int(seq)
+        row = self._connection.execute("SELECT seq FROM billed_up_to").fetchone()
+        return 0 if row is None else int(row[0])
 
     def pages_between(self, first_us: int, last_us: int, after: int = 0) -> Iterator[Page]:
         """Pages behind an entry that may hold others of between two moments."""

@@ -148,7 +148,8 @@ def first_bad(
         for place, own in enumerate(hashes):
             begin = place * CHECK_SIZE_BYTES
             if checks[begin : begin + CHECK_SIZE_BYTES] != own[:CHECK_SIZE_BYTES]:
-                return rows[place][1], rows[place][0]
+                # An id that is no text, or none at all, is told by its number.
+                return str(rows[place][1] or rows[place][0]), rows[place][0]
     return None if hashes[-1] == page.hash else ("", page.last_seq)
 
 

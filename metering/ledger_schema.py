@@ -11,7 +11,7 @@ from pathlib import Path
 from metering.interface import MeteringError
 from metering.ledger_page import source_of
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ROLLUP_COLUMNS = "institution, year, day, kind, meter, item, entries, quantity"
 RECOUNT_ROWS = """
 SELECT institution, year, day, kind, meter, item, count(*), sum(quantity)
@@ -148,4 +148,9 @@ def _to_schema_2(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS = (_to_schema_2,)  # each from its number to the next
+def _to_schema_3(connection: sqlite3.Connection) -> None:
+    """An index: looking for a new delivery read every range of its source."""
+    connection.execute("CREATE INDEX range_by_end ON range_of_source (source, last_index)")
+
+
+MIGRATIONS = (_to_schema_2, _to_schema_3)  # each from its number to the next

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from metering.entry import FIELDS, GENESIS_HASH, Kind, entry_hash
+from metering.ledger_lookup import billed_in
 from metering.ledger_page import (
     PAGE_COLUMNS,
     Contents,
@@ -70,12 +71,44 @@ class _Sums:
         return {(*key, *amounts) for key, amounts in sums.items()}
 
 
+class _Billed:
+    """The index of billed deliveries, of the pages up to where it reaches, made anew."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        up_to = connection.execute("SELECT seq FROM billed_up_to").fetchall()
+        self._up_to = up_to[0][0] if len(up_to) == 1 else -1
+        self._count = 0
+        self._hashes = 0  # of all lines, whatever their order
+
+    def add(self, page: Page) -> None:
+        if page.last_seq <= self._up_to:
+            self._note(billed_in(page), 1)
+
+    def _note(self, lines: Iterable[tuple[Any, ...]], sign: int) -> None:
+        for line in lines:
+            self._count += sign
+            self._hashes += sign * hash(tuple(line))
+
+    def problem(self, last_seq: int) -> str:
+        if not 0 <= self._up_to <= last_seq:
+            return "the index of billed deliveries does not say how far it reaches"
+        self._note(
+            self._connection.execute("SELECT seq, institution, record_id, at_us, id FROM billed"),
+            -1,
+        )
+        if self._count or self._hashes:
+            return "the index of billed deliveries is not what follows from the entries"
+        return ""
+
+
 def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> Verification:
     """Hash every entry again, add all up again, and compare with what is kept.
 
     `progress` is told how many entries were read.
     """
     sums = _Sums()
+    billed = _Billed(connection)
     count, previous = 0, GENESIS_HASH
     told = members = 0
     unindexed = ""
@@ -92,6 +125,7 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
                 return Verification(max(count, good), previous, problem, bad)
             sums.add(rows)
             members += len(members_of(rows))
+            billed.add(each)
             unindexed = unindexed or _unindexed(connection, each, rows)
             count, previous = each.last_seq, each.hash
         else:
@@ -111,7 +145,12 @@ def verify(connection: sqlite3.Connection, progress: Progress | None = None) -> 
         if progress is not None and count - told >= _CHUNK:
             progress(count)
             told = count
-    problem = _compare(connection, sums) or unindexed or _too_many(connection, members)
+    problem = (
+        _compare(connection, sums)
+        or unindexed
+        or _too_many(connection, members)
+        or billed.problem(count)
+    )
     return Verification(count, previous, problem)
 
 
@@ -167,7 +206,7 @@ def _unindexed(connection: sqlite3.Connection, page: Page, rows: list[Contents])
                 f" the page of entry {page.first_seq}"
             )
     for source, (first, last) in ranges_of([row[1] for row in rows]).items():
-        if not _is_there(connection, _RANGE, (source, first, last)):
+        if not _is_there(connection, _RANGE_OF_PAGE, (source, first, last, page.first_seq)):
             return f"the index of {source} lacks the page of entry {page.first_seq}"
     return ""
 
@@ -181,7 +220,8 @@ def _unindexed_row(connection: sqlite3.Connection, row: Contents) -> str:
 
 
 _MEMBER = "SELECT 1 FROM page_of_member WHERE institution = ? AND year = ? AND first_seq = ?"
-_RANGE = "SELECT 1 FROM range_of_source WHERE source = ? AND first_index <= ? AND last_index >= ?"
+_RANGE = "SELECT 1 FROM range_of_source WHERE source = ? AND +first_index <= ? AND last_index >= ?"
+_RANGE_OF_PAGE = f"{_RANGE} AND first_seq = ?"
 
 
 def _is_there(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> bool:
@@ -220,7 +260,8 @@ def rebuild(connection: sqlite3.Connection, progress: Progress | None = None) ->
     """
     for table in ("rollup", "page_of_member", "range_of_source", "billed"):
         connection.execute(f"DELETE FROM {table}")
-    connection.execute("UPDATE billed_up_to SET seq = 0")
+    connection.execute("DELETE FROM billed_up_to")
+    connection.execute("INSERT INTO billed_up_to (seq) VALUES (0)")
     sums = _Sums()
     count = told = 0
     for each in _blocks(connection):

@@ -1,4 +1,4 @@
--- The ledger. Version 2; `PRAGMA user_version` holds the version of a file.
+-- The ledger. Version 3; `PRAGMA user_version` holds the version of a file.
 --
 -- Entries are numbered in one sequence and chained in one chain. Most deliveries
 -- stand in pages (`metering/ledger_page.py`), everything else is a row of `entry`.
@@ -100,6 +100,9 @@ CREATE TABLE range_of_source (
     first_seq INTEGER NOT NULL,
     PRIMARY KEY (source, first_index, first_seq)
 ) STRICT, WITHOUT ROWID;
+
+-- New deliveries of a source are behind all others: this says so at once.
+CREATE INDEX range_by_end ON range_of_source (source, last_index);
 
 -- Billed deliveries in pages up to entry `billed_up_to`; written only where the
 -- repeat window is longer than what is kept in memory.

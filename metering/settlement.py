@@ -27,7 +27,7 @@ ledger counts them as nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -44,6 +44,8 @@ from metering.ledger_verify import Verification
 from metering.settlement_bill import Counts, bill, difference
 from metering.settlement_store import Settlement, connect, store, stored, transaction
 from metering.tariff import BUILT_IN, NO_TARIFF, Tariff, tariff_of_year
+
+_AUDIT = "settlement:"  # with the number of the document: the id of its audit entry
 
 
 class TooEarlyError(MeteringError):
@@ -126,13 +128,20 @@ class Settlements:
         return [note for note in notes if note is not None]
 
     def verify(self, year: int | None = None) -> list[str]:
-        """What is wrong with the documents of a year, or of all; empty: nothing."""
+        """What is wrong with the documents of a year, or of all, and their postings.
+
+        Empty: nothing. The ledger, which all is compared with, is verified apart.
+        """
+        tariffs = {tariff.version: tariff for tariff in (NO_TARIFF, *self._tariffs)}
         with transaction(self._connection, writing=False):
             snapshot = self._snapshot()
+            documents = stored(self._connection, year)
             found = [
-                _problem(snapshot, document, self._tariff(document.tariff_version))
-                for document in stored(self._connection, year)
+                _problem(snapshot, document, tariffs.get(document.tariff_version))
+                for document in documents
             ]
+            found += _missing(snapshot, year, {document.number for document in documents})
+            found += journal.problems(self._connection, documents)
         return [problem for problem in found if problem]
 
     # Making
@@ -164,10 +173,11 @@ class Settlements:
         """The final settlement of each member; those that are there are given as they are.
 
         `verified` is of this ledger and not older than the call needs: entries
-        behind it were appended since. `forced` is the reason for not waiting.
+        behind it were appended since. `forced` is the reason for not waiting
+        until the grace period is over.
 
         Raises:
-            TooEarlyError: the year or its grace period is not over, and no reason is given.
+            TooEarlyError: the year is not over, or its grace period and no reason is given.
             MeteringError: the ledger does not verify; nothing was stored.
         """
         if not verified.ok:
@@ -178,12 +188,13 @@ class Settlements:
         with transaction(self._connection, writing=True):
             self._check_chain(verified)
             members = self._members(year, institution)
-            if early and not forced and not self._all_final(year, members):
+            if early and not self._all_final(year, members):
                 self._check_over(year, now_us)
-                raise TooEarlyError(
-                    f"the grace period of {year} lasts until {_day(self.grace_end_us(year))}"
-                    f" ({self._grace_days} days): --force REASON settles now"
-                )
+                if not forced:
+                    raise TooEarlyError(
+                        f"the grace period of {year} lasts until {_day(self.grace_end_us(year))}"
+                        f" ({self._grace_days} days): --force REASON settles now"
+                    )
             new: list[Settlement] = []
             for code, totals in members:
                 document = self._final(year, code)
@@ -245,9 +256,16 @@ class Settlements:
         if institution is not None:
             return [(institution, totals.get(institution, Totals()))]
         tariff = tariff_of_year(year, self._tariffs)
-        if any(self._shared(year, tariff).values()):
-            totals.setdefault(tariff.partner, Totals())
-        return [(code, totals[code]) for code in sorted(totals) if code]
+        sharing = tariff.partner if any(self._shared(year, tariff).values()) else ""
+        if sharing:
+            totals.setdefault(sharing, Totals())
+        # A member of whom the year has audit entries alone has nothing to be settled.
+        return [
+            (code, totals[code])
+            for code in sorted(totals)
+            if code
+            and (totals[code] != Totals() or code == sharing or self._final(year, code) is not None)
+        ]
 
     def _estimate(self, year: int, institution: str, totals: Totals) -> Settlement:
         return self._assess(year, institution, totals, tariff_of_year(year, self._tariffs))
@@ -324,11 +342,11 @@ class Settlements:
     def _file(self, document: Settlement) -> None:
         """Store a final document or a note, post it, and enter it in the ledger."""
         settlement_id = store(self._connection, document)
-        text = f"{document.status} {document.number}"
+        text = journal.text_of(document)
         lines = journal.posting_lines(document.institution, document.lines)
         journal.post(self._connection, settlement_id, document.made_us, text, lines)
         audit = Draft(
-            id=f"settlement:{document.number}",
+            id=f"{_AUDIT}{document.number}",
             kind=Kind.AUDIT,
             at_us=document.made_us,
             institution=document.institution,
@@ -380,7 +398,16 @@ def _shared(by_item: Mapping[str, int], tariff: Tariff) -> dict[str, int]:
     return {item: by_item[item] for item in sorted(by_item) if tariff.is_shared(item)}
 
 
-def _problem(snapshot: Snapshot, document: Settlement, tariff: Tariff) -> str:
+def _missing(snapshot: Snapshot, year: int | None, numbers: Collection[str]) -> Iterator[str]:
+    """Documents that the ledger's audit entries name, and that are not there."""
+    for entry in snapshot.entries(Selection(kind=Kind.AUDIT)):
+        number = entry.id.removeprefix(_AUDIT)
+        of_year = year is None or f" {number} of {year} at entry " in entry.note
+        if entry.id.startswith(_AUDIT) and of_year and number not in numbers:
+            yield f"{number}: the ledger's audit entry names it, and there is no such document"
+
+
+def _problem(snapshot: Snapshot, document: Settlement, tariff: Tariff | None) -> str:
     """What is wrong with a stored final document or note, or "".
 
     Its hash must be that of the entry it names, its fingerprint that of its audit
@@ -390,9 +417,11 @@ def _problem(snapshot: Snapshot, document: Settlement, tariff: Tariff) -> str:
     entry = next(snapshot.entries(last), None)
     if document.ledger_seq and (entry is None or entry.hash.hex() != document.head_hash):
         return f"{document.number}: entry {document.ledger_seq} has another hash"
-    audit = snapshot.entry(f"settlement:{document.number}")
+    audit = snapshot.entry(f"{_AUDIT}{document.number}")
     if audit is None or f"SHA-256 {document.fingerprint()}" not in audit.note:
         return f"{document.number}: not the document that the ledger's audit entry names"
+    if tariff is None:
+        return f"{document.number}: there is no tariff {document.tariff_version}"
     # The partner in a price has a part in others' uploads too.
     whose = None if document.institution == tariff.partner else document.institution
     everyone = Selection(institution=whose, year=document.year, up_to=document.ledger_seq)

@@ -17,10 +17,9 @@ from metering.ledger_listing import Selection
 from metering.settlement import Settlements
 from metering.settlement_bill import PARTNER
 from metering.settlement_store import Settlement
+from protocol.china_time import CHINA_OFFSET, china_clock
 
 Progress = Callable[[int], object]
-
-_SHANGHAI = timedelta(hours=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ class Statement:
         """The last day to pay, in China; "" when nothing is owed or it is no final yet."""
         if self.is_estimate or self.net_fen <= 0:
             return ""
-        day = self.dated + _SHANGHAI + timedelta(days=self.remittance.due_days)
+        day = self.dated + CHINA_OFFSET + timedelta(days=self.remittance.due_days)
         return f"{day:%Y-%m-%d}"
 
     def lines(self, progress: Progress | None = None) -> Iterator[StatementLine]:
@@ -232,15 +231,9 @@ def _entries(ledger: Ledger, institution: str, window: _Window) -> Iterator[Entr
 
 def _line(document: str, entry: Entry) -> StatementLine:
     return StatementLine(
-        document, entry.seq, entry.institution, china_time(entry.at_us), entry.kind.value,
+        document, entry.seq, entry.institution, china_clock(entry.at_us), entry.kind.value,
         entry.meter.value,
         entry.quantity, entry.item, entry.database, entry.control_number, entry.record_id,
         entry.account, entry.protocol, entry.session, entry.refers_to, entry.note, entry.id,
         entry.hash.hex(),
     )  # fmt: skip
-
-
-def china_time(at_us: int) -> str:
-    """A moment as a clock in China shows it, to the second."""
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us) + _SHANGHAI
-    return f"{at:%Y-%m-%d %H:%M:%S}"

@@ -33,8 +33,8 @@ _LABEL_MM = 58
 _LINE_MM = 5.2
 # Column, its width in mm, and how its text stands.
 _ENTRY_COLUMNS = (
-    ("seq", 18, "R"), ("time", 31, "L"), ("kind", 32, "L"), ("meter", 31, "L"),
-    ("quantity", 18, "R"), ("record", 32, "L"), ("account", 18, "L"),
+    ("seq", 17, "R"), ("time", 28, "L"), ("kind", 36, "L"), ("meter", 29, "L"),
+    ("quantity", 20, "R"), ("record", 30, "L"), ("account", 20, "L"),
 )  # fmt: skip
 
 

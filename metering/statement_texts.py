@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from metering.settlement_store import Settlement
-from metering.statement import Statement, china_time
+from metering.statement import Statement
+from protocol.china_time import china_clock
 
 Language = Literal["zh", "en", "both"]
 
@@ -96,16 +97,16 @@ _TEXTS = {
     "without_holdings": ("无馆藏明细", "without detailed holdings"),
     "submitter": ("提交馆部分", "submitter's part"),
     "partner": ("合作馆部分", "partner's part"),
-    "delivery": ("下载", "delivery"),
-    "void": ("作废", "void"),
-    "holding_added": ("增加馆藏", "holding added"),
-    "holding_removed": ("删除馆藏", "holding removed"),
-    "upload_reversed": ("撤销上传", "upload reversed"),
-    "correction": ("更正", "correction"),
-    "audit": ("审计", "audit"),
-    "download": ("下载", "download"),
-    "repeat": ("重复", "repeat"),
-    "holding": ("馆藏", "holding"),
+    "delivery": ("下载", "Delivery"),
+    "void": ("作废", "Void"),
+    "holding_added": ("增加馆藏", "Holding added"),
+    "holding_removed": ("删除馆藏", "Holding removed"),
+    "upload_reversed": ("撤销上传", "Upload reversed"),
+    "correction": ("更正", "Correction"),
+    "audit": ("审计", "Audit"),
+    "download": ("下载", "Download"),
+    "repeat": ("重复", "Repeat"),
+    "holding": ("馆藏", "Holding"),
 }
 
 
@@ -160,7 +161,7 @@ class Texts:
             (self("year"), f"{statement.year} ({self('year_rule')})"),
         ]
         if main.number:
-            made = china_time(main.made_us)[:10]
+            made = china_clock(main.made_us)[:10]
             facts += [(self("document"), main.number), (self("made"), made)]
         if statement.due:
             facts.append((self("due"), statement.due))

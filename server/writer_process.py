@@ -19,7 +19,7 @@ from store.members import Members
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 
-# Only what a crash or a full disk kept from the ledger waits for it.
+# Only credits of records merged away wait for it, and what a crash kept from the ledger.
 CREDITS_INTERVAL_S = 60.0
 
 log = Log("lianmu.writer")

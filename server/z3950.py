@@ -327,7 +327,7 @@ class Connection(asyncio.Protocol):
         """Close now, or after the answer under way."""
         if self._busy:
             self._stopping = True
-        else:
+        elif not self._eof:  # a peer that is gone would answer Close with a reset
             self._close(apdu.CloseReason.SHUTDOWN, "server shutdown")
 
     def _close(self, reason: apdu.CloseReason, text: str) -> None:

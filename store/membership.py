@@ -14,16 +14,15 @@ import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 
+from protocol.china_time import CHINA, china_clock, china_time
 from store.members import Account, Institution, MemberError, Members
 
 TERM_YEARS = 3
 TOKEN_PREFIX = "lianmu_join_"  # noqa: S105 - tells tokens from keys at sight
 TOKEN_SIZE_BYTES = 24
 TOKEN_LIFE_DAYS = 30
-# China has kept UTC+8 without summer time since 1991.
-SHANGHAI = timezone(timedelta(hours=8))
 _DAY_US = 86_400_000_000
 
 # From which status each step leads where.
@@ -339,18 +338,17 @@ def write_audit(
 
 def day_of(at_us: int) -> date:
     """The day in China."""
-    return datetime.fromtimestamp(at_us / 1_000_000, SHANGHAI).date()
+    return china_time(at_us).date()
 
 
 def time_of(at_us: int) -> str:
     """The time in China, to the second."""
-    shown = datetime.fromtimestamp(at_us // 1_000_000, SHANGHAI)
-    return shown.replace(tzinfo=None).isoformat(" ")
+    return china_clock(at_us)
 
 
 def start_us(day: date) -> int:
     """The first moment of a day in China."""
-    begin = datetime(day.year, day.month, day.day, tzinfo=SHANGHAI)
+    begin = datetime(day.year, day.month, day.day, tzinfo=CHINA)
     return round(begin.timestamp()) * 1_000_000
 
 

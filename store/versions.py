@@ -10,13 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from enum import StrEnum
 
+from protocol.china_time import CHINA, china_time
 from protocol.iso2709 import Field, MarcRecord, build, control_field, parse
 
-# Field 005 is local time, and all members are in China, which keeps UTC+8.
-_CHINA = timezone(timedelta(hours=8))
 _TENTH_US = 100_000
 _DAY_US = 86_400_000_000
 VERSION_DIGITS_MAX = 9  # a longer run of digits is a 005
@@ -64,8 +63,8 @@ def identifier(marc: bytes, modified_us: int) -> str:
 
 def timestamp(at_us: int) -> str:
     """A moment as field 005 writes it: yyyymmddhhmmss.f, China's time."""
-    moment = datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone(_CHINA)
-    return f"{moment:%Y%m%d%H%M%S}.{at_us // _TENTH_US % 10}"
+    # Field 005 is local time, and all members are in China.
+    return f"{china_time(at_us):%Y%m%d%H%M%S}.{at_us // _TENTH_US % 10}"
 
 
 def later_timestamp(at_us: int, before: str) -> str:
@@ -76,7 +75,7 @@ def later_timestamp(at_us: int, before: str) -> str:
     stamp = timestamp(at_us)
     if stamp <= before <= timestamp(at_us + _DAY_US):
         try:
-            moment = datetime.strptime(before, "%Y%m%d%H%M%S.%f").replace(tzinfo=_CHINA)
+            moment = datetime.strptime(before, "%Y%m%d%H%M%S.%f").replace(tzinfo=CHINA)
         except ValueError:
             return stamp
         return timestamp(round(moment.timestamp() * 10) * _TENTH_US + _TENTH_US)

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from metering.ledger import Ledger
+from metering.money import yuan
 from metering.tariff import BATCH_DELIVERY, tariff_at
 from server import writer_process
 from server.batch_files import (
@@ -32,7 +33,6 @@ from server.batch_isbns import BatchInputError, read_isbns
 from server.batch_job import Job, Jobs, Order, Phase, State, Status
 from server.batch_run import Runner, half_made_beside, hand_over, is_special
 from server.commands.options import config_option, now_us
-from server.commands.tariff import yuan
 from server.config import Config
 from server.errors import BatchError
 from store.catalogue import SqliteCatalogue

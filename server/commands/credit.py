@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import click
 import msgspec
 
 from metering.credit_claims import Claim, CreditError, Credits, Status
+from metering.money import yuan
+from protocol.china_time import china_time
 from server import log, writer_process
 from server.commands.options import config_option
-from server.commands.tariff import FIRST_YEAR, LAST_YEAR, yuan
+from server.commands.tariff import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.crediting import open_credits
+from server.crediting import open_credits, post_credits
 
 audit = log.Log("lianmu.audit")
 
-_SHANGHAI = timezone(timedelta(hours=8))
 
 ids_argument = click.argument("ids", nargs=-1, required=True, type=int, metavar="ID…")
 operator_option = click.option(
@@ -54,8 +54,8 @@ def list_claims(
     writer_process.prepare(config)
     claims = 0
     worth_fen = 0
+    post_credits(config)  # what a crash left, and merges
     with open_credits(config) as crediting:
-        crediting.post()  # what a crash left
         for claim in crediting.claims(
             institution=member.upper() if member else None, year=year,
             status=Status(status) if status else None,
@@ -95,11 +95,10 @@ def _as_json(claim: Claim) -> dict[str, Any]:
 
 def _line(claim: Claim) -> str:
     accepted = claim.accepted
-    moment = datetime.fromtimestamp(accepted.at_us // 1_000_000, UTC).astimezone(_SHANGHAI)
     why = "; ".join(filter(None, (claim.by_whom and f"by {claim.by_whom}", claim.reason)))
     return (
         f"{claim.claim_id:>7}  {claim.status:<9}  {accepted.institution:<10}"
-        f" {moment:%Y-%m-%d %H:%M}  {accepted.control_number:<16}"
+        f" {china_time(accepted.at_us):%Y-%m-%d %H:%M}  {accepted.control_number:<16}"
         f" {accepted.category} {accepted.level}  {yuan(claim.worth_fen)} yuan"
         + (f"  ({why})" if why else "")
     )

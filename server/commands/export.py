@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
-from zoneinfo import ZoneInfo
 
 import click
 from pyroaring import BitMap
 
 from protocol import cql
+from protocol.china_time import CHINA
 from protocol.diagnostic import Diagnostic, SruFault
 from protocol.iso2709 import MalformedRecord, parse
 from server.commands.options import config_option, institution_code
@@ -37,7 +37,6 @@ from server.serving import give_way, is_serving
 from store.catalogue import SqliteCatalogue
 from store.export import Exported, Selection, exported
 
-ZONE = ZoneInfo("Asia/Shanghai")
 SHOWN_MAX = 10  # of the records that are not as they were, on stderr
 
 
@@ -53,7 +52,7 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value} is no date as 2024-01-31 or 2024-01-31T08:00", param, ctx)
-        return moment.replace(tzinfo=moment.tzinfo or ZONE)
+        return moment.replace(tzinfo=moment.tzinfo or CHINA)
 
 
 @dataclass(slots=True)

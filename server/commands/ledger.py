@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from metering.entry import DAY_US, Draft, Entry, Kind, Meter
 from metering.ledger import Ledger, Outcome
 from metering.ledger_export import as_document, require, write, write_file
 from metering.ledger_listing import Selection
+from protocol.china_time import CHINA, china_clock
 from server import log
 from server.commands.options import config_option, now_us
 from server.config import Config
 from server.errors import StartError
 
 audit = log.Log("lianmu.audit")
-CHINA = timezone(timedelta(hours=8))
 FIRST_YEAR, LAST_YEAR = 1970, 9998
 KINDS = [kind.value for kind in Kind]
 METERS = [meter.value for meter in Meter if meter is not Meter.NONE]
@@ -214,7 +214,7 @@ _HEADING = (
 def _line(entry: Entry) -> str:
     more = [entry.item, f"of {entry.refers_to}" if entry.refers_to else "", entry.note]
     return _plain(
-        f"{entry.seq:>10} {_china(entry.at_us)} {entry.institution:<10} {entry.kind.value:<15}"
+        f"{entry.seq:>10} {china_clock(entry.at_us)} {entry.institution:<10} {entry.kind.value:<15}"
         f" {entry.meter.value:<9} {entry.quantity:>+4} {entry.control_number:<16} {entry.id}"
         f"  {'; '.join(filter(None, more))}"
     ).rstrip()
@@ -223,11 +223,6 @@ def _line(entry: Entry) -> str:
 def _plain(text: str) -> str:
     """Without what would move a terminal's cursor: a record's number is a stranger's text."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _china(at_us: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
-    return moment.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _show_one(entry: Entry, as_json: bool) -> None:

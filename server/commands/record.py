@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,12 +13,14 @@ import click
 import msgspec
 
 from protocol import marcxml
+from protocol.china_time import china_clock
 from protocol.iso2709 import DecodedRecord, Field, RefusedRecord, decode_record, parse, split
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily, StoredRecord
 from server import log
 from server.commands.options import config_option
 from server.config import Config
+from server.crediting import post_credits
 from store.editing import Editor, HeldRecord
 from store.merging import HoldingRow
 from store.record_reader import RecordReader
@@ -29,7 +30,6 @@ from store.writer import CatalogueWriter, VersionConflict
 
 audit = log.Log("lianmu.audit")
 
-_CHINA = timezone(timedelta(hours=8))
 _HOLDERS_NAMED_MAX = 5
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -156,7 +156,7 @@ def history(number: str, database: str | None, config: Config, diff: bool, as_js
                 "control_number": stored.control_number,
                 "version": each.version,
                 "identifier": each.identifier,
-                "at": _moment(each.at_us),
+                "at": china_clock(each.at_us),
                 "change": each.change,
                 "other": other,
                 "account": each.account,
@@ -171,7 +171,7 @@ def history(number: str, database: str | None, config: Config, diff: bool, as_js
             what = f"{each.change} {other}".strip()
             said = "  ".join(filter(None, (each.account or "-", each.reason)))
             click.echo(
-                f"{each.version:>4}  {_moment(each.at_us)}  {what:<24}  {_clean(said)}".rstrip()
+                f"{each.version:>4}  {china_clock(each.at_us)}  {what:<24}  {_clean(said)}".rstrip()
             )
             for sign, fields in (("-", gone), ("+", come)):
                 for field in fields:
@@ -281,17 +281,21 @@ def merge(
 ) -> None:
     """Make two records one: KEEP stays, AWAY is deleted and its number leads to KEEP.
 
-    Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less.
+    Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less. What AWAY
+    earned its uploader in this accounting year is taken back.
     """
     with _editing(config) as (editor, rows):
         kept, gone = _find(rows, keep, database), _find(rows, away, database)
         done = editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
+    taken_back, _ = post_credits(config)
     _tell("kept", done.keep, account, reason)
     _tell("merged away", done.away, account, reason)
     if done.moved:
         click.echo(f"{'moved':<12} {len(done.moved)} holdings: {', '.join(done.moved)}")
     if done.combined:
         click.echo(f"{'combined':<12} {len(done.combined)} holdings: {', '.join(done.combined)}")
+    if taken_back:
+        click.echo(f"{'taken back':<12} the credit for {done.away.control_number}")
 
 
 @contextmanager
@@ -367,7 +371,7 @@ def _heading(reader: RecordReader, stored: StoredRecord, shown: RecordVersion) -
         "version": shown.version,
         "of_versions": stored.version,
         "identifier": shown.identifier,
-        "changed": _moment(shown.at_us),
+        "changed": china_clock(shown.at_us),
         "account": shown.account,
         "reason": shown.reason,
         "deleted": shown.deleted,
@@ -382,11 +386,6 @@ def _tell(what: str, stored: StoredRecord, account: str, reason: str) -> None:
         f"record {what}", record_id=stored.record_id, control_number=stored.control_number,
         database=stored.database.name, version=stored.version, account=account, reason=reason,
     )  # fmt: skip
-
-
-def _moment(at_us: int) -> str:
-    moment = datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(_CHINA)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _copies(count: int) -> str:

@@ -23,8 +23,8 @@ from server.commands.ledger import counting
 from server.commands.options import config_option, now_us
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.settling import open_settlements
-from store.members import Members
+from server.crediting import post_credits
+from server.settling import names_to_settle, open_settlements
 
 FOLD_TRIES = 5
 FOLD_PAUSE_S = 1.0
@@ -109,24 +109,19 @@ def settle(
 
 
 def _names(config: Config, code: str | None) -> dict[str, str]:
-    members = Members(config.members_path)
-    try:
-        if code is None:
-            return {each.code: each.name for each in members.institutions()}
-        institution = members.institution(code)
-    finally:
-        members.close()
-    if institution is None:
+    names = names_to_settle(config, code)
+    if code is not None and not names:
         raise click.BadParameter(f"there is no institution {code}", param_hint="--member")
-    return {institution.code: institution.name}
+    return names
 
 
 def _fold(accounting: Accounting, config: Config, year: int) -> None:
-    """Everything of the year that waits in spools or the catalogue, into the ledger.
+    """Everything of the year that waits in spools, catalogue or credits, into the ledger.
 
     Raises:
         MeteringError: something of it stays outside.
     """
+    post_credits(config)
     for attempt in range(FOLD_TRIES):
         if attempt:
             time.sleep(FOLD_PAUSE_S)

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 import click
 
 from metering.interface import MeteringError
+from metering.settlement import Settlements
 from metering.statement import Remittance, Statement, build
 from metering.statement_font import find_fonts
 from metering.statement_html import write_html
@@ -26,8 +27,8 @@ from server.commands.ledger import counting
 from server.commands.options import config_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.settling import open_settlements
-from store.members import Institution, Members
+from server.settling import names_to_settle, open_settlements
+from store.members import Members
 
 FORMATS = ("html", "pdf", "xlsx", "csv", "json")
 BINARY = ("pdf", "xlsx")
@@ -79,38 +80,37 @@ def statement(
         raise click.BadParameter(f"{out} is a folder", param_hint="--out")
     if out is None and form in BINARY and sys.stdout.isatty():
         raise click.UsageError(f"a {form} file is no text: name a file with --out")
-    institutions = _institutions(config, code)
     writer_process.prepare(config)
     with Accounting(config) as accounting, open_settlements(config) as settlements:
+        names = _names(config, settlements, code, year)
         try:
             accounting.folder.fold()  # so that an estimate has the last seconds too
         except MeteringError as error:
             click.echo(f"lianmu: {error}; what waits in the spools is not shown", err=True)
-        for institution in institutions:
-            made = build(
-                accounting.ledger, settlements, institution.code, institution.name, year,
-                _remittance(config),
-            )  # fmt: skip
+        for each, name in names.items():
+            made = build(accounting.ledger, settlements, each, name, year, _remittance(config))
             place = out
             if everyone and out is not None:
-                place = out / f"{institution.code}-{year}.{form}"
+                place = out / f"{each}-{year}.{form}"
                 click.echo(place)
             with _output(place) as file:
                 write(made, form, Texts(cast(Language, language)), config, file)
 
 
-def _institutions(config: Config, code: str | None) -> list[Institution]:
-    """The member of that code, or all."""
+def _names(config: Config, settlements: Settlements, code: str | None, year: int) -> dict[str, str]:
+    """Name by code: that one alone, or every member, and a partner who has a share in the year."""
+    names = names_to_settle(config, code)
+    if code is not None:
+        if not names:
+            raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
+        return names
     members = Members(config.members_path)
     try:
-        if code is None:
-            return members.institutions()
-        institution = members.institution(code)
+        codes = {each.code for each in members.institutions()}
     finally:
         members.close()
-    if institution is None:
-        raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
-    return [institution]
+    codes |= {each.institution for each in settlements.estimates(year)}
+    return {each: name for each, name in sorted(names.items()) if each in codes}
 
 
 def write(made: Statement, form: str, t: Texts, config: Config, out: BinaryIO) -> None:

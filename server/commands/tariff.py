@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from metering.entry import accounting_day
+from metering.money import yuan
 from metering.tariff import Tariff, tariff_of_year
 from metering.tariff_category import (
     CategoryRules,
@@ -55,12 +56,6 @@ config_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON rather than lines for people."
 )
-
-
-def yuan(fen: int) -> str:
-    """Whole fen as yuan with two decimals, a minus in front if need be."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
 @click.group(epilog="Example: lianmu tariff show")

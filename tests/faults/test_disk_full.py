@@ -210,9 +210,10 @@ def test_commands_on_a_full_disk_say_so_in_one_line(
     # And nothing was harmed.
     with serving(config) as server:
         assert "Traceback" not in server.log
-    done = lianmu("doctor", "--config", str(config), "--json")
+    done = lianmu("doctor", "--json", "--config", str(config))
     problems = [each for each in json.loads(done.stdout)["findings"] if each["is_problem"]]
-    assert {each["part"] for each in problems} <= {"disk"}, problems  # which is small
+    # A disk of this size is what it finds amiss, and rightly.
+    assert {each["part"] for each in problems} <= {"disk"}, problems
 
 
 def test_a_read_only_disk_stops_serve_in_one_line(small_disk: Path, tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def test_a_member_is_added_listed_and_has_a_year(config: str) -> None:
         "institution": "PKU", "year": 2026, "holdings_uploaded": 0, "downloads": 0,
         "repeats": 0, "voided": 0, "quota": 0, "billable": 0, "charge_fen": 0,
         "batch": 0, "uploads": {}, "covers": {}, "batch_fen": 0, "credit_fen": 0,
+        "estimate": True, "documents": {}, "open_fen": 0,
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from protocol.record import Holding, StoredRecord
 from server.cli import main
 from server.config import ConfigError, load_config
 from server.crediting import accepted_record, open_credits, post_credits
+from store.editing import Editor
 from store.writer import CatalogueWriter
 
 NOON_US = 1_718_424_000_000_000  # 2024-06-15 in Shanghai
@@ -119,15 +120,74 @@ def test_what_a_crash_left_is_posted_by_a_chore(
 ) -> None:
     path = config_file(tmp_path)
     config = load_config(path)
-    assert post_credits(config) == 0
+    assert post_credits(config) == (0, 0)
     assert not config.credit_path.exists()
     with monkeypatch.context() as patch:
         patch.setattr(Credits, "post", lambda *_: 0)
         uploaded(path, "A1")
     assert uploads(path) == {}
-    assert post_credits(config) == 1
-    assert post_credits(config) == 0
+    assert post_credits(config) == (0, 1)
+    assert post_credits(config) == (0, 0)
     assert uploads(path) == {"upload.chinese.full": 1}
+
+
+def merge(path: Path, keep: StoredRecord, away: StoredRecord, at_us: int = NOON_US + 1) -> None:
+    writer = CatalogueWriter(load_config(path).data_dir, durable=False)
+    Editor(writer).merge(
+        keep.record_id, away.record_id, account="admin", reason="same book", at_us=at_us
+    )
+    writer.close()
+
+
+def test_a_record_that_is_merged_away_by_anybody_loses_its_credit(tmp_path: Path) -> None:
+    path = config_file(tmp_path)
+    config = load_config(path)
+    kept, gone, other = (uploaded(path, number) for number in ("A1", "A2", "A3"))
+    assert uploads(path) == {"upload.chinese.full": 3}
+    merge(path, kept, gone)
+    assert post_credits(config) == (1, 0)
+    assert uploads(path) == {"upload.chinese.full": 2}
+    assert post_credits(config) == (0, 0)
+    merge(path, kept, other, at_us=NOON_US + 366 * 86_400_000_000)  # the year after
+    assert post_credits(config) == (0, 0)
+    assert uploads(path) == {"upload.chinese.full": 2}
+    statuses = [line.split()[1] for line in run(path, "list").output.splitlines()[:3]]
+    assert statuses == ["accepted", "reversed", "accepted"]
+
+
+def test_a_rule_that_changes_takes_nothing_back_that_an_earlier_merge_left(tmp_path: Path) -> None:
+    path = config_file(tmp_path)
+    kept, gone = uploaded(path, "A1"), uploaded(path, "A2")
+    merge(path, kept, gone, at_us=NOON_US + 366 * 86_400_000_000)
+    assert post_credits(load_config(path)) == (0, 0)
+    path.write_text(path.read_text() + '\n[metering]\nupload_reversal = "always"\n')
+    assert post_credits(load_config(path)) == (0, 0)
+    assert uploads(path) == {"upload.chinese.full": 2}
+
+
+def test_a_merge_that_was_undone_before_it_was_told_takes_nothing_back(tmp_path: Path) -> None:
+    path = config_file(tmp_path)
+    kept, gone = uploaded(path, "A1"), uploaded(path, "A2")
+    merge(path, kept, gone)
+    writer = CatalogueWriter(load_config(path).data_dir, durable=False)
+    Editor(writer).undelete(gone.record_id, account="admin", reason="two books")
+    writer.close()
+    assert post_credits(load_config(path)) == (0, 0)
+    assert uploads(path) == {"upload.chinese.full": 2}
+
+
+def test_the_command_that_merges_takes_the_credit_back_at_once(tmp_path: Path) -> None:
+    path = config_file(tmp_path)
+    uploaded(path, "A1")
+    uploaded(path, "A2")
+    # The uploads are of an earlier year than the merge, which is made now.
+    path.write_text(path.read_text() + '\n[metering]\nupload_reversal = "always"\n')
+    done = CliRunner().invoke(
+        main, ["record", "merge", "A1", "A2", "--as", "admin", "--config", str(path)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "taken back   the credit for A2" in done.output
+    assert "reversed" in run(path, "list").output
 
 
 def test_caps_are_configured(tmp_path: Path) -> None:

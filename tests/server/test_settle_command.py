@@ -213,3 +213,25 @@ def test_prices_of_the_operators_own_tariff_are_those_of_the_settlement(
     append(config, deliveries(2))
     (document,) = json.loads(lianmu(config, "settle", "2024", "--final", "--json").stdout)
     assert (document["tariff_version"], document["net_fen"]) == ("2024-01-01", 140)
+
+
+def test_the_figures_of_a_year_say_whether_it_is_settled(config: Path, clock: list[int]) -> None:
+    append(config, holdings(5) + deliveries(8))
+    before = lianmu(config, "usage", "PKU", "--year", "2024")
+    assert before.output.endswith("An estimate: the year is over, and is not settled yet.\n")
+    told = json.loads(lianmu(config, "usage", "PKU", "--year", "2024", "--json").output)
+    assert (told["estimate"], told["documents"], told["open_fen"]) == (True, {}, 0)
+    assert lianmu(config, "settle", "2024", "--final").exit_code == 0
+    after = lianmu(config, "usage", "PKU", "--year", "2024").output
+    assert "estimate" not in after.lower()
+    assert after.endswith("final     2024-PKU, net 2.00 yuan\n")
+
+    append(config, [void("d-PKU-2")])
+    assert lianmu(config, "usage", "PKU", "--year", "2024").output.endswith(
+        "Entries since then change it by -1.00 yuan: lianmu settle 2024 --note REASON\n"
+    )
+    assert lianmu(config, "settle", "2024", "--note", "lost").exit_code == 0
+    told = json.loads(lianmu(config, "usage", "PKU", "--year", "2024", "--json").output)
+    assert told["documents"] == {"2024-PKU": 200, "N1-2024-PKU": -100}
+    assert (told["estimate"], told["open_fen"]) == (False, 0)
+    assert "estimate" in lianmu(config, "usage", "PKU").output  # of the present year

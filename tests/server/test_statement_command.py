@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from metering.entry import Draft, Kind
 from server.cli import main
 from tests.server.test_settle_command import append, clock, config, prepared
-from tests.unit.test_settlement import deliveries
+from tests.unit.test_settlement import JUNE, deliveries
 
 __all__ = ["clock", "config", "prepared"]
 
@@ -42,6 +43,28 @@ def test_every_member_has_a_file_in_the_folder(config: Path, tmp_path: Path) -> 
     )
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in folder.iterdir()) == ["PKU-2024.csv", "THU-2024.csv"]
+
+
+def test_a_partner_who_is_no_member_has_a_statement_of_its_share(
+    config: Path, clock: list[int], tmp_path: Path
+) -> None:
+    append(
+        config,
+        [
+            Draft(id="u", kind=Kind.UPLOAD, at_us=JUNE, institution="PKU", record_id=7,
+                  item="upload.japanese.full")
+        ],
+    )  # fmt: skip
+    folder = tmp_path / "statements"
+    folder.mkdir()
+    lianmu(config, "statement", "--all", "--year", "2024", "--out", str(folder))
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["CAU-2024.html", "PKU-2024.html", "THU-2024.html"]
+    assert lianmu(config, "settle", "2024", "--final", "--member", "cau").exit_code == 0
+    made = json.loads(
+        lianmu(config, "statement", "cau", "--year", "2024", "--format", "json").stdout
+    )
+    assert (made["estimate"], made["net_fen"], made["entry_count"]) == (False, -200, 1)
 
 
 def test_the_configuration_says_where_money_goes(config: Path) -> None:

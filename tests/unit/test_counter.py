@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metering.counter_forms import REPORTS, THE_WORLD, Report, to_json, to_tsv
 from metering.counter_report import Usage, count_usage
-from metering.entry import Draft, Entry, Kind
+from metering.entry import Draft, Entry, Kind, Meter, accounting_day
 from metering.interface import MeteringError
 from metering.ledger import Ledger
 from metering.search_counts import SearchCount, SearchCountFile
@@ -109,6 +111,46 @@ def test_over_http_an_account_has_a_session_an_hour(
         for number, seconds in ((1, 0), (2, after_s))
     ]
     assert march(counted(tmp_path, sru), "Unique_Item_Requests") == unique
+
+
+def test_a_double_click_in_another_session_leaves_one_unique_request(tmp_path: Path) -> None:
+    """A client that connects anew for each record, as a Z39.50 gateway does."""
+    clicks = [delivery(n, 5 * n, session=f"a-{n}") for n in range(4)]
+    usage = counted(tmp_path, clicks)
+    assert march(usage, "Total_Item_Requests") == 1
+    assert march(usage, "Unique_Item_Requests", "cn_cat") == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60), st.integers(1, 2), st.integers(1, 3), st.booleans()),
+        max_size=25,
+    )
+)
+def test_unique_requests_are_never_more_than_all(
+    clicks: list[tuple[int, int, int, bool]],
+) -> None:
+    after_s = 86_400 * 26 + 13 * 3_600 + 59 * 60  # over the end of a month
+    entries = []
+    for number, (pause_s, record_id, session, over_http) in enumerate(clicks):
+        after_s += pause_s
+        draft = delivery(
+            number, after_s, record_id, f"a-{session}", protocol="sru" if over_http else "z3950"
+        )
+        year, day = accounting_day(draft.at_us)
+        entries.append(
+            Entry(
+                number + 1, draft.id, draft.kind, Meter.DOWNLOAD, 1, "PKU", draft.account,
+                draft.database, record_id, "", draft.at_us, year, day, draft.protocol,
+                draft.session, "", "", "", b"", b"",
+            )
+        )  # fmt: skip
+    usage = count_usage(2024, lambda: entries, [], databases=["cn_cat"])
+    for kind in ("Requests", "Investigations"):
+        total = usage.rows.get(("", "Database_Full_Item", f"Total_Item_{kind}"), [0] * 12)
+        unique = usage.rows.get(("", "Database_Full_Item", f"Unique_Item_{kind}"), [0] * 12)
+        assert all(0 <= few <= many for few, many in zip(unique, total, strict=True))
+        assert bool(sum(unique)) == bool(clicks)
 
 
 def test_voids_batches_and_robots_do_not_count(tmp_path: Path) -> None:

@@ -116,3 +116,24 @@ def test_a_spool_that_was_folded_before_is_not_folded_again(old: Path) -> None:
         again = [delivery(f"{SPOOL}:{number}") for number in range(4, 40)]
         with pytest.raises(EntryConflict), ledger.writing() as transaction:
             transaction.append_new(again)
+
+
+def test_a_ledger_of_schema_2_has_its_pages_and_rows_still(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    outsider = sqlite3.connect(path)
+    outsider.executescript((SCHEMAS / "ledger-2.sql").read_text())
+    outsider.execute("PRAGMA user_version = 2")
+    outsider.close()
+    with contextlib.closing(Ledger(path)) as ledger:
+        assert ledger.verify().entries == 24
+        assert ledger.totals(2024)["PKU"] == Totals(downloads=19, voided=1, holdings=1)
+        repeated = [delivery(f"{SPOOL}:{n}", NOON + n, record_id=n) for n in range(20)]
+        assert ledger.append(repeated) == [Outcome.EXISTS] * 20
+        assert ledger.append([delivery(f"{SPOOL}:30", NOON, record_id=30)]) == [Outcome.CREATED]
+        assert ledger.verify().ok
+    outsider = sqlite3.connect(path)
+    (index,) = outsider.execute(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'range_by_end'"
+    ).fetchone()
+    outsider.close()
+    assert index == 1

@@ -326,6 +326,8 @@ def test_a_page_that_cannot_be_read_is_named(
         ("DELETE FROM page_of_member WHERE institution = 'THU'", "the index of THU"),
         ("INSERT INTO page_of_member VALUES ('X', 2024, 1)", "the index of members has 1 "),
         ("DELETE FROM range_of_source", f"the index of {SPOOL}"),
+        # A retry would look for its entry in the wrong page, and be taken for new.
+        ("UPDATE range_of_source SET first_seq = 1 WHERE first_seq = 513", f"the index of {SPOOL}"),
         ("UPDATE rollup SET entries = entries + 1", "the roll-up of FDU, year 2023"),
     ],
 )  # fmt: skip
@@ -340,6 +342,54 @@ def test_what_follows_from_pages_is_verified_and_made_anew(
         ledger.rebuild_rollup()
         assert ledger.verify().ok
         assert [ledger.totals(year) for year in (2023, 2024)] == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("DELETE FROM billed WHERE seq = 1", "is not what follows"),
+        ("UPDATE billed SET at_us = at_us - 1 WHERE seq = 1", "is not what follows"),
+        ("UPDATE billed SET id = 'other' WHERE seq = 1", "is not what follows"),
+        ("INSERT INTO billed VALUES ('PKU', 1, 1, 1, 'other')", "is not what follows"),
+        ("UPDATE billed_up_to SET seq = 512", "is not what follows"),
+        ("UPDATE billed_up_to SET seq = 99999", "how far it reaches"),
+        ("DELETE FROM billed_up_to", "how far it reaches"),
+    ],
+)
+def test_the_index_of_billed_deliveries_is_verified_and_made_anew(
+    path: Path, statement: str, problem: str
+) -> None:
+    with contextlib.closing(Ledger(path, repeat_window="year")) as ledger:
+        append_new(ledger, [spooled(n, NOON + n, record_id=n) for n in range(1_200)])
+        assert ledger.verify().ok
+        tampered(path, statement)
+        assert problem in ledger.verify().problem
+        ledger.rebuild_rollup()
+        assert ledger.verify().ok
+
+
+def test_an_entry_of_a_page_without_an_id_is_named_by_its_number(
+    path: Path, ledger: Ledger
+) -> None:
+    append_new(ledger, [spooled(n, NOON + n, record_id=n) for n in range(600)])
+    write_page(path, forged(read_page(path, 1), 7, 1, ""))
+    found = ledger.verify()
+    assert (found.first_bad, found.entries) == ("8", 7)
+    assert found.problem == "entry 8 is not what was hashed"
+
+
+def test_new_deliveries_are_appended_quickly_however_many_a_source_has(
+    path: Path, ledger: Ledger
+) -> None:
+    ledger.append([delivery(f"d:{n}", NOON + n) for n in range(10)])
+    outsider = sqlite3.connect(path)
+    plans = [
+        outsider.execute(f"EXPLAIN QUERY PLAN {query}", ("d", 9, 9)).fetchall()[0][3]
+        for query in (ledger_lookup.OVERLAPPING, ledger_lookup.RANGES)
+    ]
+    outsider.close()
+    # By first_index every range of the source would be read: each begins below a new one.
+    assert all("range_by_end (source=? AND last_index>?)" in plan for plan in plans), plans
 
 
 def test_few_deliveries_are_rows(path: Path, ledger: Ledger) -> None:

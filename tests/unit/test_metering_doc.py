@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import doctest
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
 from metering.ledger import Ledger
 from metering.settlement import Settlements
+from protocol.china_time import CHINA
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metering.md"
-CHINA = timezone(timedelta(hours=8))
 EXAMPLES_MIN = 40
 
 

@@ -173,6 +173,41 @@ def test_a_forced_final_carries_its_reason_into_the_chain(
     assert audit.note.endswith("; PKU leaves")
 
 
+@pytest.mark.parametrize("now_us", [JUNE, YEAR_END])
+def test_no_reason_makes_a_year_final_that_is_not_over(
+    ledger: Ledger, settlements: Settlements, now_us: int
+) -> None:
+    ledger.append(deliveries(1))
+    with pytest.raises(TooEarlyError, match="not over in China"):
+        settlements.settle(2024, now_us, ledger.verify(), forced="PKU leaves")
+    assert settlements.documents(2024) == []
+
+
+def test_a_member_that_is_only_remarked_on_in_a_year_has_no_bill_of_it(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    ledger.append(deliveries(1))
+    settle(settlements, ledger)  # in 2025, with an audit entry of PKU
+    assert settlements.estimates(2025) == []
+    assert [each.institution for each in settlements.estimates(2025, "PKU")] == ["PKU"]
+
+
+def test_a_final_is_printed_again_though_corrections_left_nothing_of_its_year(
+    ledger: Ledger, settlements: Settlements
+) -> None:
+    ledger.append(holdings(1))
+    finals = settle(settlements, ledger)
+    assert len(finals) == 1
+    (held,) = ledger.entries("PKU", 2024)
+    ledger.append(
+        [
+            Draft(id="c", kind=Kind.CORRECTION, at_us=AFTER_GRACE, refers_to=held.id,
+                  meter=Meter.HOLDING, quantity=-1, note="a test")
+        ]
+    )  # fmt: skip
+    assert settle(settlements, ledger) == finals
+
+
 def test_a_damaged_ledger_is_not_settled(
     ledger: Ledger, settlements: Settlements, tmp_path: Path
 ) -> None:
@@ -395,7 +430,8 @@ def test_tampering_with_a_stored_document_is_found(
         connection.execute("UPDATE settlement_line SET amount_fen = 1")
         connection.commit()
     assert settlements.verify() == [
-        "2024-PKU: not the document that the ledger's audit entry names"
+        "2024-PKU: not the document that the ledger's audit entry names",
+        "2024-PKU: its posting is not what its lines move",
     ]
 
 

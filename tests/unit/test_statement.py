@@ -18,7 +18,7 @@ import pytest
 from metering.entry import Draft, Kind
 from metering.ledger import Ledger
 from metering.settlement import Settlements
-from metering.statement import Remittance, Statement, build, china_time
+from metering.statement import Remittance, Statement, build
 from metering.statement_font import PLACES, FontError, find_fonts
 from metering.statement_html import bars, write_html
 from metering.statement_pdf import write_pdf
@@ -260,6 +260,18 @@ def test_a_workbook_has_summary_months_and_every_entry(settled: Statement) -> No
     assert book["明细 Entries"].max_row == settled.entry_count + 1
 
 
+def test_a_workbook_has_a_chart_of_the_months(settled: Statement) -> None:
+    out = io.BytesIO()
+    write_xlsx(settled, Texts("en"), out)
+    sheet = openpyxl.load_workbook(out)["By month"]
+    (chart,) = sheet._charts
+    (series,) = chart.series
+    assert series.val.numRef.f == "'By month'!$C$2:$C$13"
+    assert [sheet[f"C{row}"].value for row in range(2, 14)] == [
+        month.downloads for month in settled.months
+    ]
+
+
 def test_entries_go_on_in_a_further_sheet(settled: Statement) -> None:
     out = io.BytesIO()
     write_xlsx(settled, Texts("en"), out, rows_max=50)
@@ -286,6 +298,8 @@ def test_a_pdf_has_its_chinese_and_is_looked_at(settled: Statement, tmp_path: Pa
     assert "净额：成员馆应付" in texts[0]
     assert "0200 0045" in "".join(texts)
     assert "2024-12-05 11:00:11" in texts[-1]
+    for head in ("序号 Entry", "数量 Quantity", "账号 Account"):
+        assert head in texts[-1]
     assert f"共 {len(document)} 页" in texts[0]
     folder = Path(os.environ.get("LIANMU_ARTEFACTS", tmp_path))
     for number, page in enumerate(document, 1):
@@ -360,7 +374,3 @@ def test_of_a_collection_the_simplified_chinese_font_is_taken() -> None:
 def test_an_item_is_named_by_its_parts(language: str, expected: str) -> None:
     assert Texts(language).item("upload.japanese.full.submitter") == expected  # type: ignore[arg-type]
     assert Texts(language).item("software.client") == "software.client"  # type: ignore[arg-type]
-
-
-def test_a_time_is_shown_by_the_clock_of_china() -> None:
-    assert china_time(at("2023-12-31T16:00:00")) == "2024-01-01 00:00:00"
