@@ -300,12 +300,18 @@ def test_a_client_of_sru_that_half_closes_is_taken_for_gone_unless_it_was_answer
     before = place.downloads()
     connection = sru_request(place)
     connection.shutdown(socket.SHUT_WR)
-    data = read(connection, 1 << 22)
-    connection.close()
+    # Its end may come behind the answer, or before, or while it is sent: then what
+    # cannot be finished is cut, so that nobody takes it for the whole.
+    cut, data = False, b""
+    try:
+        data = read(connection, 1 << 22)
+    except ConnectionResetError:
+        cut = True
+    finally:
+        connection.close()
     time.sleep(SETTLED_AFTER_S)
-    # Its end may come behind the answer, or before.
     answered = data.endswith(b"0\r\n\r\n") and b"</zs:searchRetrieveResponse>" in data
-    assert answered or not data
+    assert answered or cut or not data
     assert place.downloads() - before == (RECORDS if answered else 0)
 
 
