@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from metering.credit import Accepted, cover_draft, credit_drafts, reversal_draft
 from metering.entry import Draft, accounting_day
 from metering.interface import MeteringError
 from metering.ledger import Ledger
+from metering.sqlite_scripts import naming_errors_of, run
 from metering.tariff import Tariff, tariff_of_year
 from metering.tariff_category import Category, Level
 
@@ -36,6 +38,7 @@ class Status(StrEnum):
     REVERSED = "reversed"  # merged away while its credit could be taken back
 
 
+_naming_errors = partial(naming_errors_of, "the claims of credit")
 _OPEN = frozenset({Status.PENDING, Status.CAPPED, Status.REFUSED})
 
 
@@ -409,13 +412,7 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _version(connection) == 0:  # nobody was faster
-            statement = ""
-            script = files("metering").joinpath("credit.sql").read_text("utf-8")
-            for line in script.splitlines(keepends=True):
-                statement += line
-                if sqlite3.complete_statement(statement):
-                    connection.execute(statement)
-                    statement = ""
+            run(connection, files("metering").joinpath("credit.sql").read_text("utf-8"))
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -431,11 +428,3 @@ def _version(connection: sqlite3.Connection) -> int:
             f"the claims of credit have schema {version}, this program knows {SCHEMA_VERSION}"
         )
     return int(version)
-
-
-@contextlib.contextmanager
-def _naming_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise MeteringError(f"the claims of credit: {error}") from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from metering.interface import MeteringError
 from metering.ledger_page import source_of
+from metering.sqlite_scripts import naming_errors_of, run
 
 SCHEMA_VERSION = 3
 ROLLUP_COLUMNS = "institution, year, day, kind, meter, item, entries, quantity"
@@ -19,13 +19,7 @@ FROM entry GROUP BY institution, year, day, kind, meter, item
 """
 
 
-@contextlib.contextmanager
-def naming_errors() -> Iterator[None]:
-    """Turn what the database refuses into a `MeteringError`."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise MeteringError(f"the ledger: {error}") from error
+naming_errors = partial(naming_errors_of, "the ledger")
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -61,16 +55,6 @@ def create(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-def run(connection: sqlite3.Connection, script: str) -> None:
-    """Execute statements in the transaction that is open; `executescript` would end it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
 
 
 def _version(connection: sqlite3.Connection) -> int:

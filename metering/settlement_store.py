@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import msgspec
 
 from metering.interface import MeteringError
 from metering.settlement_bill import Line
+from metering.sqlite_scripts import naming_errors_of, run
 
 SCHEMA_VERSION = 1
 _COLUMNS = (
@@ -92,13 +94,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@contextlib.contextmanager
-def naming_errors() -> Iterator[None]:
-    """What SQLite refuses, as a MeteringError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise MeteringError(f"the settlements: {error}") from error
+naming_errors = partial(naming_errors_of, "the settlements")
 
 
 @contextlib.contextmanager
@@ -178,13 +174,7 @@ def _create(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection, writing=True):
         if _version(connection) is None:  # nobody was faster
-            script = files("metering").joinpath("settlement.sql").read_text("utf-8")
-            statement = ""
-            for line in script.splitlines(keepends=True):
-                statement += line
-                if sqlite3.complete_statement(statement):
-                    connection.execute(statement)
-                    statement = ""
+            run(connection, files("metering").joinpath("settlement.sql").read_text("utf-8"))
 
 
 def _version(connection: sqlite3.Connection) -> int | None:

@@ -19,7 +19,7 @@ import argon2
 from store.members_migrations import MIGRATIONS
 from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
 from store.snapshot import WalIndex
-from store.sqlite import StoreError, transaction
+from store.sqlite import StoreError, statements, transaction
 
 SCHEMA_VERSION = 5
 # What an institution's system can be pinned to, beside UTF-8 ("").
@@ -168,7 +168,7 @@ class Members:
         with self.transaction():
             if _version(self._connection) == 0:
                 schema = resources.files("store").joinpath("members.sql").read_text("utf-8")
-                for statement in schema.split(";\n"):
+                for statement in statements(schema):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -28,7 +28,7 @@ from store.index_check import check
 from store.indexed_versions import IndexedVersion, VersionReader, add_version, index_versions
 from store.parallel import Workers
 from store.registers import fingerprint
-from store.sqlite import PAGE_SIZE_BYTES, go_through_all, open_reader, transaction
+from store.sqlite import PAGE_SIZE_BYTES, go_through_all, open_reader, statements, transaction
 from store.writer import CatalogueWriter, now_us
 
 __all__ = ["NEW_FILE_NAME", "check", "reindex"]
@@ -152,7 +152,7 @@ class _Rebuild:
         connection = self._writer.connection
         with self._writer.transaction():
             if not _has_table(connection, "reindex_change"):
-                for statement in _statements(_BEGIN):
+                for statement in statements(_BEGIN):
                     connection.execute(statement)
                 connection.execute(
                     "INSERT OR REPLACE INTO meta VALUES ('reindex', ?)", (f"{now_us()}",)
@@ -174,7 +174,7 @@ class _Rebuild:
             _remove(self._path)
         connection = self._connect()
         with transaction(connection, self._path):
-            for statement in _statements(_NEW_FILE):
+            for statement in statements(_NEW_FILE):
                 connection.execute(statement)
             for (sql,) in self._writer.connection.execute(
                 "SELECT sql FROM sqlite_schema WHERE name IN ('posting', 'position')"
@@ -386,15 +386,6 @@ def _in_steps(rows: sqlite3.Cursor) -> Iterator[list[tuple[object, ...]]]:
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
     sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
     return bool(connection.execute(sql, (name,)).fetchone()[0])
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _remove(path: Path) -> None:

@@ -210,11 +210,14 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if version > SCHEMA_VERSION:
             raise StoreError(f"{path} has schema {version}, newer than this program")
         if version == 0:
-            _run_script(connection, files("store").joinpath("schema.sql").read_text("utf-8"))
+            script = files("store").joinpath("schema.sql").read_text("utf-8")
+            for statement in statements(script):
+                connection.execute(statement)
             connection.execute("INSERT INTO meta VALUES ('catalogue_id', ?)", (str(uuid.uuid4()),))
         else:
             for step in range(version, SCHEMA_VERSION):
-                _run_script(connection, MIGRATIONS[step])
+                for statement in statements(MIGRATIONS[step]):
+                    connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -223,11 +226,11 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
-def _run_script(connection: sqlite3.Connection, script: str) -> None:
-    """Run statements inside the open transaction (`executescript` would commit it)."""
+def statements(script: str) -> Iterator[str]:
+    """One by one, for an open transaction, which `executescript` would commit."""
     statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
+    for line in script.splitlines(keepends=True):
+        statement += line
         if sqlite3.complete_statement(statement):
-            connection.execute(statement)
+            yield statement
             statement = ""
