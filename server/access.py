@@ -104,10 +104,6 @@ class SignIn:
         self._notes: set[asyncio.Task[None]] = set()
         self._open: Callable[[], Members] = lambda: Members(members_path)
         self._members: Members | None = None
-        # As they were when the members were last written to.
-        self._state = b""
-        self._institutions: dict[str, Institution] = {}
-        self._rights: dict[str, tuple[str, ...]] = {}  # by account
         self._access = access
         self._throttle = LoginThrottle(
             access.login_failures_max, access.login_pause_s,
@@ -213,58 +209,30 @@ class SignIn:
         """Why somebody who came in earlier may not go on; None: nothing speaks against it.
 
         Looked up again as soon as anything of the members was written, and free otherwise.
-        """
-        code = principal.institution
-        if principal.anonymous:
-            return None
-        try:
-            state = self.members.state()
-            if not state or state != self._state:
-                self._institutions.clear()
-                self._rights.clear()
-                self._state = state  # of before the reading: a commit meanwhile differs
-            lost = self._lost(principal)
-            if lost is not None or not code:
-                return lost
-            institution = self._institutions.get(code)
-            if institution is None:
-                institution = self.members.institution(code)
-                if institution is None:
-                    return Diagnostic(Bib1.ACCOUNT_EXPIRED, f"{code} is no member")
-                self._institutions[code] = institution
-        except MemberError as error:
-            _tell_unreadable(error)
-            return None  # it was let in when they could be read
-        if institution.is_open and institution.ends_us is None:
-            return None
-        return _inactive(institution)
-
-    def _lost(self, principal: Principal) -> Diagnostic | None:
-        """Why an account is not what it was when it came in; None: it may do what it could.
-
         A key signs in with each request, so nothing can have happened to it since.
         """
         name = principal.account
-        if "+" in name:
+        if principal.anonymous or "+" in name:
             return None
-        rights = self._rights.get(name)
-        if rights is None:
-            account = self.members.account(name)
-            belongs = account is not None and (
-                account.institution.code if account.institution is not None else ""
+        try:
+            account = self.members.kept_account(name)
+        except MemberError as error:
+            _tell_unreadable(error)
+            return None  # it was let in when they could be read
+        institution = account.institution if account is not None else None
+        code = institution.code if institution is not None else ""
+        if account is None or code != principal.institution:
+            return Diagnostic(
+                Bib1.ACCOUNT_EXPIRED, f"the account {name} is no more / 账号 {name} 已注销"
             )
-            if account is None or belongs != principal.institution:
-                return Diagnostic(
-                    Bib1.ACCOUNT_EXPIRED, f"the account {name} is no more / 账号 {name} 已注销"
-                )
-            rights = self._rights[name] = account.rights
-        if rights == principal.rights or set(rights).issuperset(principal.rights):
-            return None
-        return Diagnostic(
-            Bib1.ACCOUNT_EXPIRED,
-            f"the rights of {name} have changed; sign in again"
-            f" / 账号 {name} 的权限已变更，请重新登录",
-        )
+        rights = account.rights
+        if rights != principal.rights and not set(rights).issuperset(principal.rights):
+            return Diagnostic(
+                Bib1.ACCOUNT_EXPIRED,
+                f"the rights of {name} have changed; sign in again"
+                f" / 账号 {name} 的权限已变更，请重新登录",
+            )
+        return _inactive(institution) if institution is not None else None
 
     async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
         """The account's principal, or why it may not come in.

@@ -33,6 +33,7 @@ KEY_SIZE_BYTES = 32
 _INSTITUTION = "code, name, status, created_us, charset, reason, ends_us, contact, uploads"
 _ACCOUNT = "name, institution, password_hash, role, rights"
 _API_KEY = "key_id, institution, name, created_us, last_used_us, revoked_us, rights"
+_Key = TypeVar("_Key", bytes, str)
 _Answer = TypeVar("_Answer")
 _AccountRow = tuple[str, str | None, str, str, str]
 
@@ -141,6 +142,7 @@ class Members:
         self._header = b""
         self._accounts: dict[bytes, Account] = {}
         self._key_holders: dict[bytes, tuple[ApiKey, Institution]] = {}
+        self._named: dict[str, Account] = {}
 
     def _open(self, path: Path, create: bool) -> None:
         if create:
@@ -171,10 +173,6 @@ class Members:
                 for statement in statements(schema):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def state(self) -> bytes:
-        """Another than before when anything was written; empty: it cannot be told."""
-        return self._wal_index.header()
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -331,6 +329,10 @@ class Members:
         row = self._account_row(name)
         return self._account(row) if row is not None else None
 
+    def kept_account(self, name: str) -> Account | None:
+        """As `account`, read again only when anything was written; for who asks all the time."""
+        return self._unless_changed(self._named, name, lambda: self.account(name))
+
     def recognise(self, name: str, password: str) -> Account | None:
         """The account, when this process verified the same password before."""
         return self._unless_changed(
@@ -346,13 +348,14 @@ class Members:
         return self._account(row)
 
     def _unless_changed(
-        self, kept: dict[bytes, _Answer], key: bytes, read: Callable[[], _Answer | None]
+        self, kept: dict[_Key, _Answer], key: _Key, read: Callable[[], _Answer | None]
     ) -> _Answer | None:
         """What `read` gives, or gave for `key` since the database was last written to."""
         header = self._wal_index.header()
         if not header or header != self._header:
             self._accounts.clear()
             self._key_holders.clear()
+            self._named.clear()
             self._header = header  # of before the reading: a commit meanwhile differs
         known = kept.get(key)
         if known is not None:
