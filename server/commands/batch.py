@@ -32,11 +32,10 @@ from server.batch_files import (
 from server.batch_isbns import BatchInputError, read_isbns
 from server.batch_job import Job, Jobs, Order, Phase, State, Status
 from server.batch_run import Runner, half_made_beside, hand_over, is_special
-from server.commands.options import config_option, now_us
+from server.commands.options import config_option, existing_institution, now_us
 from server.config import Config
 from server.errors import BatchError
 from store.catalogue import SqliteCatalogue
-from store.members import Members
 
 _DAY_US = 86_400_000_000
 _WORDS = {
@@ -182,19 +181,12 @@ def _run(config: Config, job: Job, total: int) -> State:
 
 
 def _member(config: Config, code: str) -> str:
-    members = Members(config.members_path)
-    try:
-        institution = members.institution(code)
-    finally:
-        members.close()
-    if institution is None:
-        raise click.BadParameter(f"there is no institution {code}", param_hint="--member")
-    institution = institution.at(now_us())
-    if not institution.is_open:
+    found = existing_institution(config, code, "--member").at(now_us())
+    if not found.is_open:
         raise click.BadParameter(
-            f"the membership of {institution.code} is {institution.status}", param_hint="--member"
+            f"the membership of {found.code} is {found.status}", param_hint="--member"
         )
-    return institution.code
+    return found.code
 
 
 def _databases(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:

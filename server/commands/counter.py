@@ -10,10 +10,9 @@ from metering.entry import accounting_day
 from metering.search_counts import SearchCountFile
 from server import writer_process
 from server.accounting import Accounting
-from server.commands.options import config_option, now_us
+from server.commands.options import config_option, existing_institution, now_us
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from store.members import Institution, Members
 
 
 @click.command(epilog="Example: lianmu counter PKU --year 2025 --format tsv --config config.toml")
@@ -50,7 +49,7 @@ def counter(
     """
     if (code is None) != everyone:
         raise click.UsageError("name a member's CODE, or --all")
-    institution = None if code is None else _institution(config, code)
+    institution = None if code is None else existing_institution(config, code, "CODE")
     own = None if institution is None else institution.code
     now = now_us()
     _, today = accounting_day(now)
@@ -82,17 +81,6 @@ def counter(
         titles={database.name: database.title for database in config.databases},
     )
     click.echo(to_tsv(report) if form == "tsv" else to_json(report), nl=False)
-
-
-def _institution(config: Config, code: str) -> Institution:
-    members = Members(config.members_path)
-    try:
-        institution = members.institution(code)
-    finally:
-        members.close()
-    if institution is None:
-        raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
-    return institution
 
 
 def _dashed(day: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from server.config import Config, load_config
-from store.members import Members
+from store.members import Institution, Members
 
 
 class ConfigFile(click.ParamType[Config]):
@@ -37,6 +37,20 @@ def report_path(config: Config, name: str, suffix: str) -> Path:
     """Where a report goes that was given no place: beside the others, replacing none of them."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")  # loads end within one second, too
     return config.data_dir / "reports" / f"{name}-{stamp}.{suffix}"
+
+
+def existing_institution(config: Config, code: str, option: str) -> Institution:
+    """The institution of that code.
+
+    Raises:
+        click.BadParameter: there is none; `option` is what named it.
+        MemberError: there are no members at all yet.
+    """
+    with closing(Members(config.members_path)) as members:
+        found = members.institution(code)
+    if found is None:
+        raise click.BadParameter(f"there is no institution {code}", param_hint=option)
+    return found
 
 
 def institution_code(config: Config, code: str, option: str) -> str:

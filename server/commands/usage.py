@@ -13,10 +13,9 @@ from metering.money import yuan
 from metering.tariff import tariff_of_year
 from server import writer_process
 from server.accounting import Accounting
-from server.commands.options import config_option, now_us
+from server.commands.options import config_option, existing_institution, now_us
 from server.config import Config
 from server.settling import open_settlements
-from store.members import Members
 
 FIRST_YEAR, LAST_YEAR = 1998, 9998
 
@@ -36,13 +35,7 @@ def usage(code: str, year: int | None, as_json: bool, config: Config) -> None:
     An estimate until the year is settled. Afterwards the settlement is what counts: it is
     named, and so is what has come since.
     """
-    members = Members(config.members_path)
-    try:
-        institution = members.institution(code)
-    finally:
-        members.close()
-    if institution is None:
-        raise click.BadParameter(f"there is no institution {code}", param_hint="CODE")
+    institution = existing_institution(config, code, "CODE")
     year = year or accounting_day(now_us())[0]
     writer_process.prepare(config)
     with Accounting(config) as accounting:
