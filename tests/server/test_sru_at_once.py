@@ -9,7 +9,7 @@ import re
 import socket
 import sqlite3
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from metering.interface import Delivery, MeteringError, Receipt
+from metering.interface import Receipt
 from server.config import load_config
 from server.http import HttpServer
 from server.http_connection import Connection
@@ -25,6 +25,7 @@ from server.service import Service
 from server.z3950 import Z3950Server
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
+from tests.server.stand_ins import Refusing, Wire
 
 YEAR = str((datetime.now(UTC) + timedelta(hours=8)).year)
 MEMBER = "Authorization: Basic " + b64encode(b"demo1:demo1").decode()
@@ -228,45 +229,13 @@ def test_octets_of_a_header_are_never_taken_for_a_request(server: RunningServer)
 # One worker in this process
 
 
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closing = False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("127.0.0.1", 1) if name == "peername" else default
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written.append(bytes(data))
-
-    def writelines(self, list_of_data: Any) -> None:
-        self.written.append(b"".join(list_of_data))
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_reading(self) -> bool:
-        return True
-
-    def resume_reading(self) -> None: ...
-
-    def pause_reading(self) -> None: ...
-
-    def close(self) -> None:
-        self.closing = True
+class HttpWire(Wire):
+    """One that speaks HTTP."""
 
     async def answer(self, connection: Connection, data: bytes) -> bytes:
         count = len(self.written)
         connection.data_received(data)
-        async with asyncio.timeout(30):
-            while len(self.written) == count:  # noqa: ASYNC110  (no event to wait for)
-                await asyncio.sleep(0.001)
+        await self.wait(count)
         await asyncio.sleep(0.01)
         return b"".join(self.written[count:])
 
@@ -278,8 +247,8 @@ class Worker:
         self.http = http
         self.service = service
 
-    async def connect(self) -> tuple[Connection, Wire]:
-        connection, wire = self.http._connection(asyncio.get_running_loop()), Wire()
+    async def connect(self) -> tuple[Connection, HttpWire]:
+        connection, wire = self.http._connection(asyncio.get_running_loop()), HttpWire()
         connection.connection_made(wire)
         await asyncio.sleep(0.01)
         return connection, wire
@@ -309,30 +278,6 @@ async def test_usual_requests_are_answered_at_once_and_no_others(worker: Worker)
         assert await wire.answer(connection, data)
     assert [data for data in USUAL if not worker.knows(data)] == []
     assert [data for data in OTHERS if worker.knows(data)] == []
-
-
-class Refusing:
-    """A meter whose disk is full, told at once or only after a while."""
-
-    def __init__(self, *, later: bool) -> None:
-        self.later = later
-        self.outcome: Receipt | MeteringError | None = MeteringError("the disk is full")
-        self.resume: object = None
-
-    def enter(self, deliveries: Sequence[Delivery]) -> Refusing:
-        if not self.later:
-            raise MeteringError("the disk is full")
-        asyncio.get_running_loop().call_soon(self._tell)
-        return self
-
-    def _tell(self) -> None:
-        assert callable(self.resume)
-        self.resume()
-
-    async def deliver(self, deliveries: Sequence[Delivery]) -> Receipt:
-        raise MeteringError("the disk is full")
-
-    async def close(self) -> None: ...
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])

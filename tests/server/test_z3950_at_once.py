@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from metering.interface import Delivery, MeteringError, Receipt
 from protocol import apdu, oid
 from protocol.diagnostic import Bib1
 from server.config import load_config
@@ -19,6 +17,7 @@ from server.service import Service
 from server.z3950 import Connection, Z3950Server
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
+from tests.server.stand_ins import Refusing, Wire
 from tests.z3950_client import connected, init_request, present_request, search_request
 
 YEAR = str((datetime.now(UTC) + timedelta(hours=8)).year)
@@ -121,63 +120,13 @@ def test_what_is_answered_at_once_is_counted(server: RunningServer) -> None:
     assert counted() == before + 6
 
 
-class Refusing:
-    """A meter whose disk is full, told at once or only after a while."""
-
-    def __init__(self, *, later: bool) -> None:
-        self.later = later
-        self.outcome: Receipt | MeteringError | None = MeteringError("the disk is full")
-        self.resume: object = None
-
-    def enter(self, deliveries: Sequence[Delivery]) -> Refusing:
-        assert len(deliveries) == 1
-        if not self.later:
-            raise MeteringError("the disk is full")
-        asyncio.get_running_loop().call_soon(self._tell)
-        return self
-
-    def _tell(self) -> None:
-        assert callable(self.resume)
-        self.resume()
-
-    async def deliver(self, deliveries: Sequence[Delivery]) -> Receipt:
-        raise MeteringError("the disk is full")
-
-    def confirm(self, receipt: Receipt) -> None: ...
-
-    def void(self, receipt: Receipt, reason: str) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class Wire:
-    """A transport that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-
-    def get_extra_info(self, name: str) -> object:
-        return ("127.0.0.1", 1) if name == "peername" else None
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def resume_reading(self) -> None: ...
-
-    def pause_reading(self) -> None: ...
+class ApduWire(Wire):
+    """One that speaks in APDUs."""
 
     async def answer(self, connection: Connection, request: apdu.Apdu) -> apdu.Apdu:
         count = len(self.written)
         connection.data_received(apdu.encode(request))
-        async with asyncio.timeout(30):
-            while len(self.written) == count:  # noqa: ASYNC110  (no event to wait for)
-                await asyncio.sleep(0.001)
+        await self.wait(count)
         return apdu.decode(self.written[-1])
 
 
@@ -188,8 +137,8 @@ async def test_without_its_ledger_entry_no_record_leaves(
     config = load_config(folder / "config.toml")
     async with contextlib.AsyncExitStack() as stack:
         service = await stack.enter_async_context(Service(config, 99))
-        connection, wire = Connection(Z3950Server(config, service)), Wire()
-        connection.connection_made(wire)  # type: ignore[arg-type]
+        connection, wire = Connection(Z3950Server(config, service)), ApduWire()
+        connection.connection_made(wire)
         await wire.answer(connection, init_request("demo1/demo1"))
         search, present = search_request("@attr 1=12 w012", "we_cat"), present_request(1, 1)
         piggyback = search_request(
