@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from server import VERSION, permissions, status
 from server.access import Principal
+from server.api.routes import Api
 from server.batch_http import BatchApi
 from server.config import Config
 from server.http_connection import Connection
@@ -44,6 +45,7 @@ class HttpServer:
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
         self._pages = SearchPages(config, service, z3950.outbox)
         self._batch = BatchApi(config, service)
+        self._api = Api(config, service, z3950.outbox)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -64,6 +66,7 @@ class HttpServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/status", self._status)
         self._batch.add_routes(app)
+        self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._pages.first(self._sru.respond))
         app.router.add_get("/{database}", self._pages.first(self._sru.respond))
@@ -95,6 +98,7 @@ class HttpServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._api.stop()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         """This worker's event loop turns."""
