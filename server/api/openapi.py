@@ -14,6 +14,7 @@ import msgspec
 from server import VERSION
 from server.api.operation import Area, Header, Operation
 from server.api.problem import CONTENT_TYPE, Problem
+from server.permissions import RULES, Who
 
 _REF = "#/components/schemas/{name}"
 _PROBLEM = {"content": {CONTENT_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}}
@@ -111,14 +112,20 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
             "required": True, "content": {media: {"schema": schema} for media in operation.reads},
         }  # fmt: skip
     told["responses"] = _responses(operation, schemas)
-    told["security"] = (
-        [{}]
-        if operation.needs is None
-        else [{"password": []}, {"key": []}, {"session": [], "form_token": []}]
-    )
+    told["security"] = _security(operation)
     if operation.needs is not None:
         told["x-permission"] = operation.needs.value
     return told
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    """Ways to sign in, and none where whoever has not signed in may ask too."""
+    if operation.needs is None:
+        return [{}]
+    ways: list[dict[str, list[str]]] = [
+        {"password": []}, {"key": []}, {"session": [], "form_token": []}
+    ]  # fmt: skip
+    return [*ways, {}] if Who.ANONYMOUS in RULES[operation.needs].who else ways
 
 
 def _parameters(kind: type[msgspec.Struct] | None, place: str) -> list[dict[str, Any]]:

@@ -129,7 +129,7 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @AREA.get(
-    "/databases/{database}/records/{number}", needs=Permission.SEARCH,
+    "/databases/{database}/records/{number}", needs=Permission.DOWNLOAD,
     summary="Download a record", problems=(400, 406), headers=(IF_NONE_MATCH,), gives=_GIVEN,
     answers={200: "The record, entered in the ledger", 304: "The client has this version"},
 )  # fmt: skip

@@ -21,7 +21,9 @@ PASSWORD = "password-1"
 
 
 @contextmanager
-def api_server(folder: Path, http: str = "", workers: int = 1) -> Iterator[RunningServer]:
+def api_server(
+    folder: Path, http: str = "", *, access: str = "", workers: int = 1
+) -> Iterator[RunningServer]:
     """`demo1` and `demo2` are members with every right, `reader` may search alone, `admin` is an
     operator; passwords are the names."""
     records = {
@@ -30,7 +32,13 @@ def api_server(folder: Path, http: str = "", workers: int = 1) -> Iterator[Runni
     }
     lines = f"body_bytes_max = {BODY_BYTES_MAX}\n{http}"
     with own_server(
-        folder, records, http=lines, pinned={"demo2": ""}, workers=workers, rights=RIGHTS
+        folder,
+        records,
+        http=lines,
+        access=access,
+        pinned={"demo2": ""},
+        workers=workers,
+        rights=RIGHTS,
     ) as server:
         members = Members(load_config(server.config).members_path, create=True)
         accounts = Accounts(members)
