@@ -416,6 +416,8 @@ def test_a_catalogue_of_schema_2_is_brought_up_to_date(tmp_path: Path) -> None:
     for step in range(2, SCHEMA_VERSION):
         for table in re.findall(r"CREATE TABLE (\w+)", MIGRATIONS[step]):
             library.writer.connection.execute(f"DROP TABLE {table}")
+        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS[step]):
+            library.writer.connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     library.writer.connection.execute("PRAGMA user_version = 2")
     library.close()
     with pytest.raises(StoreError, match=r"has schema 2, .* `lianmu reindex`"):
