@@ -25,7 +25,7 @@ COMMANDS = {
     "export": ("server.commands.export", "export"),
     "member": ("server.commands.member", "member"),
     "operator": ("server.commands.member", "operator"),
-    "audit": ("server.commands.member_steps", "audit"),
+    "audit": ("server.commands.audit", "audit"),
     "record": ("server.commands.record", "record"),
     "dedupe": ("server.commands.dedupe", "dedupe"),
     "reindex": ("server.commands.reindex", "reindex"),

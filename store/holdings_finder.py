@@ -69,7 +69,7 @@ class Missed:
 
 
 class RecordFinder:
-    """Finds records of the catalogue in `directory` for one institution.
+    """Finds records of the catalogue in `directory`.
 
     One thread at a time. What it finds is of the moment of `begin`.
 
@@ -77,13 +77,12 @@ class RecordFinder:
         StoreError: there is no catalogue, or its schema is another.
     """
 
-    def __init__(self, directory: Path, institution: str) -> None:
+    def __init__(self, directory: Path) -> None:
         self._reader = IndexReader(directory / FILE_NAME)
         self._databases = {
             number: database.name
             for number, database in read_databases(self._reader.connection).items()
         }
-        self._institution = institution
 
     def begin(self) -> None:
         """Look at the newest state of the catalogue from now on, until `release`."""
@@ -92,8 +91,8 @@ class RecordFinder:
     def release(self) -> None:
         self._reader.release()
 
-    def find(self, name: RecordName) -> int | Missed:
-        """The id of the record that is meant, between `begin` and `release`."""
+    def find(self, name: RecordName, institution: str) -> int | Missed:
+        """The id of the record that an institution means, between `begin` and `release`."""
         if name.is_empty:
             return Missed(NotFound.UNNAMED)
         here: BitMap | None = None
@@ -101,11 +100,11 @@ class RecordFinder:
             if name.database not in self._databases.values():
                 return Missed(NotFound.DATABASE)
             here = self._records(DATABASE, name.database)
-        for found in self._each(name):
+        for found in self._each(name, institution):
             if here is not None:
                 found &= here  # noqa: PLW2901 - what is left of it
             if len(found) > 1:
-                held = found & self._held()
+                held = found & self._any(HELD_BY, code_keys(institution))
                 found = held if len(held) == 1 else found  # noqa: PLW2901
             if len(found) == 1:
                 return found[0]
@@ -117,7 +116,7 @@ class RecordFinder:
                 return self._missed(NotFound.CONTRADICTION, exact | other)
         return Missed(NotFound.UNKNOWN)
 
-    def _each(self, name: RecordName) -> Iterator[BitMap]:
+    def _each(self, name: RecordName, institution: str) -> Iterator[BitMap]:
         """The records that each of the names finds, the most exact name first."""
         if name.control_number:
             found = self._numbered(name.control_number)
@@ -129,7 +128,7 @@ class RecordFinder:
         for number in name.numbers:
             yield self._with_number(number)
         if name.local_number:
-            yield self._with_number(f"({self._institution}){name.local_number}")
+            yield self._with_number(f"({institution}){name.local_number}")
         if name.isbn and not (name.control_number and self._numbered(name.control_number)):
             yield self._by_isbn(name.isbn)
         if name.issn:
@@ -168,9 +167,6 @@ class RecordFinder:
 
     def _by_isbn(self, isbn: str) -> BitMap:
         return self._any("isbn", isbn_keys(isbn))
-
-    def _held(self) -> BitMap:
-        return self._any(HELD_BY, code_keys(self._institution))
 
     def _any(self, register: str, terms: tuple[str, ...] | list[str]) -> BitMap:
         found = BitMap()

@@ -27,7 +27,7 @@ _SCHEMA = f"""
 CREATE TABLE said (
     record_id INTEGER NOT NULL, line INTEGER NOT NULL, what INTEGER NOT NULL, statement BLOB);
 CREATE TABLE refused (line INTEGER NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL,
-    text TEXT NOT NULL);
+    text TEXT NOT NULL, PRIMARY KEY (line, name)) WITHOUT ROWID;
 CREATE TABLE head (lines INTEGER NOT NULL);
 PRAGMA user_version = {_VERSION};
 """
@@ -55,7 +55,7 @@ class RefusedLine:
 
     line: int
     name: str
-    reason: str  # one word of server.holdings.change.Refusal
+    reason: str  # a value of server.holdings.change.Reason
     text: str
 
 
@@ -88,6 +88,7 @@ class Staging:
         staging.path = path
         staging._written = None
         staging._connection = _open(path)
+        staging._connection.execute("PRAGMA journal_mode = DELETE")
         return staging
 
     def put(self, record_id: int, line: int, statement: HoldingStatement) -> None:
@@ -108,8 +109,9 @@ class Staging:
             self._write((record_id, line, _KEEP, None))
 
     def refuse(self, refused: RefusedLine) -> None:
+        """List a line; also while what is finished is carried out, and again after a crash."""
         self._connection.execute(
-            "INSERT INTO refused VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
             (refused.line, refused.name, refused.reason, refused.text),
         )
 
@@ -122,6 +124,7 @@ class Staging:
             self._connection.execute("CREATE INDEX said_of ON said (record_id, line)")
             self._connection.execute("INSERT INTO head VALUES (?)", (lines,))
             self._connection.execute("COMMIT")
+            self._connection.execute("PRAGMA journal_mode = DELETE")
             if self._written is not None and self.path is not None:
                 with self._written.open("rb") as file:
                     os.fsync(file.fileno())

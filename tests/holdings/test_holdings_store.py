@@ -206,9 +206,9 @@ def shelf(library: Library) -> Library:
 
 
 def find(library: Library, code: str = "PKU", **name: object) -> int | Missed:
-    with RecordFinder(library.writer.path.parent, code) as finder:
+    with RecordFinder(library.directory) as finder:
         finder.begin()
-        return finder.find(RecordName(**name))  # type: ignore[arg-type]
+        return finder.find(RecordName(**name), code)  # type: ignore[arg-type]
 
 
 def test_a_record_is_found_by_the_one_number_that_names_it(shelf: Library) -> None:
