@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from typing import Annotated, Literal
@@ -10,11 +11,13 @@ import msgspec
 from msgspec import Meta
 
 from server.api.institutions import existing, reading
-from server.api.models import Code, InstitutionPath, moment
+from server.api.models import Code, InstitutionPath, moment, moment_us
 from server.api.operation import Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
+from server.api.problem import Kind, Refusal
+from server.audit_trail import trail
 from server.permissions import Operation as Permission
-from store.audit import AuditRow, audit_rows
+from store.audit import AuditRow, AuditSelection
 from store.sqlite import FILE_NAME, open_reader
 from store.uploaded import UploadRow, UploadRows
 
@@ -22,8 +25,10 @@ AREA = Area("audit", "Who changed what, when, why and from where")
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of a member. `subject` is the account or key concerned, "" the institution."""
+    """A change. `subject` is the account, key or record concerned, "" the institution;
+    `before` and `after` say what was and is."""
 
+    kind: str
     seq: int
     at: datetime
     who: str
@@ -38,7 +43,26 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
 
 
-class AllQuery(PageQuery, frozen=True):
+class AuditQuery(PageQuery, frozen=True):
+    """Which changes; each condition narrows it further. Times are UTC."""
+
+    account: (
+        Annotated[str, Meta(max_length=100, description="That made the change, or was changed.")]
+        | None
+    ) = None
+    kind: (
+        Literal[
+            "member", "account", "record", "holdings", "cover", "load", "batch", "credit",
+            "ledger", "settlement",
+        ]
+        | None
+    ) = None  # fmt: skip
+    protocol: Literal["cli", "http", "api", "z3950", "sru", "load"] | None = None
+    since: Annotated[datetime, Meta(tz=True, description="From this moment on.")] | None = None
+    until: Annotated[datetime, Meta(tz=True, description="Before this moment.")] | None = None
+
+
+class AllQuery(AuditQuery, frozen=True):
     """Of whom."""
 
     institution: Annotated[Code | None, Meta(description="Of this institution alone.")] = None
@@ -62,19 +86,21 @@ class UploadEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @AREA.get(
-    "/audit", needs=Permission.AUDIT_READ_ALL, summary="List changes of all members",
-    answers={200: "A page of them, the oldest first"},
+    "/audit", needs=Permission.AUDIT_READ_ALL, summary="List everything that was changed",
+    answers={200: "A page of it, the oldest first"},
 )  # fmt: skip
 def list_all_changes(call: Call, query: AllQuery) -> Reply[Page[AuditEntry]]:
-    code = query.institution.upper() if query.institution else None
-    return _changes(call, query, code)
+    """Members, accounts, keys, certificates, records, holdings, credit, the ledger and
+    settlements, whatever way the change came."""
+    return _changes(call, query, query.institution)
 
 
 @AREA.get(
     "/institutions/{code}/audit", needs=Permission.AUDIT_READ,
-    summary="List changes of a member", answers={200: "A page of them, the oldest first"},
+    summary="List what was changed at an institution",
+    answers={200: "A page of it, the oldest first"},
 )  # fmt: skip
-def list_changes(call: Call, path: InstitutionPath, query: PageQuery) -> Reply[Page[AuditEntry]]:
+def list_changes(call: Call, path: InstitutionPath, query: AuditQuery) -> Reply[Page[AuditEntry]]:
     with reading(call) as members:
         code = existing(call, members, path.code).code
     return _changes(call, query, code)
@@ -95,17 +121,42 @@ def list_uploads(call: Call, path: InstitutionPath, query: PageQuery) -> Reply[P
     return paged(call, [_upload(*each) for each in items], cursor)
 
 
-def _changes(call: Call, query: PageQuery, code: str | None) -> Reply[Page[AuditEntry]]:
-    after = position(call, query, int) or 0
-    with reading(call) as members:
-        rows = audit_rows(members.connection, code, after=after)
-        items, cursor = page(call, query, rows, lambda row: row.seq)
-    return paged(call, [_change(each) for each in items], cursor)
+def _changes(call: Call, query: AuditQuery, code: str | None) -> Reply[Page[AuditEntry]]:
+    at_us, skipped = _place(position(call, query, str))
+    since_us = moment_us(query.since)
+    selection = AuditSelection(
+        code, query.account, max(at_us, since_us) if since_us is not None else at_us,
+        moment_us(query.until), query.protocol, query.kind,
+    )  # fmt: skip
+    rows = _placed(trail(call.config, selection), at_us, skipped)
+    items, cursor = page(call, query, rows, lambda row: f"{row[0].at_us}:{row[1]}")
+    return paged(call, [_change(row) for row, _ in items], cursor)
+
+
+def _place(text: str | None) -> tuple[int, int]:
+    """A moment, and how many changes of that moment were listed; several files are read,
+    and none numbers the rows of all."""
+    if text is None:
+        return 0, 0
+    at_us, _, count = text.partition(":")
+    if not (at_us.isdecimal() and count.isdecimal() and len(text) < 40):
+        raise Refusal(Kind.PARAMETER, "cursor: it is none of this list", "cursor：不是此列表的游标")
+    return min(int(at_us), 2**62), int(count)
+
+
+def _placed(rows: Iterable[AuditRow], at_us: int, skipped: int) -> Iterator[tuple[AuditRow, int]]:
+    """Rows behind a place, each with how many of its moment there are with it."""
+    last_us, count = -1, 0
+    for row in rows:
+        count = count + 1 if row.at_us == last_us else 1
+        last_us = row.at_us
+        if last_us > at_us or count > skipped:
+            yield row, count
 
 
 def _change(row: AuditRow) -> AuditEntry:
     return AuditEntry(
-        seq=row.seq, at=moment(row.at_us), who=row.who, action=row.action,
+        kind=row.kind, seq=row.seq, at=moment(row.at_us), who=row.who, action=row.action,
         institution=row.institution, subject=row.subject, reason=row.reason, before=row.before,
         after=row.after, account=row.account, address=row.address, protocol=row.protocol,
     )  # fmt: skip

@@ -94,7 +94,7 @@ class Dispatcher:
                 Kind.SESSION_TOKEN, f"{CSRF_HEADER} is not that of this session.",
                 f"{CSRF_HEADER} 与会话不符。",
             )  # fmt: skip
-        principal = self._service.sign_in.certified(session.account)
+        principal = self._service.sign_in.certified(session.account, request.remote or "")
         if isinstance(principal, Principal):
             remember(request, principal)  # for the access log
         return principal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, BinaryIO, Literal
 
 import msgspec
@@ -23,7 +23,7 @@ from metering.statement_texts import Texts
 from metering.tariff import tariff_of_year
 from server.accounting import Accounting
 from server.api.institutions import existing, reading
-from server.api.models import InstitutionPath, Sent, Year, moment
+from server.api.models import InstitutionPath, Sent, Year, moment, moment_us
 from server.api.operation import Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.http_responses import NO_STORE, PORTION_SIZE_BYTES, send
@@ -207,7 +207,7 @@ def list_ledger(call: Call, path: InstitutionPath, query: LedgerQuery) -> Reply[
         institution=code, year=query.year, control_number=query.control_number,
         kind=EntryKind(query.kind) if query.kind else None,
         meter=Meter(query.meter) if query.meter else None, item=query.item,
-        from_us=_us(query.since), until_us=_us(query.until),
+        from_us=moment_us(query.since), until_us=moment_us(query.until),
         after=position(call, query, int) or 0,
     )  # fmt: skip
     with closing(Ledger(call.config.ledger_path, rules=call.config.counting_rules)) as ledger:
@@ -280,13 +280,6 @@ def _code(call: Call, path: InstitutionPath) -> str:
     """The institution's code as it is spelt."""
     with reading(call) as members:
         return existing(call, members, path.code).code
-
-
-def _us(at: datetime | None) -> int | None:
-    if at is None:
-        return None
-    since = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _entry(entry: Entry) -> LedgerEntry:

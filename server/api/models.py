@@ -74,6 +74,14 @@ def moment_or_none(at_us: int | None) -> datetime | None:
     return moment(at_us) if at_us is not None else None
 
 
+def moment_us(at: datetime | None) -> int | None:
+    """A time that a client names, in microseconds since 1970."""
+    if at is None:
+        return None
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
 def member_rights() -> list[Right]:
     """What an account or a key may do where nothing is said."""
     return list(MEMBER_RIGHTS)  # type: ignore[arg-type]

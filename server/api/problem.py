@@ -106,12 +106,19 @@ class Candidate(msgspec.Struct, frozen=True):
     reasons: list[str]
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A record by its database and control number."""
+
+    database: str
+    control_number: str
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why a request was refused (RFC 9457).
 
     `type` is stable; texts may change. `right` names the right that is missing,
-    `findings` and `candidates` are those of a record that was refused, `version` is
-    the number of the version that the record has now.
+    `findings` and `candidates` are those of a record that was refused, `records` those
+    that may be meant, `version` is the number of the version that the record has now.
     """
 
     type: str
@@ -123,6 +130,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     right: str = ""
     findings: list[Finding] = []
     candidates: list[Candidate] = []
+    records: list[Named] = []
     control_number: str = ""
     version: int = 0
 

@@ -136,9 +136,9 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
 async def download_record(call: Call, path: RecordPath, query: FormQuery) -> web.StreamResponse:
     """Counts as a download of the institution, like any over Z39.50 and SRU; HEAD and 304
     count nothing. The entity tag names the version and the form."""
-    database = _database(call, path.database)
+    database = database_named(call, path.database)
     require(call, Permission.DOWNLOAD, database=database.name)
-    record = await _record(call, database, path.number)
+    record = await record_numbered(call, database, path.number)
     accept = ",".join(call.request.headers.getall(hdrs.ACCEPT, ()))
     name = query.form or chosen_form(accept, {each: media for each, (_, media) in FORMS.items()})
     if name is None:
@@ -217,7 +217,7 @@ async def _upload(
     number: str = "",
     confirmed: bool = False,
 ) -> Reply[Uploaded]:
-    database = _database(call, name)
+    database = database_named(call, name)
     media = call.request.content_type
     if action is not Action.DELETE and media in MARC_JSON:
         decoded = decode_marc_json(body, database.family)
@@ -246,7 +246,7 @@ async def _based_on(call: Call, database: Database, number: str) -> list[int | s
     if tag is None or not number:
         return []
     if tag == "*":
-        return [(await _record(call, database, number)).version]
+        return [(await record_numbered(call, database, number)).version]
     return [int(tag.strip('"').partition(".")[0])]
 
 
@@ -325,7 +325,7 @@ def _candidate(each: FoundCandidate) -> Candidate:
     return Candidate(each.control_number, each.score, each.is_certain, list(each.reasons))
 
 
-def _database(call: Call, name: str) -> Database:
+def database_named(call: Call, name: str) -> Database:
     """The one database of that name or alias."""
     found = call.service.catalogue.resolve((name,))
     if isinstance(found, Diagnostic) or len(found) != 1:
@@ -333,7 +333,7 @@ def _database(call: Call, name: str) -> Database:
     return found[0]
 
 
-async def _record(call: Call, database: Database, number: str) -> StoredRecord:
+async def record_numbered(call: Call, database: Database, number: str) -> StoredRecord:
     """The live record of that number.
 
     Raises:

@@ -8,7 +8,7 @@ from functools import cache
 import msgspec
 from aiohttp import hdrs, web
 
-from server.api import accounts, changes, databases, figures, institutions, records
+from server.api import accounts, changes, databases, figures, holdings, institutions, records
 from server.api.dispatch import Dispatcher
 from server.api.openapi import document
 from server.api.operation import Area, Operation
@@ -22,8 +22,8 @@ from server.web.session import WebSessions
 DOCUMENT_PATH = "/api/openapi.json"
 
 AREAS: Sequence[Area] = (
-    databases.AREA, records.AREA, institutions.AREA, accounts.AREA, accounts.KEYS, figures.AREA,
-    changes.AREA,
+    databases.AREA, records.AREA, holdings.AREA, institutions.AREA, accounts.AREA, accounts.KEYS,
+    figures.AREA, changes.AREA,
 )  # fmt: skip
 
 
