@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from server import VERSION, permissions, status
 from server.access import Principal
 from server.api.routes import Api
-from server.batch_http import BatchApi
+from server.batch_worker import BatchWorker
 from server.config import Config
 from server.http_connection import Connection
 from server.http_guard import Guard
@@ -44,8 +44,8 @@ class HttpServer:
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
         self._pages = SearchPages(config, service, z3950.outbox)
-        self._batch = BatchApi(config, service)
-        self._api = Api(config, service, z3950.outbox)
+        self._batch = BatchWorker(config, service)
+        self._api = Api(config, service, z3950.outbox, self._batch)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -65,7 +65,6 @@ class HttpServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/status", self._status)
-        self._batch.add_routes(app)
         self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._pages.first(self._sru.respond))

@@ -9,7 +9,9 @@
 The annotations say what is read and answered: `path`, `query` and `body` are structs
 (a body of another kind is `bytes`, with its media types in `reads`), and the return
 value is a struct, a `Reply` around one, or a response made by the operation itself
-with its media types in `gives`. A plain function may block: it runs in a thread.
+with its media types in `gives`. Where annotations do not tell, `asks` names the struct
+of the query, `takes` that of JSON among several media types, `shows` that of an answer
+in JSON. A plain function may block: it runs in a thread.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 from aiohttp import web
 
+from server.batch_worker import BatchWorker
 from server.config import Config
 from server.outbox import Outbox
 from server.permissions import Operation as Permission
@@ -47,6 +50,7 @@ class Call:
     config: Config
     service: Service
     outbox: Outbox
+    batch: BatchWorker
     principal: Principal
     operation: Operation
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
@@ -111,6 +115,9 @@ class Operation:
 
     `answers` are the statuses of success with what they mean, the usual one first.
 
+    `json_type` is what JSON is in a body that is read as octets; `replaced_by` the path
+    of the operation that does the same and is to be preferred.
+
     `problems` are statuses of refusals that it has beside those that follow from its
     declaration.
     """
@@ -132,6 +139,7 @@ class Operation:
     headers: Sequence[Header]
     reads: Sequence[str]
     gives: Sequence[str]
+    json_type: type[msgspec.Struct] | None = None
     replaced_by: str = ""
 
     @property
@@ -196,6 +204,9 @@ class Area:
         headers: Sequence[Header] = (),
         reads: Sequence[str] = (JSON,),
         gives: Sequence[str] = (JSON,),
+        takes: type[msgspec.Struct] | None = None,
+        shows: type[msgspec.Struct] | None = None,
+        asks: type[msgspec.Struct] | None = None,
     ) -> Callable[[_Handler], _Handler]:
         def declare(handler: _Handler) -> _Handler:
             hints = get_type_hints(handler)
@@ -207,8 +218,9 @@ class Area:
                 Operation(
                     id=_camel(handler.__name__), method=method, path=self._prefix + path,
                     tag=self.tag, summary=summary, description=description, needs=needs,
-                    handler=handler, path_type=hints.get("path"), query_type=hints.get("query"),
-                    body_type=hints.get("body"), value_type=value,
+                    handler=handler, path_type=hints.get("path"),
+                    query_type=asks or hints.get("query"),
+                    body_type=hints.get("body"), value_type=shows or value, json_type=takes,
                     answers=answers or {200: "Done"}, problems=problems, headers=headers,
                     reads=reads, gives=gives,
                 )

@@ -71,7 +71,8 @@ def test_a_membership_goes_through_its_whole_life(
     assert {who for step, who, *_ in steps if step != "activate"} == {"admin"}
     # What the API wrote, the command line tells.
     done = lianmu("audit", "--member", "LIFE", "--json", "--config", str(server.config))
-    assert [(row["action"], row["reason"]) for row in map(json.loads, done.stdout.splitlines())][4:7] == [
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["action"], row["reason"]) for row in rows][4:7] == [
         ("warn", "bill is open"), ("suspend", "bill is open"), ("restore", "paid"),
     ]  # fmt: skip
 
