@@ -27,6 +27,7 @@ COMMANDS = {
     "operator": ("server.commands.member", "operator"),
     "audit": ("server.commands.audit", "audit"),
     "record": ("server.commands.record", "record"),
+    "cover": ("server.commands.cover", "cover"),
     "dedupe": ("server.commands.dedupe", "dedupe"),
     "reindex": ("server.commands.reindex", "reindex"),
     "doctor": ("server.commands.doctor", "doctor"),

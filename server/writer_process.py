@@ -13,6 +13,7 @@ from functools import partial
 from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
+from server.covers.keeping import CoverKeeper
 from server.crediting import post_credits
 from server.log import Log
 from store.members import Members
@@ -21,6 +22,7 @@ from store.writer import CatalogueWriter
 
 # Only credits of records merged away wait for it, and what a crash kept from the ledger.
 CREDITS_INTERVAL_S = 60.0
+SWEEP_INTERVAL_S = 3600.0
 
 log = Log("lianmu.writer")
 
@@ -72,6 +74,7 @@ def run(config: Config, ready: int, lifeline: int) -> None:
         Chore("fold", config.metering.fold_interval_s, accounting.folder.fold),
         Chore("merge", config.catalogue.merge_interval_s, writer.merge),
         Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config)),
+        Chore("covers", SWEEP_INTERVAL_S, CoverKeeper(config).sweep),
     ]
     poll = select.poll()
     poll.register(stop_read, select.POLLIN)

@@ -21,6 +21,7 @@ from protocol.iso2709 import build
 from protocol.record import MarcFamily
 from server.cli import COMMANDS, main
 from server.commands.person import here, login
+from tests.covers.pictures import picture
 from tests.server.own_server import cnmarc
 from tests.unit.test_settlement import deliveries
 from tests.unit.test_validation import record_of
@@ -36,7 +37,7 @@ READING = {
     "tariff show", "tariff explain", "counter", "statement", "query", "validate", "member list",
     "member show", "member key list", "member account list", "member certificate list",
     "record show", "record history", "credit list", "ledger verify", "ledger show",
-    "ledger export", "ledger rebuild",
+    "ledger export", "ledger rebuild", "cover list", "cover export",
 }  # fmt: skip
 
 
@@ -189,6 +190,11 @@ def test_every_command_that_writes_leaves_a_row_with_before_and_after(desk: Desk
     sent = desk.file("sent.iso", upload("a1", "甲之书"), upload("a2", "乙之书"))
     row = writes("record insert", "load", "--database", "cn_cat", "--as", "PKU/wang", sent)
     assert (row["institution"], row["account"], row["protocol"]) == ("PKU", "wang", "load")
+    front = desk.file("front.jpg", picture())
+    row = writes("cover add", "cover", "add", "lm000000006", front, "--account", "PKU/wang")
+    assert (row["institution"], row["account"], row["before"]) == ("PKU", "wang", "")
+    row = writes("cover remove", "cover", "remove", "lm000000006", *reason)
+    assert (row["account"], row["after"], row["reason"]) == ("", "", "because")
     assert states("credit decision", "credit", "accept", "1") == ("pending", "accepted")
     row = writes("credit decision", "credit", "refuse", "2", "--operator", "chen", *reason)
     assert (row["who"], row["before"], row["after"]) == ("chen", "pending", "refused")
@@ -236,14 +242,17 @@ def test_filters_leave_what_they_say_and_time_is_in_order(desk: Desk) -> None:
     everything = desk.audit()
     assert len(everything) > 30
     assert [row["at_us"] for row in everything] == sorted(row["at_us"] for row in everything)
-    for kind in sorted({row["kind"] for row in everything}):
+    # Of holdings the pairs are told when they are asked for alone.
+    assert len(desk.audit("--kind", "holdings")) > 2
+    for kind in sorted({row["kind"] for row in everything} - {"holdings"}):
         rows = desk.audit("--kind", kind)
         assert rows == [row for row in everything if row["kind"] == kind]
     of_thu = desk.audit("--member", "thu")
     assert [row["action"] for row in of_thu] == ["add", "end"]
     of_wang = desk.audit("--account", "WANG")
     assert {row["action"] for row in of_wang} == {
-        "account add", "rights", "password", "certificate", "record insert", "account remove",
+        "account add", "rights", "password", "certificate", "record insert", "cover add",
+        "account remove",
     }  # fmt: skip
     assert {row["institution"] for row in of_wang} == {"PKU"}
     assert desk.audit("--protocol", "load") == desk.audit("--protocol", "LOAD") != []
