@@ -99,6 +99,7 @@ docs: install-dev
 	$(BIN)/python -m docs.z3950
 	$(BIN)/python -m docs.sru
 	$(BIN)/python -m docs.validation
+	$(BIN)/python -m docs.rights
 
 vendor:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
