@@ -11,6 +11,7 @@ from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
 from server.config import Config
+from server.metrics.counting import Counting
 from server.metrics.registry import Board
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.search_counts import SearchCounts
@@ -30,9 +31,10 @@ class Service:
         self.worker = worker
         self.board = board or Board(worker + 1)
         self.figures = self.board.worker(worker)
+        self.counting = Counting(self.figures)
         self.sessions = Sessions(worker)
         self.forms = Forms(config.database)
-        self.sign_in = SignIn(config.members_path, config.access)
+        self.sign_in = SignIn(config.members_path, config.access, refused=self.counting.refused)
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )

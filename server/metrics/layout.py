@@ -65,7 +65,7 @@ RECORDS = Counter(
     "lianmu_records_delivered_total",
     "Records sent, in any form; those that count for a member are lianmu_deliveries_entered_total.",
     ("protocol",),
-    _each("z3950", "sru", "page"),
+    _each("z3950", "sru"),
 )
 DIAGNOSTICS = Counter(
     "lianmu_diagnostics_total",
