@@ -14,8 +14,9 @@ from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
 from server.crediting import post_credits
+from server.live.board import LiveBoard
+from server.live.history import SAMPLE_S
 from server.log import Log
-from server.metrics.registry import Board
 from store.members import Members
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
@@ -61,8 +62,9 @@ class Chore:
             self.failing = False
 
 
-def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
+def run(config: Config, board: LiveBoard, ready: int, lifeline: int) -> None:
     """Do the chores until SIGTERM, or until the supervisor is gone."""
+    board.recent.keep("writer")
     figures = board.writer()
     figures.begin()
     stop_read, stop_write = os.pipe()
@@ -74,6 +76,7 @@ def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
     chores = [
         Chore("fold", config.metering.fold_interval_s, accounting.folder.fold),
         Chore("merge", config.catalogue.merge_interval_s, writer.merge),
+        Chore("sample", SAMPLE_S, partial(_sample, board)),
         Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config)),
     ]
     poll = select.poll()
@@ -92,3 +95,7 @@ def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
     Chore("last fold", 0.0, lambda: accounting.folder.fold(lag_us=0)).run()
     writer.close()
     accounting.close()
+
+
+def _sample(board: LiveBoard) -> None:
+    board.history.sample(board.snapshots(), time.time_ns() // 1_000)
