@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from metering.entry import FIELDS, Entry, Kind, Meter
+from metering.entry import FIELDS, Entry, Kind, Meter, span_of_day_us
 from metering.ledger_page import PAGE_COLUMNS, Contents, Page, entries
 from metering.ledger_schema import naming_errors
 
@@ -34,14 +34,19 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     item: str | None = None
     from_us: int | None = None  # UTC, inclusive
     until_us: int | None = None  # UTC, exclusive
+    day: int | None = None  # of accounting, as 20240131; it is of one year
     after: int = 0  # behind this sequence number
     up_to: int | None = None  # this one and those before it
 
     def conditions(self) -> tuple[str, list[Any]]:
         """For the table `entry`, without `after`."""
         parts, parameters = [], []
-        for name in ("institution", "year", "record_id", "control_number", "kind", "meter", "item"):
+        for name in (
+            "institution", "year", "day", "record_id", "control_number", "kind", "meter", "item",
+        ):  # fmt: skip
             value = getattr(self, name)
+            if name == "year" and self.day is not None:
+                continue  # the day says it, and has an index of its own
             if value is not None:
                 parts.append(f" AND {name} = ?")
                 parameters.append(str(value.value) if isinstance(value, (Kind, Meter)) else value)
@@ -59,7 +64,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """The same for the entries of a page; None: all of them are wanted."""
         equal = [
             (_PLACE[name], value)
-            for name in ("institution", "year", "record_id", "control_number", "meter")
+            for name in ("institution", "year", "day", "record_id", "control_number", "meter")
             if (value := getattr(self, name)) is not None
         ]
         first_us = self.from_us if self.from_us is not None else page.oldest_us
@@ -178,12 +183,17 @@ def _scan(
 ) -> Iterator[Page]:
     times = ""
     bounds: list[int] = []
-    if selection.from_us is not None:
+    from_us, until_us = selection.from_us, selection.until_us
+    if selection.day is not None:  # deliveries are of the day on which they were made
+        first_us, end_us = span_of_day_us(selection.day)
+        from_us = first_us if from_us is None else max(from_us, first_us)
+        until_us = end_us if until_us is None else min(until_us, end_us)
+    if from_us is not None:
         times += " AND newest_us >= ?"
-        bounds.append(selection.from_us)
-    if selection.until_us is not None:
+        bounds.append(from_us)
+    if until_us is not None:
         times += " AND oldest_us < ?"
-        bounds.append(selection.until_us)
+        bounds.append(until_us)
     if selection.up_to is not None:
         times += " AND first_seq <= ?"
         bounds.append(selection.up_to)
