@@ -182,7 +182,7 @@ class Uploads(_Section, frozen=True):
 class Covers(_Section, frozen=True):
     """What is taken as a cover image; sides are in pixels."""
 
-    size_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 28)] = 5_000_000
+    size_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 28)] = 1_000_000
     side_pixels_min: Positive = 80
     side_pixels_max: Annotated[int, msgspec.Meta(ge=1, le=8_000)] = 4_000
 

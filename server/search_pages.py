@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.record import Database
+from server.covers.pages import CoverPages
 from server.outbox import Outbox
 from server.search_query import (
     FIELDS,
@@ -45,9 +46,9 @@ _EXPLAINED = frozenset({
 class SearchPages:
     """The pages for searching of one worker."""
 
-    def __init__(self, shell: Shell, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
         self._shell = shell
-        self._records = RecordPages(self._shell, outbox)
+        self._records = RecordPages(self._shell, outbox, covers)
 
     def add_routes(self, app: web.Application) -> None:
         """Everything but `/` and `/{database}`, which `first` stands before."""

@@ -22,7 +22,7 @@ _WHITE = (255, 255, 255)
 class PictureLimits:
     """What is taken. Sides are in pixels, of the picture as it is looked at."""
 
-    size_bytes_max: int = 5_000_000
+    size_bytes_max: int = 1_000_000
     side_min: int = 80
     side_max: int = 4_000
 
@@ -129,11 +129,18 @@ def _without_metadata(image: Image.Image) -> Image.Image:
 
 def _thumbnail(image: Image.Image, width: int) -> bytes:
     """At most `width` pixels wide and twice as high; a smaller picture is not enlarged."""
-    small = _without_metadata(image)
-    small.thumbnail((width, 2 * width), Image.Resampling.LANCZOS)
+    small = _without_metadata(image).resize(
+        fitting(image.width, image.height, width), Image.Resampling.LANCZOS
+    )
     octets = io.BytesIO()
     small.save(octets, "JPEG", quality=_THUMBNAIL_QUALITY, optimize=True)
     return octets.getvalue()
+
+
+def fitting(width: int, height: int, width_max: int) -> tuple[int, int]:
+    """The size of a thumbnail of at most `width_max` pixels, and twice as many in height."""
+    scale = min(1.0, width_max / width, 2 * width_max / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 _BEGINNINGS = (

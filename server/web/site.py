@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.config import Config
+from server.covers.pages import CoverPages
 from server.outbox import Outbox
 from server.search_pages import SearchPages
 from server.service import Service
@@ -17,8 +18,9 @@ class Site:
 
     def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
         self.shell = Shell(config, service)
-        self.search = SearchPages(self.shell, outbox)
-        self._areas = (SignInPages(self.shell), self.search)
+        self._covers = CoverPages(self.shell)
+        self.search = SearchPages(self.shell, outbox, self._covers)
+        self._areas = (SignInPages(self.shell), self._covers, self.search)
 
     def add_routes(self, app: web.Application) -> None:
         self.shell.assets.add_routes(app)
@@ -26,4 +28,5 @@ class Site:
             area.add_routes(app)
 
     def close(self) -> None:
+        self._covers.close()
         self.shell.close()
