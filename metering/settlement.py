@@ -103,8 +103,8 @@ class Settlements:
         with transaction(self._connection, writing=False):
             return self._final(year, institution)
 
-    def documents(self, year: int, institution: str | None = None) -> list[Settlement]:
-        """The final settlements and notes of a year, in the order they were made."""
+    def documents(self, year: int | None, institution: str | None = None) -> list[Settlement]:
+        """The final settlements and notes of a year or of all, in the order they were made."""
         with transaction(self._connection, writing=False):
             return stored(self._connection, year, institution)
 

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from server import permissions, status
 from server.access import Principal
+from server.api.routes import Api
 from server.batch_http import BatchApi
 from server.config import Config
 from server.http_connection import Connection
@@ -46,6 +47,7 @@ class HttpServer:
         self._site = Site(config, service, z3950.outbox)
         self._batch = BatchApi(config, service)
         self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
+        self._api = Api(config, service, z3950.outbox)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -65,6 +67,7 @@ class HttpServer:
         self._metrics.add_routes(app)
         app.router.add_get("/status", self._status)
         self._batch.add_routes(app)
+        self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._site.search.first(self._sru.respond))
         app.router.add_get("/{database}", self._site.search.first(self._sru.respond))
@@ -97,6 +100,7 @@ class HttpServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._api.stop()
         self._site.close()
         self._metrics.stop()
 

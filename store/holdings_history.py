@@ -80,6 +80,14 @@ class HoldingsHistory:
             (added, changed, removed, submission_id),
         )
 
+    def forget_empty(self, submission_id: int) -> None:
+        """Leave no trace of a submission that changed nothing, as of a retry."""
+        self._execute(
+            "DELETE FROM holding_submission WHERE submission_id = ?"
+            " AND added + changed + removed = 0",
+            (submission_id,),
+        )
+
     def end(
         self, held: Holding, submission_id: int, modified_us: int, ended_by: int, *, removed: bool
     ) -> None:

@@ -124,12 +124,15 @@ class Staging:
             self._connection.execute("CREATE INDEX said_of ON said (record_id, line)")
             self._connection.execute("INSERT INTO head VALUES (?)", (lines,))
             self._connection.execute("COMMIT")
-            self._connection.execute("PRAGMA journal_mode = DELETE")
             if self._written is not None and self.path is not None:
+                # SQLite refuses to write to a file that was renamed under it.
+                self._connection.close()
                 with self._written.open("rb") as file:
                     os.fsync(file.fileno())
                 self._written.rename(self.path)
                 self._written = None
+                self._connection = _open(self.path)
+                self._connection.execute("PRAGMA journal_mode = DELETE")
         except (sqlite3.OperationalError, OSError) as error:
             raise StoreError(f"{self.path}: {error}") from error
 

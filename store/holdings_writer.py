@@ -31,6 +31,7 @@ from store.writer import Base, CatalogueWriter
 
 # From here on a new state of the main index is cheaper than as many rows of the delta.
 DIRECT_MIN = 64
+Connection = sqlite3.Connection  # for who passes one on
 Execute = Callable[..., sqlite3.Cursor]
 _SELECT_HELD = (
     f"SELECT submission_id, modified_us, {HOLDING_COLUMNS} FROM holding WHERE record_id = ?"
@@ -52,7 +53,8 @@ class Effect(StrEnum):
     CHANGED = "changed"
     UNCHANGED = "unchanged"  # it was so already
     REMOVED = "removed"
-    NOT_HELD = "not held"  # there was nothing to change or remove
+    ABSENT = "absent"  # there was nothing to remove
+    NOT_HELD = "not held"  # there was nothing to change
     HELD = "held"  # it was not to be added again
     GONE = "gone"  # the record is not there any more
 
@@ -86,7 +88,7 @@ def judge(
     `record_id` is the record now, 0: it is gone.
     """
     if wanted.statement is None:
-        return Applied(record_id, Effect.NOT_HELD if held is None else Effect.REMOVED, held)
+        return Applied(record_id, Effect.ABSENT if held is None else Effect.REMOVED, held)
     if not record_id:
         return Applied(wanted.record_id, Effect.GONE)
     if held is None and rule is Rule.CHANGE:
@@ -114,6 +116,16 @@ def held_ids(
             (institution, database),
         )
     return BitMap([row[0] for row in rows])
+
+
+def record_name(connection: sqlite3.Connection, record_id: int) -> str:
+    """A record as reports name it: its database and control number."""
+    row = connection.execute(
+        "SELECT name, control_number FROM record JOIN database USING (database_id)"
+        " WHERE record_id = ?",
+        (record_id,),
+    ).fetchone()
+    return " ".join(row) if row is not None else str(record_id)
 
 
 def foresee(

@@ -105,6 +105,23 @@ class UploadRows:
         """Everything that was done to a record over the network, in order."""
         return list(self._rows("record_id = ? ORDER BY upload_id", (record_id,)))
 
+    def listed(
+        self, institution: str | None = None, *, after: int = 0
+    ) -> Iterator[tuple[UploadRow, str, str]]:
+        """Every change in order, of one institution or all, with database and control number.
+
+        `after` is the `upload_id` to go on behind.
+        """
+        columns = ", ".join(f"upload.{name}" for name in _COLUMNS.split(", "))
+        rows = self._execute(
+            f"SELECT {columns}, database.name, record.control_number FROM upload"
+            " JOIN record USING (record_id) JOIN database USING (database_id)"
+            " WHERE (?1 IS NULL OR upload.institution = ?1) AND upload_id > ?2 ORDER BY upload_id",
+            (institution, after),
+        )
+        for *values, database, number in rows:
+            yield UploadRow(*values), database, number
+
     def audit(self, selection: AuditSelection = EVERYTHING) -> Iterator[AuditRow]:
         """Every change that a selection's institution and times leave, in order, as audit rows."""
         for (

@@ -217,11 +217,12 @@ class Shell:
         if language not in LANGUAGES:
             language = preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
         session = self.sessions.read(request)
+        address = request.remote or ""
         if session is not None and session.account:
-            principal = self._principal(session)
+            principal = self._principal(session, address)
             ended = principal is None
             if principal is None:
-                session, principal = None, self.service.sign_in.anonymous()
+                session, principal = None, self.service.sign_in.without_login(address)
         else:
             # Programs that read a page send a password or a key with it. Forms need a session.
             principal, ended = await sign_in(self.service, request), False
@@ -229,14 +230,14 @@ class Shell:
             remember(request, principal)  # for the access log
         return Visit(request, self.sessions, texts(language), session, principal, ended)
 
-    def _principal(self, session: WebSession) -> Principal | Diagnostic | None:
+    def _principal(self, session: WebSession, address: str) -> Principal | Diagnostic | None:
         """Whose session it is, or why they may not come in; None: the session is over."""
         accounts = self.service.sign_in
         try:
             mark = session_mark(accounts.members, session.account)
             if mark is None:
                 return None
-            principal = accounts.certified(session.account)
+            principal = accounts.certified(session.account, address)
         except MemberError:
             log.exception("members cannot be read")
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR)
@@ -247,7 +248,7 @@ class Shell:
     def is_good(self, session: WebSession, request: web.Request) -> bool:
         """Whether a session that was good when a long answer began is so still."""
         return self.sessions.read(request) is not None and isinstance(
-            self._principal(session), Principal
+            self._principal(session, request.remote or ""), Principal
         )
 
     def begin_session(
