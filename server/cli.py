@@ -23,6 +23,7 @@ COMMANDS = {
     "check-config": ("server.commands.check_config", "check_config"),
     "load": ("server.commands.load", "load"),
     "export": ("server.commands.export", "export"),
+    "holdings": ("server.commands.holdings", "holdings"),
     "member": ("server.commands.member", "member"),
     "operator": ("server.commands.member", "operator"),
     "audit": ("server.commands.audit", "audit"),
