@@ -4,7 +4,8 @@
 |---|---|
 | member, account, load, batch | `member_audit` of `members.sqlite` |
 | record | `upload` of the catalogue |
-| holdings | `holding_event` of the catalogue, and imports in `member_audit` |
+| holdings | `holding_submission` of the catalogue, and `holding_event`, which has each pair |
+| cover | `cover_change` of `covers.sqlite` |
 | credit | `decision` of `credit.sqlite` |
 | ledger | entries of kind `correction` and `audit` of the ledger |
 | settlement | `settlement` with `settlement_author`, in the ledger's file |
@@ -30,7 +31,9 @@ from server.config import Config
 from server.crediting import open_credits
 from server.settling import open_settlements
 from store.audit import AuditRow, AuditSelection, audit_rows
+from store.covers import CoverRows
 from store.holding_events import HoldingEvents
+from store.holdings_history import HoldingsHistory
 from store.members import Members
 from store.sqlite import FILE_NAME, open_reader
 from store.uploaded import UploadRows
@@ -71,11 +74,34 @@ def _of_records(config: Config, selection: AuditSelection) -> Iterator[AuditRow]
         yield from UploadRows(connection).audit(selection)
 
 
-def _of_holdings(config: Config, selection: AuditSelection) -> Iterator[AuditRow]:
-    if not (config.data_dir / FILE_NAME).exists():
+def _of_submissions(config: Config, selection: AuditSelection) -> Iterator[AuditRow]:
+    path = config.data_dir / FILE_NAME
+    if not path.exists():
         return
+    with contextlib.closing(open_reader(path)) as connection:
+        newest_first = HoldingsHistory(connection).submissions(selection.bounds[0])
+        for each in reversed(list(newest_first)):
+            on_network = each.protocol not in ("", "cli")
+            yield AuditRow(
+                each.submission_id, each.at_us, each.account, "holdings sent", each.institution,
+                "", "", f"{each.added} added, {each.changed} changed, {each.removed} removed",
+                each.account if on_network else "", each.address, each.protocol,
+                each.source or f"submission {each.submission_id}",
+            )  # fmt: skip
+
+
+def _of_holdings(config: Config, selection: AuditSelection) -> Iterator[AuditRow]:
+    if selection.kind is None or not (config.data_dir / FILE_NAME).exists():
+        return  # there may be millions: they are told when they are asked for
     with contextlib.closing(HoldingEvents(config.data_dir)) as events:
         yield from events.audit(selection)
+
+
+def _of_covers(config: Config, _: AuditSelection) -> Iterator[AuditRow]:
+    if not config.covers_path.exists():
+        return
+    with contextlib.closing(CoverRows(config.covers_path)) as covers:
+        yield from covers.audit()
 
 
 def _of_credit(config: Config, _: AuditSelection) -> Iterator[AuditRow]:
@@ -171,9 +197,11 @@ def _row(
 
 _Source = Callable[[Config, AuditSelection], Iterator[AuditRow]]
 _SOURCES: tuple[tuple[frozenset[str], _Source], ...] = (
-    (frozenset({"member", "account", "load", "batch", "holdings", "cover"}), _of_members),
+    (frozenset({"member", "account", "load", "batch", "holdings"}), _of_members),
     (frozenset({"record"}), _of_records),
+    (frozenset({"holdings"}), _of_submissions),
     (frozenset({"holdings"}), _of_holdings),
+    (frozenset({"cover"}), _of_covers),
     (frozenset({"credit"}), _of_credit),
     (frozenset({"ledger"}), _of_ledger),
     (frozenset({"settlement"}), _of_settlements),

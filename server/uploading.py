@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metering.credit import Accepted
-from metering.interface import MeteringError
 from metering.tariff_category import classify
 from protocol.holdings_fields import HOLDINGS_TAG, take_holdings
 from protocol.iso2709 import (
@@ -32,7 +30,7 @@ from protocol.record import Holding, StoredRecord
 from protocol.validation import Finding, Severity, check
 from server.access import Principal
 from server.config import Config
-from server.crediting import accepted_record, category_rules, open_credits
+from server.crediting import category_rules, claim_due
 from server.holdings import change as of_holdings
 from server.holdings.desk import HoldingsDesk
 from server.log import Log
@@ -43,7 +41,7 @@ from store.duplicates import DuplicateFinder
 from store.editing import Editor
 from store.members import MemberError, Members
 from store.sqlite import StoreError
-from store.uploaded import CREDIT_CLAIMED, CREDIT_DUE, UploadRow, UploadRows, digest_of
+from store.uploaded import CREDIT_CLAIMED, CREDIT_DUE, UploadRows, digest_of
 from store.versions import identifier, is_based_on, is_same_content
 from store.writer import CatalogueWriter, VersionConflict, now_us
 
@@ -93,7 +91,7 @@ class Uploader:
             opened = self._open()
             with opened.writer.transaction():
                 outcome = self._change(opened, upload, record, findings)
-            claimed = self._claim(opened)
+            claimed = claim_due(self._config, opened.writer)
         except (StoreError, MemberError) as error:
             log.error("upload failed", account=upload.principal.account, reason=str(error))
             return Refused(
@@ -230,41 +228,6 @@ class Uploader:
             f"{principal.account} has no good certificate for {kind}"
             f" / 账号 {principal.account} 无 {kind} 有效编目员资格"
         )
-
-    def _accepted(self, opened: _Opened, row: UploadRow) -> Accepted:
-        """A record as it was accepted: its first version, and who holds it now."""
-        stored = opened.writer.rows.get(row.record_id)
-        assert stored is not None  # noqa: S101 - rows of records stay
-        first = replace(stored, marc=opened.writer.rows.version(row.record_id, 1))
-        held = [each.holding for each in opened.writer.merges.holding_rows(row.record_id)]
-        return accepted_record(
-            self._config, first, row.institution, row.account, row.at_us, holdings=held
-        )
-
-    def _claim(self, opened: _Opened) -> dict[int, str]:
-        """Claim what is due, also what a crash or a full disk left; the states by record."""
-        due = opened.uploads.credit_due()
-        states: dict[int, str] = {}
-        if not due:
-            return states
-        try:
-            with open_credits(self._config) as crediting:
-                for row in due:
-                    accepted = self._accepted(opened, row)
-                    try:
-                        claim = crediting.submit(accepted)
-                    except KeyError as error:  # the tariff has no such item: others go on
-                        log.error(
-                            "credit not claimed", record=accepted.control_number, reason=str(error)
-                        )
-                        continue
-                    with opened.writer.transaction():
-                        opened.uploads.credit_claimed(row.upload_id)
-                    states[row.record_id] = claim.status.value
-        except (MeteringError, StoreError) as error:
-            # The record is stored; the row stays due, and the next upload claims it.
-            log.error("credit not claimed", records=len(due), reason=str(error))
-        return states
 
 
 class _Opened:

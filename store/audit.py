@@ -17,8 +17,8 @@ from dataclasses import dataclass
 class Origin:
     """From where a change came.
 
-    `protocol` is "cli" for the command line, "http" for pages and the API, "z3950"
-    or "sru", and "" where it is not known. `account` is the account that was signed
+    `protocol` is "cli" for the command line, "api", "http" for pages and covers,
+    "z3950" or "sru", and "" where it is not known. `account` is the account that was signed
     in, "" on the command line; `address` that of the client, or there `login@host`.
     """
 

@@ -90,7 +90,7 @@ def show(
 ) -> None:
     """A record, deleted ones too, with its state and who holds it."""
     with RecordReader(config.data_dir) as reader:
-        stored = _find(reader.rows, number, database)
+        stored = find_record(reader.rows, number, database)
         history = reader.versions(stored.record_id)
         shown = next((each for each in history if each.version == version), None)
         if version is None:
@@ -142,7 +142,7 @@ def show(
 def history(number: str, database: str | None, config: Config, diff: bool, as_json: bool) -> None:
     """Every version of a record: when, what, who, why. Times are China's."""
     with RecordReader(config.data_dir) as reader:
-        stored = _find(reader.rows, number, database)
+        stored = find_record(reader.rows, number, database)
         found = reader.versions(stored.record_id)
         others = {
             each.other_id: its.control_number
@@ -204,7 +204,7 @@ def replace(
     The record keeps its 001 and 003, and gets a new 005.
     """
     with _editing(config) as at:
-        stored = _find(at.rows, number, database)
+        stored = find_record(at.rows, number, database)
         marc = _read(file, stored.database.family)
         with at.writer.transaction():
             new = at.editor.replace(
@@ -240,7 +240,7 @@ def delete(
 ) -> None:
     """Take a record out of every search. Its number, history and holdings stay."""
     with _editing(config) as at:
-        stored = _find(at.rows, number, database)
+        stored = find_record(at.rows, number, database)
         with at.writer.transaction():
             gone = at.editor.delete(
                 stored.record_id, account=account, reason=reason, based_on=based_on,
@@ -269,7 +269,7 @@ def delete(
 def undelete(number: str, database: str | None, config: Config, account: str, reason: str) -> None:
     """Bring a deleted record back, or undo the merge that it went away in."""
     with _editing(config) as at:
-        stored = _find(at.rows, number, database)
+        stored = find_record(at.rows, number, database)
         with at.writer.transaction():
             back = at.editor.undelete(stored.record_id, account=account, reason=reason)
             at.note(UNDELETE, back, account)
@@ -295,7 +295,7 @@ def merge(
     earned its uploader in this accounting year is taken back.
     """
     with _editing(config) as at:
-        kept, gone = _find(at.rows, keep, database), _find(at.rows, away, database)
+        kept, gone = find_record(at.rows, keep, database), find_record(at.rows, away, database)
         with at.writer.transaction():
             done = at.editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
             at.note(MERGE, done.away, account)
@@ -337,7 +337,7 @@ def _editing(config: Config) -> Iterator[_Editing]:
         at.writer.close()
 
 
-def _find(rows: RecordRows, number: str, database: str | None) -> StoredRecord:
+def find_record(rows: RecordRows, number: str, database: str | None) -> StoredRecord:
     """The record that is meant, deleted or not.
 
     Raises:

@@ -55,7 +55,7 @@ from store.writer import CatalogueWriter, now_us
 
 log = Log("lianmu.holdings")
 _RULES = {Mode.ADD: Rule.ADD, Mode.CHANGE: Rule.CHANGE}
-_SCRATCH = "holdings"  # in the data folder
+SCRATCH = "holdings"  # in the data folder
 
 
 def forbidden(principal: Principal, institution: str) -> Refused | None:
@@ -236,7 +236,7 @@ def apply_batch(
     refused = forbidden(request.principal, institution)
     if refused is not None:
         raise BatchRefused(refused.reason, refused.text)
-    scratch = config.data_dir / _SCRATCH / f"batch-{time.time_ns()}-{id(stream):x}.sqlite"
+    scratch = config.data_dir / SCRATCH / f"batch-{time.time_ns()}-{id(stream):x}.sqlite"
     staging = Staging(scratch)
 
     def told(lines: int, size_bytes: int) -> None:

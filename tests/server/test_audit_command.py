@@ -21,6 +21,7 @@ from protocol.iso2709 import build
 from protocol.record import MarcFamily
 from server.cli import COMMANDS, main
 from server.commands.person import here, login
+from tests.covers.pictures import picture
 from tests.server.own_server import cnmarc
 from tests.unit.test_settlement import deliveries
 from tests.unit.test_validation import record_of
@@ -36,7 +37,8 @@ READING = {
     "tariff show", "tariff explain", "counter", "statement", "query", "validate", "member list",
     "member show", "member key list", "member account list", "member certificate list",
     "record show", "record history", "credit list", "ledger verify", "ledger show",
-    "ledger export", "ledger rebuild",
+    "ledger export", "ledger rebuild", "cover list", "cover export", "member address list",
+    "holdings export", "holdings diff",
 }  # fmt: skip
 
 
@@ -47,7 +49,7 @@ class Desk:
         self.folder = folder
         self.config = folder / "config.toml"
         self.config.write_text(CONFIG)
-        self.seen = 0
+        self.rows: list[dict[str, Any]] = []
         self.walked: set[str] = set()
 
     def lianmu(self, *arguments: str) -> str:
@@ -61,13 +63,13 @@ class Desk:
         ]
 
     def writes(self, action: str, *arguments: str) -> dict[str, Any]:
-        """Run a command that must leave a row of that action; the row."""
-        before = self.audit()
+        """Run a command that must leave a row of that action, "" for any; the row."""
         output = self.lianmu(*arguments)
         words = " ".join(arguments)
         self.walked.add(next(name for name in leaves() if f"{words} ".startswith(f"{name} ")))
-        new = [row for row in self.audit() if row not in before]
-        (row, *_) = [row for row in new if row["action"] == action]
+        before, self.rows = self.rows, self.audit()
+        new = [row for row in self.rows if row not in before]
+        (row, *_) = [row for row in new if row["action"] == action or not action]
         assert row["protocol"] in ("cli", "load"), row
         assert row["address"] == here().address
         assert row["who"]
@@ -157,6 +159,16 @@ def test_every_command_that_writes_leaves_a_row_with_before_and_after(desk: Desk
     row = writes("operator add", "operator", "add", "root", *password)
     assert (row["institution"], row["subject"]) == ("", "root")
 
+    granted = ("--search", "cn_cat,we_cat", "--download", "cn_cat")
+    access = (
+        ("databases", "PKU", *granted), ("sessions", "PKU", "40"),
+        ("address", "add", "PKU", "192.0.2.0/24", "--account", "wang"),
+        ("address", "restrict", "PKU", "on"), ("address", "restrict", "PKU", "off"),
+        ("address", "remove", "PKU", "192.0.2.0/24"),
+    )  # fmt: skip
+    for command in access:
+        row = writes("", "member", *command, *reason)
+        assert (row["institution"], row["reason"]) == ("PKU", "because")
     catalogue = desk.file(
         "all.iso", cnmarc("c1", "红楼梦"), cnmarc("c2", "紅樓夢"), cnmarc("n", "史记")
     )
@@ -169,6 +181,9 @@ def test_every_command_that_writes_leaves_a_row_with_before_and_after(desk: Desk
     assert [(row["subject"], row["before"], row["after"]) for row in held] == [
         (f"cn_cat {number}", "absent", "present") for number in ("c1", "c2", "n")
     ]
+    (desk.folder / "held.csv").write_text("control_number,call_number\nc1,I242\n")
+    row = writes("holdings sent", "holdings", "import", "PKU", str(desk.folder / "held.csv"))
+    assert (row["institution"], row["after"]) == ("PKU", "0 added, 1 changed, 0 removed")
     new = desk.file("new.mrc", cnmarc("n", "史记选"))
     by = ("--as", "li", *reason)
     row = writes("record replace", "record", "replace", "n", new, *by)
@@ -189,6 +204,11 @@ def test_every_command_that_writes_leaves_a_row_with_before_and_after(desk: Desk
     sent = desk.file("sent.iso", upload("a1", "甲之书"), upload("a2", "乙之书"))
     row = writes("record insert", "load", "--database", "cn_cat", "--as", "PKU/wang", sent)
     assert (row["institution"], row["account"], row["protocol"]) == ("PKU", "wang", "load")
+    front = desk.file("front.jpg", picture())
+    row = writes("cover add", "cover", "add", "lm000000006", front, "--account", "PKU/wang")
+    assert (row["institution"], row["account"], row["before"]) == ("PKU", "wang", "")
+    row = writes("cover remove", "cover", "remove", "lm000000006", *reason)
+    assert (row["account"], row["after"], row["reason"]) == ("", "", "because")
     assert states("credit decision", "credit", "accept", "1") == ("pending", "accepted")
     row = writes("credit decision", "credit", "refuse", "2", "--operator", "chen", *reason)
     assert (row["who"], row["before"], row["after"]) == ("chen", "pending", "refused")
@@ -236,14 +256,17 @@ def test_filters_leave_what_they_say_and_time_is_in_order(desk: Desk) -> None:
     everything = desk.audit()
     assert len(everything) > 30
     assert [row["at_us"] for row in everything] == sorted(row["at_us"] for row in everything)
-    for kind in sorted({row["kind"] for row in everything}):
+    # Of holdings the pairs are told when they are asked for alone.
+    assert len(desk.audit("--kind", "holdings")) > 2
+    for kind in sorted({row["kind"] for row in everything} - {"holdings"}):
         rows = desk.audit("--kind", kind)
         assert rows == [row for row in everything if row["kind"] == kind]
     of_thu = desk.audit("--member", "thu")
     assert [row["action"] for row in of_thu] == ["add", "end"]
     of_wang = desk.audit("--account", "WANG")
     assert {row["action"] for row in of_wang} == {
-        "account add", "rights", "password", "certificate", "record insert", "account remove",
+        "account add", "rights", "password", "certificate", "record insert", "cover add",
+        "account remove",
     }  # fmt: skip
     assert {row["institution"] for row in of_wang} == {"PKU"}
     assert desk.audit("--protocol", "load") == desk.audit("--protocol", "LOAD") != []
