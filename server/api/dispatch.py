@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 
 from metering.interface import MeteringError
 from protocol.diagnostic import Bib1, Diagnostic
+from server.api.cover_desk import CoverDesk
 from server.api.operation import JSON, Call, Operation, Reply
 from server.api.permission import require
 from server.api.problem import Kind, Refusal, both
@@ -55,6 +56,7 @@ class Dispatcher:
         self._service = service
         self._outbox = outbox
         self._batch = batch
+        self._covers = CoverDesk(config)
         self._sessions = sessions
         self._repeats = Repeats(config.data_dir)
         self._running: set[asyncio.Task[web.Response]] = set()
@@ -64,6 +66,7 @@ class Dispatcher:
         if self._running:
             await asyncio.wait(set(self._running))
         await asyncio.to_thread(self._repeats.close)
+        self._covers.close()
 
     async def respond(self, operation: Operation, request: web.Request) -> web.StreamResponse:
         try:
@@ -74,6 +77,7 @@ class Dispatcher:
                 self._service,
                 self._outbox,
                 self._batch,
+                self._covers,
                 principal,
                 operation,
             )

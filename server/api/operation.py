@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 from aiohttp import web
 
+from server.api.cover_desk import CoverDesk
 from server.batch_worker import BatchWorker
 from server.config import Config
 from server.outbox import Outbox
@@ -51,6 +52,7 @@ class Call:
     service: Service
     outbox: Outbox
     batch: BatchWorker
+    covers: CoverDesk
     principal: Principal
     operation: Operation
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)

@@ -8,7 +8,17 @@ from functools import cache
 import msgspec
 from aiohttp import hdrs, web
 
-from server.api import accounts, batch, changes, databases, figures, holdings, institutions, records
+from server.api import (
+    accounts,
+    batch,
+    changes,
+    covers,
+    databases,
+    figures,
+    holdings,
+    institutions,
+    records,
+)
 from server.api.dispatch import Dispatcher
 from server.api.openapi import document
 from server.api.operation import Area, Operation
@@ -23,8 +33,8 @@ from server.web.session import WebSessions
 DOCUMENT_PATH = "/api/openapi.json"
 
 AREAS: Sequence[Area] = (
-    databases.AREA, records.AREA, holdings.AREA, institutions.AREA, accounts.AREA, accounts.KEYS,
-    figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
+    databases.AREA, records.AREA, covers.AREA, holdings.AREA, institutions.AREA, accounts.AREA,
+    accounts.KEYS, figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
 )  # fmt: skip
 
 
