@@ -169,7 +169,9 @@ async def _arguments(call: Call) -> dict[str, Any]:
             ) from None
     if operation.query_type is not None:
         arguments["query"] = _query(operation.query_type, request)
-    elif unknown := [name for name in request.query if not is_token(name)]:
+    elif not operation.replaced_by and (
+        unknown := [name for name in request.query if not is_token(name)]
+    ):
         name = unknown[0]
         raise _parameter(f"{name[:40]}: there is no such parameter")
     _check_headers(operation, request)

@@ -155,19 +155,19 @@ class Operation:
 
     @property
     def refusals(self) -> list[int]:
-        """Every status below 500 with which it may refuse."""
+        """Every status below 500 with which it may refuse; a parameter that is unknown is 400."""
         found = {429, *self.problems}
+        if not self.replaced_by or self.body_type is not None:
+            found.add(400)
         if self.needs is not None:
             found |= {401, 403}
         if self.path_type is not None:
             found.add(404)
-        if self.query_type is not None:
-            found.add(400)
         if self.body_type is not None:
             found |= {413, 415}
-            found |= {400, 422} if self.body_type is not bytes else set()
+            found |= {422} if self.body_type is not bytes else set()
         if self.is_idempotent:
-            found |= {400, 409, 422}
+            found |= {409, 422}
         return sorted(found)
 
 
