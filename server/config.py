@@ -93,7 +93,9 @@ class HttpCors(_Section, frozen=True):
     """
 
     allowed_origins: tuple[Origin, ...] = ()
-    exposed_headers: tuple[HeaderName, ...] = ("ETag", "Retry-After", "WWW-Authenticate")
+    exposed_headers: tuple[HeaderName, ...] = (
+        "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "WWW-Authenticate",
+    )  # fmt: skip
     max_age_s: Count = 3600
 
 
