@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -47,6 +48,11 @@ ROLES = {
     "member": ("contract", "contract"),
     "operator": ("admin", "admin"),
 }
+PICTURES = ("image/jpeg", "image/png", "image/webp")
+SPREADSHEETS = (
+    "application/vnd.ms-excel",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)
 EXAMPLES = 1
 EXAMPLES_LONG = 100
 
@@ -64,6 +70,16 @@ def _media_types() -> None:
     for name in ("application/marcxml+xml", "application/xml", "text/xml"):
         schemathesis.openapi.media_type(name, xml | octets)
     schemathesis.openapi.media_type("application/marc-in-json", records.map(to_marc_json) | octets)
+    lines = st.lists(st.sampled_from(("w1", "w2", "none", "9787301048153")), max_size=3)
+    table = lines.map(lambda each: "\n".join(("control_number", *each)).encode())
+    for name in ("text/csv", "application/csv", "text/tab-separated-values", "text/plain"):
+        schemathesis.openapi.media_type(name, table | octets)
+    objects = lines.map(
+        lambda each: b"".join(b'{"control_number": "%s"}\n' % n.encode() for n in each)
+    )
+    schemathesis.openapi.media_type("application/x-ndjson", objects | octets)
+    for name in (*PICTURES, *SPREADSHEETS):
+        schemathesis.openapi.media_type(name, octets)
 
 
 _media_types()
@@ -79,7 +95,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "[http.limits]\nrequests_per_minute = 0\nrequests_at_once = 0\n"
         "anonymous_requests_per_minute = 0\nanonymous_requests_at_once = 0\n"
     )
-    access = "login_failures_max = 1000000\nlogin_failures_of_address_max = 1000000"
+    access = "\n".join(
+        f"login_failures{of}_max = 1000000" for of in ("", "_of_address", "_of_account")
+    )
     folder = tmp_path_factory.mktemp("contract")
     with api_server(folder, limits, access=access) as running:
         _populate(load_config(running.config).members_path)
@@ -105,7 +123,10 @@ def _ask(case: Case, server: RunningServer, role: str, choices: Choices, *, auth
     if case.meta.generation.mode.is_positive:
         for name in set(case.path_parameters or ()) & set(THERE):
             case.path_parameters[name] = choices(name)
-        # What no schema can say: which cursors there are, and that a day is not past.
+        # What no schema can say: which cursors there are, that a key is for one request
+        # alone, and that a day is not past.
+        if "Idempotency-Key" in case.headers:
+            case.headers["Idempotency-Key"] = str(uuid4())
         (case.query or {}).pop("cursor", None)
         if isinstance(case.body, dict) and "last_day" in case.body:
             case.body["last_day"] = "2100-01-01"
