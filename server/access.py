@@ -42,12 +42,15 @@ class SignIn:
         members_path: Path,
         access: Access,
         clock: Callable[[], float] = time.monotonic,
+        refused: Callable[[str], object] = lambda _: None,
         *,
         shared_dir: Path | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """`refused` is told why somebody was not let in, to be counted."""
         self._path = members_path
         self._clock = clock
+        self._refused = refused
         self._key_uses: dict[int, float] = {}
         self._notes: set[asyncio.Task[None]] = set()
         self._open: Callable[[], Members] = lambda: Members(members_path)
@@ -130,6 +133,7 @@ class SignIn:
             return _unreadable(error)
         if holder is None:
             log.warning("api key refused", address=address)
+            self._refused("api_key")
             return answers.UNKNOWN_KEY
         key, institution = holder
         refusal = answers.inactive(institution) or self._from_elsewhere(institution, address)
@@ -166,6 +170,7 @@ class SignIn:
         if not is_clear:
             pause_s = self._paused_for_s(name, address)
             if pause_s > 0:
+                self._refused("login_paused")
                 return _paused(name, address, pause_s)
         try:
             account = self.members.recognise(name, password)
@@ -204,6 +209,7 @@ class SignIn:
     async def _verified(self, name: str, password: str, address: str) -> Principal | Diagnostic:
         pause_s = self._throttle.address_paused_for_s(address)
         if pause_s > 0:
+            self._refused("login_paused")
             return _paused(name, address, pause_s)
         try:
             account = await asyncio.to_thread(self.members.verify, name, password)
@@ -212,6 +218,7 @@ class SignIn:
         if account is None:
             self._throttle.failed(name, address)
             log.warning("login refused", account=name, address=address)
+            self._refused("wrong_password")
             return answers.wrong_login(name)
         self._throttle.succeeded(name, address)
         return self._let_in(account, address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ Origin = Annotated[str, msgspec.Meta(pattern=r"^(\*|https?://[a-z0-9.:\[\]-]+)$"
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 DatabaseName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 CreditCategory = Literal["chinese", "western", "japanese", "russian", "other", "ancient"]
+Network = IPv4Network | IPv6Network
 LanguageCode = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{3}$")]
 
 
@@ -39,6 +41,8 @@ class Server(_Section, frozen=True):
     data_dir: str = "data"
     workers: Count = 0
     shutdown_grace_s: Seconds = 10.0
+    disk_free_bytes_min: Count = 268435456
+    writer_silence_s_max: Seconds = 60.0
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -106,6 +110,8 @@ class Http(_Section, frozen=True):
     address_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65536
     body_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 1048576
     access_log: bool = True
+    session_idle_s: Seconds = 1800.0
+    session_max_s: Seconds = 28800.0
     limits: HttpLimits = HttpLimits()
     cors: HttpCors = HttpCors()
 
@@ -185,6 +191,14 @@ class Uploads(_Section, frozen=True):
     waiting_max: Positive = 64
 
 
+class Covers(_Section, frozen=True):
+    """What is taken as a cover image; sides are in pixels."""
+
+    size_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 28)] = 1_000_000
+    side_pixels_min: Positive = 80
+    side_pixels_max: Annotated[int, msgspec.Meta(ge=1, le=8_000)] = 4_000
+
+
 class Batch(_Section, frozen=True):
     """ISBN jobs: lists of numbers in, one file of records out."""
 
@@ -231,6 +245,28 @@ class UsageReports(_Section, frozen=True):
     excluded_accounts: tuple[str, ...] = ()
 
 
+class Metrics(_Section, frozen=True):
+    """Who may read /metrics without an account: addresses and networks."""
+
+    enabled: bool = True
+    allowed_addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return tuple(ip_network(each) for each in self.allowed_addresses)
+
+
+class Tracing(_Section, frozen=True):
+    """OpenTelemetry: where spans of requests are sent; "" for none.
+
+    `sample_ratio` is the share of the requests that are traced.
+    """
+
+    otlp_endpoint: Annotated[str, msgspec.Meta(pattern=r"^(https?://.+)?$")] = ""
+    service_name: str = "lianmu"
+    sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -267,10 +303,13 @@ class Config(_Section, frozen=True):
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
     uploads: Uploads = Uploads()
+    covers: Covers = Covers()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()
     usage_reports: UsageReports = UsageReports()
+    metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property
@@ -314,6 +353,14 @@ class Config(_Section, frozen=True):
     @property
     def credit_path(self) -> Path:
         return self.data_dir / "credit.sqlite"
+
+    @property
+    def covers_path(self) -> Path:
+        return self.data_dir / "covers.sqlite"
+
+    @property
+    def covers_dir(self) -> Path:
+        return self.data_dir / "covers"
 
     @property
     def batch_dir(self) -> Path:
@@ -381,6 +428,12 @@ def parse_config(document: dict[str, Any], path: Path) -> Config:
         raise ConfigError(
             f"{path}: client certificates need an authority - at `$.z3950.tls.client_ca`"
         )
+    for number, address in enumerate(config.metrics.allowed_addresses):
+        try:
+            ip_network(address)
+        except ValueError as error:
+            place = f"$.metrics.allowed_addresses[{number}]"
+            raise ConfigError(f"{path}: {error} - at `{place}`") from None
     folder = path.resolve().parent
     files = {
         name: str((folder / value).resolve())
