@@ -118,7 +118,9 @@ def test_who_may_not_come_in_is_told_why(
     assert chinese in details
     problem = send(server, "api/batch", login=login.replace("/", ":"))
     assert (problem.status, problem.media_type) == (status, "application/problem+json")
-    assert chinese in json.loads(problem.body)["detail"]
+    told = json.loads(problem.body)
+    assert english in told["detail"]
+    assert chinese in told["detail_zh"]
 
 
 def test_a_database_that_is_not_granted_is_named(server: RunningServer, yaz: Yaz) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import SignIn
+from server.access import SignIn, Standing
 from server.access_control.session_table import SessionTable
 from server.config import Access
 from server.principal import ANONYMOUS, Principal
@@ -18,6 +19,7 @@ from store.access_rules import OPEN, AccessRules, AddressRange, AddressRanges, r
 from store.accounts import Accounts
 from store.audit import Origin, audit_rows
 from store.members import MemberError, Members
+from store.membership import Membership, day_of
 
 CAMPUS, ELSEWHERE = "192.0.2.7", "203.0.113.9"
 WHY = {"who": "li", "reason": "agreement"}
@@ -254,6 +256,30 @@ async def test_an_account_has_no_more_databases_than_its_institution(
     )
     assert rules == AccessRules()
     assert sign_in.standing(account, CAMPUS) is None
+
+
+async def test_a_session_asks_again_only_when_anything_was_written(
+    sign_in: SignIn, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    principal = someone(await sign_in.sign_in("pku", "secret", CAMPUS))
+    asked = []
+    whole = sign_in.standing
+    monkeypatch.setattr(sign_in, "standing", lambda *about: asked.append(about) or whole(*about))
+    standing = Standing(sign_in, principal, CAMPUS)
+    for _ in range(3):
+        assert standing.refusal() is None
+    assert len(asked) == 1
+    membership = Membership(members)
+    now_us = time.time_ns() // 1000
+    membership.end("PKU", now_us, who="li", reason="r", last_day=day_of(now_us))
+    for _ in range(3):
+        assert standing.refusal() is None
+    assert len(asked) == 2
+    # The end of the last day comes without anything being written.
+    monkeypatch.setattr(time, "time_ns", lambda: (now_us + 2 * 86_400_000_000) * 1000)
+    assert condition(standing.refusal()) == Bib1.ACCOUNT_EXPIRED
+    assert len(asked) == 2
+    assert Standing(sign_in, ANONYMOUS, CAMPUS).refusal() is None
 
 
 async def test_unknown_users_and_wrong_passwords_are_told_the_same(sign_in: SignIn) -> None:
