@@ -121,8 +121,14 @@ class SruService:
             return call.answer(document, media_type=request.media_type)
         principal = await sign_in(self._service, http, request.extra)
         if isinstance(principal, Diagnostic):
-            fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
             status, headers = refusal(self._service, http, principal)
+            later = status in (429, 503)
+            fault = SruFault(
+                SruDiagnostic.SYSTEM_TEMPORARILY_UNAVAILABLE
+                if later
+                else SruDiagnostic.AUTHENTICATION_ERROR,
+                principal.addinfo,
+            )
             return self._refuse(call, request, fault, name, databases, status, headers)
         is_scan = isinstance(request, ScanRequest)
         refused = permissions.refusal(principal, Operation.SCAN if is_scan else Operation.SEARCH)
