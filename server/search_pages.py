@@ -30,11 +30,11 @@ from server.search_query import (
 )
 from server.search_record import RecordPages
 from server.search_results import FacetGroup, facet_groups, pick_labels
-from server.search_shell import ALL_NAMES, Handler, Shell, Visit, redirect
-from server.search_sign_in import SignInPages
-from server.search_texts import Texts, prefers_html
 from server.search_view import line
 from server.service import Service
+from server.web.shell import ALL_NAMES, Handler, Shell, Visit, redirect
+from server.web.sign_in_pages import SignInPages
+from server.web.texts import Texts, prefers_html
 
 # Their details say in English what the marked place shows.
 _EXPLAINED = frozenset({
@@ -90,7 +90,7 @@ class SearchPages:
                 Search(known.name if known else "", search.words, search.field, search.sort).url
             )
         if search.is_empty:
-            return self._shell.render(request, visit, "start.html", self._form(search))
+            return self._shell.render(request, visit, "search/start.html", self._form(search))
         return await self._results(request, visit, search, databases)
 
     def _form(self, search: Search) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class SearchPages:
             "pages": pages,
             "page_numbers": page_numbers(search.page, pages),
         }
-        return self._shell.render(request, visit, "results.html", values)
+        return self._shell.render(request, visit, "search/results.html", values)
 
     def _refused(
         self,
@@ -175,7 +175,7 @@ class SearchPages:
     ) -> web.Response:
         """A search that cannot be carried out. `marked`: the words, cut about the fault."""
         values |= {"reason": reason, "marked": marked}
-        return self._shell.render(request, visit, "refused.html", values, 400)
+        return self._shell.render(request, visit, "search/refused.html", values, 400)
 
 
 def _message(diagnostic: Diagnostic, t: Texts) -> str:

@@ -23,9 +23,9 @@ from server.search_download import (
     running_figures,
     send,
 )
-from server.search_shell import ALL_NAMES, HEADERS, Shell, Visit, redirect
-from server.search_sign_in import SignInPages
 from server.search_view import labelled, line, marc_lines, record_path
+from server.web.shell import ALL_NAMES, HEADERS, Shell, Visit, redirect
+from server.web.sign_in_pages import SignInPages
 
 _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 
@@ -89,7 +89,7 @@ class RecordPages:
             )
         if len(candidates) > 1:
             lines = [line(record, apart=True) for record in candidates]
-            return self._shell.render(request, visit, "several.html", {"lines": lines}, 300)
+            return self._shell.render(request, visit, "search/several.html", {"lines": lines}, 300)
         (record,) = candidates
         if request.method in ("GET", "HEAD") and (
             request.match_info["database"] != record.database.name
@@ -158,7 +158,7 @@ class RecordPages:
             values["marc"] = {"leader": marc.leader, "lines": marc_lines(marc)}
         if institution:
             values["figures"] = await running_figures(self._shell.config, institution)
-        return self._shell.render(request, visit, "record.html", values, status)
+        return self._shell.render(request, visit, "search/record.html", values, status)
 
     async def _download(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         record = await self._one_record(request, visit)

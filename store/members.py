@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 
 import argon2
 
-from store.members_migrations import MIGRATIONS
+from store.audit import UNKNOWN, Origin
+from store.members_migrations import migrate, version_of
 from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
 from store.snapshot import WalIndex
 from store.sqlite import StoreError, statements, transaction
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # What an institution's system can be pinned to, beside UTF-8 ("").
 CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -149,7 +150,7 @@ class Members:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._create_schema()
-            _migrate(self._connection)
+            migrate(self._connection)
         else:
             _bring_up_to_date(path)
             self._connection = sqlite3.connect(
@@ -160,7 +161,7 @@ class Members:
                 check_same_thread=False,
             )
         self._connection.execute("PRAGMA foreign_keys = ON")
-        version = _version(self._connection)
+        version = version_of(self._connection)
         if version != SCHEMA_VERSION:
             self._connection.close()
             raise MemberError(f"{path}: schema version {version}, expected {SCHEMA_VERSION}")
@@ -168,7 +169,7 @@ class Members:
 
     def _create_schema(self) -> None:
         with self.transaction():
-            if _version(self._connection) == 0:
+            if version_of(self._connection) == 0:
                 schema = resources.files("store").joinpath("members.sql").read_text("utf-8")
                 for statement in statements(schema):
                     self._connection.execute(statement)
@@ -268,7 +269,14 @@ class Members:
             raise MemberError(f"there is no account {name}")
 
     def add_member(
-        self, code: str, name: str, password: str, now_us: int, *, who: str = ""
+        self,
+        code: str,
+        name: str,
+        password: str,
+        now_us: int,
+        *,
+        who: str = "",
+        origin: Origin = UNKNOWN,
     ) -> Account:
         """Add an active institution with its first account, named as its code in lower case.
 
@@ -280,16 +288,17 @@ class Members:
                 "INSERT INTO agreement (institution, signed_us, from_us) VALUES (?, ?, ?)",
                 (institution.code, now_us, now_us),
             )
-            self._connection.execute(
-                "INSERT INTO member_audit"
-                " (at_us, who, action, institution, reason, status_before, status_after)"
-                " VALUES (?, ?, 'add', ?, '', '', 'active')",
-                (now_us, who, institution.code),
-            )
-            self.add_account(institution.code.lower(), password, institution.code, now_us)
+            account = institution.code.lower()
+            self.add_account(account, password, institution.code, now_us)
+            origin.write(
+                self._connection, "add", institution.code, now_us, who=who, subject=account,
+                after="active",
+            )  # fmt: skip
         return Account(institution.code.lower(), institution, "member")
 
-    def set_charset(self, code: str, charset: str) -> None:
+    def set_charset(
+        self, code: str, charset: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN
+    ) -> None:
         """Pin the institution's system to one of CHARSETS, or "" to none.
 
         Raises:
@@ -297,11 +306,15 @@ class Members:
         """
         if charset and charset not in CHARSETS:
             raise MemberError(f"{charset!r} is none of {', '.join(CHARSETS)}")
-        changed = self._connection.execute(
-            "UPDATE institution SET charset = ? WHERE code = ?", (charset, code)
-        )
-        if not changed.rowcount:
-            raise MemberError(f"there is no institution {code}")
+        with self.transaction():
+            known = self._existing(code)
+            self._connection.execute(
+                "UPDATE institution SET charset = ? WHERE code = ?", (charset, known.code)
+            )
+            origin.write(
+                self._connection, "charset", known.code, now_us, who=who,
+                before=known.charset or "utf-8", after=charset or "utf-8",
+            )  # fmt: skip
 
     def institution(self, code: str) -> Institution | None:
         row = self._connection.execute(
@@ -385,7 +398,14 @@ class Members:
         return self._account(row)
 
     def add_key(
-        self, code: str, name: str, now_us: int, *, rights: Sequence[str] = MEMBER_RIGHTS
+        self,
+        code: str,
+        name: str,
+        now_us: int,
+        *,
+        rights: Sequence[str] = MEMBER_RIGHTS,
+        who: str = "",
+        origin: Origin = UNKNOWN,
     ) -> tuple[ApiKey, str]:
         """Make a key for the institution's programs; returns it with its secret.
 
@@ -399,35 +419,45 @@ class Members:
             raise MemberError(
                 f"{name!r} is no name of a key: 1 to 32 letters, digits, '-', '_' or '.'"
             )
-        institution = self._existing(code)
-        secret = KEY_PREFIX + secrets.token_urlsafe(KEY_SIZE_BYTES)
-        try:
-            key_id = self._connection.execute(
-                "INSERT INTO api_key (institution, name, key_hash, created_us, rights)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (institution.code, name, _key_hash(secret), now_us, " ".join(rights)),
-            ).lastrowid
-        except sqlite3.IntegrityError:
-            raise MemberError(f"{institution.code} has a key {name} already") from None
-        made = ApiKey(
-            int(key_id or 0), institution.code, name, now_us, rights=tuple(rights)
-        )  # fmt: skip
+        secret, words = KEY_PREFIX + secrets.token_urlsafe(KEY_SIZE_BYTES), " ".join(rights)
+        with self.transaction():
+            institution = self._existing(code)
+            try:
+                key_id = self._connection.execute(
+                    "INSERT INTO api_key (institution, name, key_hash, created_us, rights)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (institution.code, name, _key_hash(secret), now_us, words),
+                ).lastrowid
+            except sqlite3.IntegrityError:
+                raise MemberError(f"{institution.code} has a key {name} already") from None
+            origin.write(
+                self._connection, "key add", institution.code, now_us, who=who, subject=name,
+                after=words,
+            )  # fmt: skip
+        made = ApiKey(int(key_id or 0), institution.code, name, now_us, rights=tuple(rights))
         return made, secret
 
-    def revoke_key(self, code: str, name: str, now_us: int) -> None:
+    def revoke_key(
+        self, code: str, name: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN
+    ) -> None:
         """Make the institution's key of that name good for nothing, at once.
 
         Raises:
             MemberError: no such institution, or no good key of that name.
         """
-        institution = self._existing(code)
-        changed = self._connection.execute(
-            "UPDATE api_key SET revoked_us = ?"
-            " WHERE institution = ? AND name = ? AND revoked_us IS NULL",
-            (now_us, institution.code, name),
-        )
-        if not changed.rowcount:
-            raise MemberError(f"{institution.code} has no good key {name}")
+        with self.transaction():
+            institution = self._existing(code)
+            revoked = self._connection.execute(
+                "UPDATE api_key SET revoked_us = ?"
+                " WHERE institution = ? AND name = ? AND revoked_us IS NULL RETURNING name, rights",
+                (now_us, institution.code, name),
+            ).fetchone()
+            if revoked is None:
+                raise MemberError(f"{institution.code} has no good key {name}")
+            origin.write(
+                self._connection, "key revoke", institution.code, now_us, who=who,
+                subject=revoked[0], before=revoked[1],
+            )  # fmt: skip
 
     def keys(self, code: str) -> list[ApiKey]:
         """The institution's keys, good and revoked, oldest first.
@@ -543,28 +573,8 @@ def _bring_up_to_date(path: Path) -> None:
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
         try:
-            _migrate(connection)
+            migrate(connection)
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
         raise MemberError(f"{path}: cannot be brought up to date: {error}") from None
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Apply what is missing, once, whichever process comes first."""
-    if _version(connection) not in MIGRATIONS:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        while (version := _version(connection)) in MIGRATIONS:
-            for statement in MIGRATIONS[version]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -36,7 +36,7 @@ CREATE TABLE activation (
     used_us INTEGER
 ) STRICT;
 
--- Who changed what of a member, when and why.
+-- Who changed what of whom, when, why and from where (`store/audit.py`).
 CREATE TABLE member_audit (
     seq INTEGER PRIMARY KEY,
     at_us INTEGER NOT NULL,
@@ -44,8 +44,12 @@ CREATE TABLE member_audit (
     action TEXT NOT NULL,
     institution TEXT NOT NULL COLLATE NOCASE,
     reason TEXT NOT NULL,
-    status_before TEXT NOT NULL,
-    status_after TEXT NOT NULL
+    before TEXT NOT NULL,
+    after TEXT NOT NULL,
+    account TEXT NOT NULL DEFAULT '',
+    address TEXT NOT NULL DEFAULT '',
+    protocol TEXT NOT NULL DEFAULT '',
+    subject TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX member_audit_of ON member_audit (institution, seq);
 CREATE TRIGGER member_audit_is_final BEFORE UPDATE ON member_audit

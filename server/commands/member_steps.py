@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,13 @@ import click
 import msgspec
 
 from server.commands.options import config_option, now_us
+from server.commands.person import here, login, person_option
 from server.config import Config
+from store.audit import AuditRow
 from store.members import Institution, Members
 from store.membership import (
     TERM_YEARS,
     TOKEN_LIFE_DAYS,
-    AuditRow,
     Membership,
     day_of,
     time_of,
@@ -43,12 +43,6 @@ class Day(click.ParamType[date]):
             self.fail(f"{value!r} is no day such as 2026-12-31", param, ctx)
 
 
-def person_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--as", "who", metavar="WHO", help="Who does this, for the audit; your login without it."
-    )(function)
-
-
 def _reason(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--reason", required=True, help="Why; the member is told, too.")(function)
 
@@ -57,13 +51,13 @@ def _reason(function: Callable[..., Any]) -> Callable[..., Any]:
 def _membership(config: Config) -> Iterator[Membership]:
     members = Members(config.members_path, create=True)
     try:
-        yield Membership(members)
+        yield Membership(members, here())
     finally:
         members.close()
 
 
 def _who(given: str | None) -> str:
-    return given or getpass.getuser()
+    return given or login()
 
 
 @click.command(
@@ -296,9 +290,9 @@ def _list_uploads(config: Config, code: str | None, as_json: bool) -> None:
 
 def _list(steps: Sequence[AuditRow]) -> None:
     for step in steps:
-        before = f"{step.status_before} → " if step.status_before else ""
+        before = f"{step.before} → " if step.before else ""
         because = f"  {step.reason}" if step.reason else ""
         click.echo(
             f"{time_of(step.at_us)}  {step.institution:12} {step.action:9}"
-            f" {before}{step.status_after}  by {step.who or 'unknown'}{because}"
+            f" {before}{step.after}  by {step.who or 'unknown'}{because}"
         )

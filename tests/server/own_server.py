@@ -100,7 +100,7 @@ def own_server(
     members = Members(config.members_path, create=True)
     for name, charset in {"demo1": "", **(pinned or {})}.items():
         members.add_member(name, f"Library {name}", name, 1)
-        members.set_charset(name, charset)
+        members.set_charset(name, charset, 1)
         Accounts(members).set_rights(name, rights, 1, who="test", reason="test")
     members.close()
     with serving(path) as server:

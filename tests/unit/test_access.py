@@ -29,7 +29,7 @@ class Clock:
 def members(tmp_path: Path) -> Iterator[Members]:
     members = Members(tmp_path / "members.sqlite", create=True)
     members.add_member("PKU", "Peking University Library", "secret", 1)
-    members.set_charset("PKU", "gb18030")
+    members.set_charset("PKU", "gb18030", 1)
     yield members
     members.close()
 

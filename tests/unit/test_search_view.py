@@ -11,8 +11,8 @@ import pytest
 from protocol.diagnostic import SruDiagnostic
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Database, MarcFamily, StoredRecord
-from server.search_texts import LANGUAGES, preferred_language, prefers_html, texts
 from server.search_view import Value, labelled, line, marc_lines, record_path
+from server.web.texts import LANGUAGES, preferred_language, prefers_html, texts
 from tests.unit.cql_corpus import CORPUS
 
 WESTERN = Database("we_cat", "Western", MarcFamily.MARC21)
@@ -137,7 +137,8 @@ def test_every_refusal_of_a_query_has_a_text_in_both_languages() -> None:
 
 
 def test_every_text_is_used_and_every_text_used_is_there() -> None:
-    sources = [*PAGES.glob("*.html"), *(PAGES.parent).glob("search_*.py")]
+    server = PAGES.parent
+    sources = [*PAGES.rglob("*.html"), *server.glob("search_*.py"), *server.glob("web/*.py")]
     source = "\n".join(path.read_text("utf-8") for path in sources)
     keys = set(texts("en").tables["text"])
     used = set(re.findall(r"\bt(?:exts)?\(\s*['\"](\w+)['\"]\s*[,)]", source))

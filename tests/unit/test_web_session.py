@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from server.web_session import COOKIE, KEY_FILE, SESSION_MAX_S, SessionError, WebSessions
+from server.web.session import COOKIE, KEY_FILE, SESSION_MAX_S, SessionError, WebSessions
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""What the search pages say, in Chinese and English, and which of the two a browser gets."""
+"""What pages say, in Chinese and English, and which of the two a browser gets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from importlib import resources
 # The first is the one for browsers that prefer neither.
 LANGUAGES = ("zh", "en")
 
-Table = dict[str, dict[str, str]]
+Tables = dict[str, dict[str, str]]
 
 
 class Texts:
-    """The texts of one language: `pages/messages.<language>.toml`."""
+    """The texts of one language: every `pages/messages/<area>.<language>.toml`, together.
 
-    def __init__(self, language: str, tables: Table) -> None:
+    A key of the table `[text]` of any area is asked for by itself, one of the
+    table `[console]` as `console.key`; the other tables say what codes mean.
+    """
+
+    def __init__(self, language: str, tables: Tables) -> None:
         self.language = language
         self.tables = tables
 
@@ -25,7 +29,8 @@ class Texts:
         Raises:
             KeyError: there is no such text, or a blank has no value.
         """
-        text = self.tables["text"][key]
+        table, _, rest = key.rpartition(".")
+        text = self.tables[table or "text"][rest]
         shown = {
             name: f"{value:,}" if name == "count" and isinstance(value, int) else value
             for name, value in values.items()
@@ -43,9 +48,27 @@ class Texts:
 
 @cache
 def texts(language: str) -> Texts:
-    """The texts of one of LANGUAGES."""
-    source = resources.files("server").joinpath("pages", f"messages.{language}.toml")
-    return Texts(language, tomllib.loads(source.read_text("utf-8")))
+    """The texts of one of LANGUAGES.
+
+    Raises:
+        ValueError: two areas have a text of the same name.
+    """
+    tables: Tables = {}
+    folder = resources.files("server").joinpath("pages", "messages")
+    for source in folder.iterdir():
+        if source.name.endswith(f".{language}.toml"):
+            _add(tables, tomllib.loads(source.read_text("utf-8")), source.name)
+    return Texts(language, tables)
+
+
+def _add(tables: Tables, further: Tables, source: str) -> None:
+    for name, table in further.items():
+        known = tables.setdefault(name, {})
+        if twice := known.keys() & table.keys():
+            raise ValueError(
+                f"{source}: [{name}] {', '.join(sorted(twice))} is in another file too"
+            )
+        known |= table
 
 
 def preferred_language(accept_language: str) -> str:

@@ -17,10 +17,10 @@ from server.access import Principal, search_refused
 from server.config import Config
 from server.libraries import library
 from server.log import Log
-from server.search_texts import LANGUAGES, Texts, preferred_language, texts
 from server.service import Service
 from server.sign_in import remember
-from server.web_session import WebSession, WebSessions
+from server.web.session import WebSession, WebSessions
+from server.web.texts import LANGUAGES, Texts, preferred_language, texts
 from store.members import MemberError
 
 LANGUAGE_COOKIE = "lianmu_language"
@@ -71,7 +71,7 @@ class Shell:
         )
         self._templates.filters["yuan"] = lambda fen: f"{fen // 100:,}.{fen % 100:02d}"
         self._templates.filters["grouped"] = lambda number: f"{number:,}"
-        self._style = resources.files("server").joinpath("pages", "search.css").read_bytes()
+        self._style = resources.files("server").joinpath("pages", "assets", "app.css").read_bytes()
         self.style_path = f"/-/{sha256(self._style).hexdigest()[:12]}.css"
 
     def page(self, handler: PageHandler) -> Handler:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from protocol.diagnostic import Bib1, Diagnostic
 from server.log import Log
-from server.search_shell import Shell, Visit, redirect
+from server.web.shell import Shell, Visit, redirect
 
 log = Log("lianmu.web")
 
