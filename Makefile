@@ -93,6 +93,7 @@ docs: install-dev
 	$(BIN)/python -m docs.z3950
 	$(BIN)/python -m docs.sru
 	$(BIN)/python -m docs.validation
+	$(BIN)/python -m docs.rights
 
 bench: install-dev test-tools
 	$(BIN)/python -m benchmarks.table --records $(or $(RECORDS),100000)

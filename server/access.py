@@ -9,82 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from protocol.diagnostic import Bib1, Diagnostic
-from protocol.frozen import frozen
 from server.config import Access
 from server.limits import LoginThrottle
 from server.log import Log
+from server.principal import ANONYMOUS, Principal
 from store.members import Account, ApiKey, Institution, MemberError, Members, note_key_use
-from store.rights import MEMBER_RIGHTS
+
+__all__ = ["ANONYMOUS", "KEY_USE_INTERVAL_S", "Principal", "SignIn"]
 
 log = Log("lianmu.access")
-
-
-@frozen
-class Principal:
-    """Whoever makes a request; neither account nor institution: anonymous.
-
-    A key of an institution has an account of its own, `code+name`. `charset` is
-    that of the institution's library system, "" for UTF-8. `rights` are those of
-    `store.rights`; whoever has no institution can still download nothing.
-    """
-
-    account: str = ""
-    institution: str = ""
-    operator: bool = False
-    charset: str = ""
-    rights: tuple[str, ...] = MEMBER_RIGHTS
-
-    @property
-    def anonymous(self) -> bool:
-        return not self.account
-
-    @property
-    def limited_as(self) -> str:
-        """The account whose limits hold: all keys of an institution share them."""
-        return self.account.partition("+")[0]
-
-    @property
-    def may_download(self) -> bool:
-        """Full records are for members: each is entered for an institution."""
-        return bool(self.institution) and "download" in self.rights
-
-    @property
-    def may_search(self) -> bool:
-        return "search" in self.rights
-
-    @property
-    def may_upload(self) -> bool:
-        return not self.anonymous and "upload" in self.rights
-
-    @property
-    def may_hold(self) -> bool:
-        """Whether it may say what its institution holds."""
-        return bool(self.institution) and "holdings" in self.rights
-
-
-ANONYMOUS = Principal(rights=("search",))
-
-SIGN_IN_HINT = (
-    "sign in with a member's account to receive full records; "
-    "in Z39.50 send user/password at Init, in SRU use HTTP Basic or an API key"
-)
-
-
-def search_refused(principal: Principal) -> Diagnostic | None:
-    """Why `principal` may not search or scan; None: it may."""
-    if principal.may_search:
-        return None
-    return Diagnostic(
-        Bib1.DATABASE_ACCESS_DENIED,
-        f"{principal.account} has no right to search / 账号 {principal.account} 无检索权限",
-    )
-
-
-def download_refused(principal: Principal) -> str:
-    """Why `principal` may have no full record."""
-    if not principal.institution:
-        return SIGN_IN_HINT
-    return f"{principal.account} has no right to download"
 
 
 # How exactly the time of a key's last use is kept: to write it at each request

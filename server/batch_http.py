@@ -19,6 +19,7 @@ from metering.interface import MeteringError
 from metering.ledger import Ledger
 from metering.tariff import BATCH_DELIVERY, tariff_at
 from protocol.diagnostic import Diagnostic
+from server import permissions
 from server.access import Principal
 from server.batch_files import (
     FORMATS,
@@ -336,10 +337,11 @@ class BatchApi:
         if isinstance(principal, Diagnostic):
             status, headers = refusal(self._service, request, principal)
             raise _Refused(problem(status, principal.addinfo or "Sign in.", headers))
-        if principal.anonymous:
-            raise _Refused(problem(401, "Sign in with a member's account.", challenge(request)))
-        if not principal.may_download:
-            raise _Refused(problem(403, "ISBN batches are for accounts of members."))
+        refused = permissions.refusal(principal, permissions.Operation.BATCH)
+        if refused is not None:
+            status = permissions.http_status(refused)
+            challenged = challenge(request) if status == 401 else None
+            raise _Refused(problem(status, refused.text, challenged))
         return principal
 
     async def _job(self, request: web.Request) -> Job:

@@ -12,8 +12,7 @@ import jinja2
 import msgspec
 from aiohttp import hdrs, web
 
-from protocol.diagnostic import Diagnostic
-from server import VERSION, status
+from server import VERSION, permissions, status
 from server.access import Principal
 from server.batch_http import BatchApi
 from server.config import Config
@@ -134,13 +133,14 @@ class HttpServer:
 
     async def _require_operator(self, request: web.Request) -> web.Response | None:
         principal = await sign_in(self._service, request)
-        if isinstance(principal, Principal) and principal.operator:
-            return None
-        if isinstance(principal, Principal) and not principal.anonymous:
-            return refuse(request, 403, "The status page is for operators of the consortium.")
         wanted = "Sign in as an operator of the consortium."
-        if not isinstance(principal, Diagnostic):
-            return refuse(request, 401, wanted, challenge(request))
+        if isinstance(principal, Principal):
+            refused = permissions.refusal(principal, permissions.Operation.STATUS_READ)
+            if refused is None:
+                return None
+            if refused.why is permissions.Why.SIGN_IN:
+                return refuse(request, 401, wanted, challenge(request))
+            return refuse(request, permissions.http_status(refused), f"{refused.text}.")
         status_code, headers = refusal(self._service, request, principal)
         return refuse(request, status_code, f"{wanted} {principal.addinfo}".strip(), headers)
 

@@ -19,6 +19,7 @@ from protocol.iso2709_structure import guess_control_number
 from protocol.record import Database
 from server.access import Principal, SignIn
 from server.config import Config
+from server.permissions import Operation, refusal
 from server.upload import Action, Done, Outcome, Refused, Upload
 from server.upload_terms import UPDATE_CONDITIONS
 from server.uploading import Uploader
@@ -63,8 +64,9 @@ def principal_named(config: Config, name: str) -> Principal:
         )
     if slash and found.institution != code.upper():
         raise NoSuchAccountError(f"{account} is no account of {code}")
-    if not found.may_upload:
-        raise NoSuchAccountError(f"{account} has no right to upload")
+    refused = refusal(found, Operation.UPLOAD_INSERT)
+    if refused is not None:
+        raise NoSuchAccountError(refused.english)
     return found
 
 

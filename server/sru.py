@@ -24,13 +24,14 @@ from protocol.sru_response import ScanTerm, explain_response, refusal_response, 
 from protocol.sru_update import UpdateFault, UpdateRequest, update_response
 from protocol.sru_version import RECORD_SCHEMAS
 from protocol.zeerex import RESTRICTIONS, ServerDescription, explain_record
-from server import sru_quota, sru_update
-from server.access import Principal, search_refused
+from server import permissions, sru_quota, sru_update
+from server.access import Principal
 from server.config import Config, Sru
 from server.http_connection import Connection
 from server.http_limits import RequestLimits
 from server.libraries import library
 from server.outbox import Outbox
+from server.permissions import Operation
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in
 from server.sru_at_once import SruAtOnce
@@ -110,9 +111,11 @@ class SruService:
             fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
             status, headers = refusal(self._service, http, principal)
             return self._refuse(call, request, fault, name, databases, status, headers)
-        refused = search_refused(principal)
+        is_scan = isinstance(request, ScanRequest)
+        refused = permissions.refusal(principal, Operation.SCAN if is_scan else Operation.SEARCH)
         if refused is not None:
-            return self._refuse(call, request, to_sru(refused), name, databases, 403)
+            fault, status = permissions.to_sru(refused), permissions.http_status(refused)
+            return self._refuse(call, request, fault, name, databases, status)
         if isinstance(request, ScanRequest):
             return await self._scan(request, databases, principal, call)
         assert isinstance(request, SearchRetrieveRequest)  # noqa: S101 - nothing else is left

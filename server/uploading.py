@@ -34,6 +34,7 @@ from server.access import Principal
 from server.config import Config
 from server.crediting import accepted_record, category_rules, open_credits
 from server.log import Log
+from server.permissions import Operation, refusal
 from server.upload import Action, Change, Done, Outcome, Reason, Refused, Upload
 from store.accounts import Accounts
 from store.duplicates import DuplicateFinder
@@ -51,6 +52,14 @@ RECORD_TERMINATOR = b"\x1d"
 # a merge, which takes the CPU from the searches of the same worker.
 MERGE_AFTER_RECORDS = 2_000
 
+# An update of a record that is not there is an insert, so asks for no more than that.
+_OPERATIONS = {
+    Action.INSERT: Operation.UPLOAD_INSERT,
+    Action.UPDATE: Operation.UPLOAD_REPLACE,
+    Action.REPLACE: Operation.UPLOAD_REPLACE,
+    Action.DELETE: Operation.UPLOAD_DELETE,
+}
+
 log = Log("lianmu.upload")
 
 
@@ -64,12 +73,9 @@ class Uploader:
 
     def run(self, upload: Upload) -> Outcome:
         """Carry out one upload; it is on disk when this returns."""
-        if not upload.principal.may_upload:
-            name = upload.principal.account or "anonymous"
-            return Refused(
-                reason=Reason.FORBIDDEN,
-                text=f"{name} has no right to upload / 账号 {name} 无上传权限",
-            )
+        forbidden = refusal(upload.principal, _OPERATIONS[upload.action])
+        if forbidden is not None:
+            return Refused(reason=Reason.FORBIDDEN, text=forbidden.text)
         record: DecodedRecord | None = None
         findings: Sequence[Finding] = ()
         if upload.action is not Action.DELETE or upload.record:
@@ -128,8 +134,8 @@ class Uploader:
                 return self._insert(opened, upload, sent, findings)
             return target
         creator = opened.uploads.creator(target.record_id)
-        if not upload.principal.operator and creator != upload.principal.institution:
-            whose = creator or "the consortium"
+        whose = creator or "the consortium"
+        if refusal(upload.principal, _OPERATIONS[upload.action], whose) is not None:
             return Refused(
                 reason=Reason.NOT_OWN, current=target,
                 text=f"{target.control_number} was brought by {whose}, which may change it"
@@ -419,7 +425,7 @@ def _hold(
     """Store the member's own holding; returns what was left out."""
     notes = []
     tag = HOLDINGS_TAG[stored.database.family]
-    if holding is not None and principal.may_hold:
+    if holding is not None and refusal(principal, Operation.HOLDINGS_WRITE) is None:
         opened.writer.put_holding(
             replace(holding, record_id=stored.record_id), account=principal.account, at_us=at_us
         )

@@ -11,7 +11,8 @@ from protocol.frozen import frozen
 from protocol.known_requests import KnownSearch
 from protocol.usual_responses import before_record, no_records
 from server import z3950_es, z3950_explain
-from server.access import Principal, search_refused
+from server.access import Principal
+from server.permissions import Operation, refusal, to_bib1
 from server.retrieval import Chosen, withheld
 from server.service import Service
 from server.sessions import SessionInfo
@@ -80,8 +81,13 @@ class Z3950Session:
             case apdu.InitializeRequest():
                 return await self._initialize(request)
             case apdu.ScanRequest():
-                refusal = search_refused(self._principal)
-                return Answer(await scan(self._service, request, self._negotiated, refusal))
+                refused = refusal(self._principal, Operation.SCAN)
+                return Answer(
+                    await scan(
+                        self._service, request, self._negotiated,
+                        to_bib1(refused) if refused is not None else None,
+                    )
+                )  # fmt: skip
             case apdu.SortRequest():
                 return Answer(
                     await sort(self._service, request, self._negotiated, self._sets, self._room_for)
@@ -267,7 +273,8 @@ class Z3950Session:
     def _refused(self, request: apdu.SearchRequest) -> Diagnostic | None:
         """Why a Search may not be made, or not make the set that it names."""
         if not self._principal.may_search:
-            return search_refused(self._principal)
+            refused = refusal(self._principal, Operation.SEARCH)
+            return to_bib1(refused) if refused is not None else None
         name = request.result_set_name
         if name in self._sets:
             if not request.replace_indicator:

@@ -13,10 +13,11 @@ import jinja2
 from aiohttp import hdrs, web
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import Principal, search_refused
+from server.access import Principal
 from server.config import Config
 from server.libraries import library
 from server.log import Log
+from server.permissions import Operation, refusal, to_bib1
 from server.service import Service
 from server.sign_in import remember
 from server.web.session import WebSession, WebSessions
@@ -122,7 +123,8 @@ class Shell:
                 principal = Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR)
         if session is not None and session.account and isinstance(principal, Principal):
             remember(request, principal)  # for the access log
-            principal = search_refused(principal) or principal
+            refused = refusal(principal, Operation.SEARCH)
+            principal = to_bib1(refused) if refused is not None else principal
         return Visit(texts(language), session, principal)
 
     def render(
