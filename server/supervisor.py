@@ -17,6 +17,7 @@ from pathlib import Path
 from server import worker, writer_process
 from server.config import Config
 from server.errors import StartError
+from server.live.board import LiveBoard
 from server.log import Log
 from server.tls import server_context
 
@@ -81,15 +82,18 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True)
         writer_process.prepare(self.config)
         listeners = open_listeners(self.config)
+        board = LiveBoard(self.config.workers)
+        board.recent.keep("supervisor")
         self._lifeline_read, self._lifeline_write = os.pipe()
         # Blocked here and taken by sigtimedwait, so that none is lost between
         # a check and a wait; each child unblocks them for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         writer = Child(
-            "writer", lambda ready: writer_process.run(self.config, ready, self._lifeline_read)
+            "writer",
+            lambda ready: writer_process.run(self.config, board, ready, self._lifeline_read),
         )
         workers = [
-            Child(f"worker-{index}", self._worker_body(index, pair))
+            Child(f"worker-{index}", self._worker_body(index, pair, board))
             for index, pair in enumerate(listeners)
         ]
         self.children = [writer, *workers]
@@ -110,9 +114,12 @@ class Supervisor:
             self._stop([writer])
             os.close(self._lifeline_write)
 
-    def _worker_body(self, index: int, listeners: Listeners) -> Callable[[int], None]:
+    def _worker_body(
+        self, index: int, listeners: Listeners, board: LiveBoard
+    ) -> Callable[[int], None]:
         return lambda ready: worker.run(
             self.config,
+            board,
             index,
             listeners.z3950,
             listeners.http,

@@ -12,6 +12,7 @@ from server import eventloop
 from server.config import Config
 from server.errors import StartError
 from server.http import HttpServer
+from server.live.board import LiveBoard
 from server.log import Log
 from server.service import Service
 from server.tls import server_context
@@ -22,6 +23,7 @@ log = Log("lianmu.worker")
 
 def run(
     config: Config,
+    board: LiveBoard,
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
@@ -35,13 +37,15 @@ def run(
     readable when the supervisor has ended. SIGHUP reads the certificates of
     TLS again.
     """
+    board.recent.keep(f"worker-{index}")
     eventloop.run(
-        _serve(config, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
+        _serve(config, board, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
     )
 
 
 async def _serve(
     config: Config,
+    board: LiveBoard,
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
@@ -53,7 +57,7 @@ async def _serve(
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(lifeline, stop.set)
-    async with Service(config, index) as service:
+    async with Service(config, index, board) as service:
         z3950 = Z3950Server(config, service)
         http = HttpServer(config, service, z3950)
         await z3950.start(z3950_listener)
