@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.batch_job import Jobs, Made, State
+from server.batch_job import Job, Jobs, Made, Phase, State
 from server.config import Config
 from server.errors import BatchError
 from store.load_journal import UnfinishedLoad, unfinished_loads
@@ -29,6 +29,15 @@ class JobLine:
     cancelling: bool = False
     damaged: str = ""
 
+    @property
+    def may_end(self) -> bool:
+        """Whether it can be cancelled: what is being billed is handed over."""
+        return (
+            self.state is not None
+            and not self.cancelling
+            and self.state.phase in (Phase.QUEUED, Phase.RUNNING)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class JobList:
@@ -45,23 +54,33 @@ def list_jobs(config: Config, before: str = "") -> JobList:
     lines: list[JobLine] = []
     for job in jobs[place : place + JOBS_A_PAGE]:
         with suppress(FileNotFoundError):  # a worker has just removed it
-            try:
-                state = job.state()
-                cancelling = job.cancelled and not state.phase.ended
-                lines.append(JobLine(job.id, job.made(), state, cancelling))
-            except BatchError as error:
-                lines.append(JobLine(job.id, None, None, damaged=str(error)))
+            lines.append(_line(job))
     more = place + JOBS_A_PAGE < len(jobs)
     return JobList(lines, jobs[place + JOBS_A_PAGE - 1].id if more else None)
 
 
-def cancel_job(config: Config, job_id: str) -> bool:
-    """Ask for the end of a member's job; whether there was anything left to end."""
+def _line(job: Job) -> JobLine:
+    try:
+        state = job.state()
+        cancelling = job.cancelled and not state.phase.ended
+        return JobLine(job.id, job.made(), state, cancelling)
+    except BatchError as error:
+        return JobLine(job.id, None, None, damaged=str(error))
+
+
+def find_job(config: Config, job_id: str) -> JobLine | None:
+    """The job of that id; None: there is none."""
     job = Jobs(config.batch_dir).get(job_id)
-    if job is None or job.state().phase.ended:
-        return False
+    return _line(job) if job is not None else None
+
+
+def cancel_job(config: Config, job_id: str) -> str | None:
+    """Ask for the end of a job; whose it is, or None: nothing of it is left to end."""
+    job = Jobs(config.batch_dir).get(job_id)
+    if job is None or not _line(job).may_end:
+        return None
     job.cancel()
-    return True
+    return job.made().order.institution
 
 
 @dataclass(frozen=True, slots=True)

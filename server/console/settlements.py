@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +22,6 @@ from store.membership import day_of
 
 DOCUMENTS_A_PAGE = 100
 PROBLEMS_TOLD_MAX = 200
-KINDS = ("draft", "check", "final", "note")
 
 log = Log("lianmu.audit")
 
@@ -207,16 +206,6 @@ def note_down(
     )  # fmt: skip
 
 
-def asked_of(form: Mapping[str, str], year: int, origin: Origin) -> Asked:
-    """What a form asks for: its `kind` is one of KINDS.
-
-    Raises:
-        ValueError: it is none.
-    """
-    kind = form.get("kind", "")
-    if kind not in KINDS:
-        raise ValueError(kind)
-    return Asked(
-        kind=kind, year=year, who=origin.account, address=origin.address,
-        reason=" ".join(form.get("reason", "").split()),
-    )  # fmt: skip
+def asked_of(kind: str, year: int, origin: Origin, reason: str) -> Asked:
+    """What `do` carries out."""
+    return Asked(kind=kind, year=year, who=origin.account, address=origin.address, reason=reason)

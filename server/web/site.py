@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.config import Config
+from server.console.pages import ConsolePages
 from server.outbox import Outbox
 from server.search_pages import SearchPages
 from server.service import Service
@@ -18,7 +19,7 @@ class Site:
     def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
         self.shell = Shell(config, service)
         self.search = SearchPages(self.shell, outbox)
-        self._areas = (SignInPages(self.shell), self.search)
+        self._areas = (SignInPages(self.shell), self.search, ConsolePages(self.shell))
 
     def add_routes(self, app: web.Application) -> None:
         self.shell.assets.add_routes(app)

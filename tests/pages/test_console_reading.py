@@ -19,7 +19,6 @@ from server.console import duplicates, jobs, ledger, members, settlements
 from server.console.members import Asked
 from server.console.work import Asked as AskedWork
 from server.console.work import BusyError, Piece, Works
-from store.audit import Origin
 from store.editing import MergeRefused
 from store.load_journal import Command, FileMark, LoadJournal
 from store.members import Members
@@ -144,7 +143,8 @@ def test_jobs_of_all_members_are_listed_with_their_progress(
     assert "is damaged" in first.jobs[1].damaged
     assert first.next_before == others[0].id
     assert [each.id for each in jobs.list_jobs(config, first.next_before).jobs] == [line.id]
-    assert jobs.cancel_job(config, others[1].id)
+    assert jobs.cancel_job(config, others[1].id) == "PKU"
+    assert jobs.cancel_job(config, others[1].id) is None
     assert jobs.list_jobs(config).jobs[0].cancelling
     assert not jobs.cancel_job(config, "../etc")
 
@@ -333,11 +333,3 @@ def test_one_piece_of_work_at_a_time_and_a_lost_one_is_told(tmp_path: Path) -> N
     assert found.broken_off
     assert works.get("../../x") is None
     assert works.get(f"{'2' * 16}-{'a' * 8}") is None
-
-
-def test_only_what_there_is_can_be_asked_for() -> None:
-    origin = Origin("web", "admin", "::1")
-    asked = settlements.asked_of({"kind": "final", "reason": "  a \n b "}, 2024, origin)
-    assert (asked.kind, asked.reason, asked.who) == ("final", "a b", "admin")
-    with pytest.raises(ValueError, match="delete"):
-        settlements.asked_of({"kind": "delete"}, 2024, origin)
