@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -222,13 +221,14 @@ def test_the_tariff_says_what_the_command_says(operator: PlainBrowser) -> None:
     assert "2.00 of it for CAU" in page.text
 
 
-# Changes; each test has a consortium of its own
+# Changes, in a consortium of their own: each test is about something else of it
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[tuple[PlainBrowser, Config]]:
-    config = make_consortium(tmp_path)
-    with serving(tmp_path / "config.toml") as server:
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PlainBrowser, Config]]:
+    folder = tmp_path_factory.mktemp("changed")
+    config = make_consortium(folder)
+    with serving(folder / "config.toml") as server:
         browser = PlainBrowser(server)
         browser.sign_in("admin")
         yield browser, config
@@ -269,7 +269,7 @@ def test_a_membership_is_suspended_restored_and_ended(own: tuple[PlainBrowser, C
     ]  # fmt: skip
     assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "web")}
     assert all(row.address in ("127.0.0.1", "::1") for row in rows)
-    audit = browser.get(f"{CONSOLE}/audit?who=admin")
+    audit = browser.get(f"{CONSOLE}/audit?who=admin&member=pku")
     assert audit.all("//tbody/tr/td[3]") == ["ended", "ended", "restored", "suspended"]
 
 
