@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from server.http_deadline import DEADLINE
 from server.http_refusals import refuse
 from server.log import Log
+from server.metrics.counting import ENDLESS
 
 LISTENERS_MAX = 32  # of one worker
 HEARTBEAT_S = 15.0  # proxies close what is silent for a minute
@@ -81,6 +82,7 @@ class Stream:
         if DEADLINE in request:
             request[DEADLINE].lift()
         response = web.StreamResponse(headers=_HEADERS)
+        request[ENDLESS] = True
         self._listeners += 1
         try:
             await response.prepare(request)
@@ -136,6 +138,7 @@ class Stream:
 
     def _begin(self) -> None:
         if self._maker is None or self._maker.done():
+            self._latest = {}  # it is of when somebody listened last
             self._maker = asyncio.get_running_loop().create_task(self._go_on_making())
 
     async def _go_on_making(self) -> None:
