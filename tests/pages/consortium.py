@@ -40,7 +40,9 @@ def make_consortium(folder: Path, further: str = "") -> Config:
     latter without the right to change members.
     """
     path = folder / "config.toml"
-    text = CONFIG.format(present_records_max=1000, http="", sru="", z3950="", workers=1)
+    text = CONFIG.format(
+        present_records_max=1000, http="", sru="", z3950="", access="", workers=1
+    )  # fmt: skip
     path.write_text(text + further, encoding="utf-8")
     config = load_config(path)
     writer = CatalogueWriter(config.data_dir, config.databases, durable=False)
