@@ -191,6 +191,14 @@ class Uploads(_Section, frozen=True):
     waiting_max: Positive = 64
 
 
+class Covers(_Section, frozen=True):
+    """What is taken as a cover image; sides are in pixels."""
+
+    size_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 28)] = 1_000_000
+    side_pixels_min: Positive = 80
+    side_pixels_max: Annotated[int, msgspec.Meta(ge=1, le=8_000)] = 4_000
+
+
 class Batch(_Section, frozen=True):
     """ISBN jobs: lists of numbers in, one file of records out."""
 
@@ -295,6 +303,7 @@ class Config(_Section, frozen=True):
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
     uploads: Uploads = Uploads()
+    covers: Covers = Covers()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()
@@ -344,6 +353,14 @@ class Config(_Section, frozen=True):
     @property
     def credit_path(self) -> Path:
         return self.data_dir / "credit.sqlite"
+
+    @property
+    def covers_path(self) -> Path:
+        return self.data_dir / "covers.sqlite"
+
+    @property
+    def covers_dir(self) -> Path:
+        return self.data_dir / "covers"
 
     @property
     def batch_dir(self) -> Path:

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from server import status
 from server.access_control.proxied_listener import ProxiedListener
 from server.access_control.proxies import TrustedProxies
+from server.api.routes import Api
 from server.batch_http import BatchApi
 from server.config import Config
 from server.http_connection import Connection
@@ -40,6 +41,7 @@ class HttpServer:
         self._site = Site(config, service, z3950.outbox)
         self._batch = BatchApi(config, service)
         self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
+        self._api = Api(config, service, z3950.outbox)
         self._status_socket = status.StatusSocket(config, service)
         self._outbox = z3950.outbox
         self._connections: set[Connection] = set()
@@ -53,6 +55,7 @@ class HttpServer:
         self._guard.install(app)
         self._metrics.add_routes(app)
         self._batch.add_routes(app)
+        self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._site.search.first(self._sru.respond))
         app.router.add_get("/{database}", self._site.search.first(self._sru.respond))
@@ -92,6 +95,7 @@ class HttpServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._api.stop()
         self._site.close()
         self._metrics.stop()
 

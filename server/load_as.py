@@ -81,11 +81,13 @@ def send_files(
     encoding: str = "auto",
     confirmed: bool = False,
     report: Path,
+    address: str = "",
     progress: OnProgress | None = None,
 ) -> Sent:
     """Upload every record of `paths`; a record of one's own that is there is replaced.
 
-    `report` is a CSV file of those refused, made when there is one.
+    `report` is a CSV file of those refused, made when there is one. `address` says
+    for the audit who is at which machine.
 
     Raises:
         StoreError: a file cannot be opened.
@@ -100,7 +102,7 @@ def send_files(
         return uploader.run(
             Upload(
                 principal=principal, database=database, action=Action.UPDATE, record=record,
-                confirmed=confirmed, protocol="load",
+                confirmed=confirmed, protocol="load", address=address,
             )
         )  # fmt: skip
 

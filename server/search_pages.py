@@ -16,6 +16,7 @@ from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.record import Database
 from server.access_control.databases import databases_for
+from server.covers.pages import CoverPages
 from server.outbox import Outbox
 from server.search_query import (
     FIELDS,
@@ -46,9 +47,9 @@ _EXPLAINED = frozenset({
 class SearchPages:
     """The pages for searching of one worker."""
 
-    def __init__(self, shell: Shell, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
         self._shell = shell
-        self._records = RecordPages(self._shell, outbox)
+        self._records = RecordPages(self._shell, outbox, covers)
 
     def add_routes(self, app: web.Application) -> None:
         """Everything but `/` and `/{database}`, which `first` stands before."""

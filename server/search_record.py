@@ -13,6 +13,7 @@ from protocol.record import StoredRecord
 from protocol.search_term import clean
 from server.access import Principal
 from server.access_control.databases import databases_for
+from server.covers.pages import CoverPages, shown
 from server.http_log import SESSION
 from server.outbox import Outbox
 from server.search_download import (
@@ -33,9 +34,10 @@ _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 class RecordPages:
     """`/{database}/record/{number}`: GET shows, POST downloads."""
 
-    def __init__(self, shell: Shell, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
         self._shell = shell
         self._outbox = outbox
+        self._covers = covers
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/{database}/record/{number:.+}", self._shell.page(self._record))
@@ -133,8 +135,10 @@ class RecordPages:
         institution = principal.institution
         path = record_path(record)
         public = self._shell.config.http.public_url.rstrip("/") or str(request.url.origin())
+        cover = self._covers.of_record(record)
         values: dict[str, Any] = {
             "path": path,
+            "cover": shown(record, cover) if cover is not None else None,
             "by_id": request.query.get("id", ""),
             "address": public + path,
             "database": record.database,

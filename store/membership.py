@@ -128,7 +128,7 @@ class Membership:
                 (now_us, institution.code),
             )
             token = self._new_token(institution.code, now_us)
-            self._audit("token", institution.code, now_us, who, reason, "signed", "signed")
+            self._audit("token", institution.code, now_us, who, reason, "a token", "another token")
         return token
 
     def activate(
@@ -211,7 +211,7 @@ class Membership:
                 self._allowed("end", institution, reason)
                 self._audit(
                     "end", institution.code, now_us, who, f"after {last_day}: {reason}",
-                    institution.status, institution.status,
+                    institution.status, f"{institution.status} until {last_day}",
                 )  # fmt: skip
             self._connection.execute(
                 "UPDATE institution SET ends_us = ? WHERE code = ?", (ends_us, institution.code)

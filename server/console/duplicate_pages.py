@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.console.base import may, now_us, number_in, origin_of, text_of
+from server.console.base import may, number_in, origin_of, text_of
 from server.console.duplicates import (
     Compared,
     compare_records,
@@ -19,7 +19,6 @@ from server.console.duplicates import (
     read_report,
 )
 from server.console.jobs import list_reports, report_file
-from server.console.settlements import note_down
 from server.permissions import Operation
 from server.search_view import labelled, record_path
 from server.web.navigation import CONSOLE
@@ -144,19 +143,14 @@ class DuplicatePages:
         try:
             done, taken_back = await asyncio.to_thread(
                 merge_records, self._config, keep_id, away_id, seen,
-                account=visit.who.account, reason=reason,
+                origin=origin_of(visit), reason=reason,
             )  # fmt: skip
         except StoreError as error:
             return await self._form(request, visit, reason, {"merge": str(error)}, 409)
-        database, number = done.keep.database.name, done.keep.control_number
-        await asyncio.to_thread(
-            note_down, self._config, origin_of(visit), "record merge", now_us(),
-            subject=f"{database} {done.away.control_number}", reason=reason, after=number,
-        )  # fmt: skip
         return self._shell.see_other(
             request, visit, DUPLICATES,
             "console.merged_credit" if taken_back else "console.merged",
-            away=done.away.control_number, keep=number,
+            away=done.away.control_number, keep=done.keep.control_number,
             holdings=len(done.moved) + len(done.combined),
         )  # fmt: skip
 

@@ -23,21 +23,25 @@ from protocol.record import StoredRecord
 from server.config import Config
 from server.crediting import post_credits
 from server.duplicate_report import COLUMNS
+from server.log import Log
 from server.record_editing import editing
 from server.search_view import MarcLine, marc_lines
+from store.audit import Origin
 from store.dedupe import Pair, pair_of, pairs_with
 from store.duplicates import DuplicateFinder
 from store.editing import Merged, MergeRefused
 from store.merging import HoldingRow
 from store.record_reader import RecordReader
 from store.sqlite import FILE_NAME, open_reader
-from store.uploaded import UploadRows
+from store.uploaded import MERGE, UploadRows
 
 PAIRS_A_PAGE = 20
 # A line of a report in CSV is one pair; more of them are read than shown when pairs are gone.
 _LINES_READ_MAX = 200
 UPLOADS_LOOKED_UP = 20
 _REPORT_PREFIX = "duplicates-"
+
+log = Log("lianmu.audit")
 
 
 def is_duplicate_report(name: str) -> bool:
@@ -216,7 +220,7 @@ def merge_records(
     away_id: int,
     versions: tuple[int, int],
     *,
-    account: str,
+    origin: Origin,
     reason: str,
 ) -> tuple[Merged, bool]:
     """Merge two records as `lianmu record merge` does; whether a credit was taken back.
@@ -227,10 +231,16 @@ def merge_records(
         MergeRefused: one of them was changed meanwhile, or they cannot be merged.
         StoreError: the catalogue cannot be written, or one of them is gone.
     """
-    with editing(config) as (editor, rows):
-        found = rows.get(keep_id), rows.get(away_id)
+    with editing(config, origin) as at, at.writer.transaction():
+        found = at.rows.get(keep_id), at.rows.get(away_id)
         if tuple(record.version if record else 0 for record in found) != versions:
             raise MergeRefused("one of the records was changed meanwhile")
-        done = editor.merge(keep_id, away_id, account=account, reason=reason)
+        done = at.editor.merge(keep_id, away_id, account=origin.account, reason=reason)
+        at.note(MERGE, done.away, origin.account)
+    log.info(
+        "record merged away", control_number=done.away.control_number,
+        into=done.keep.control_number, database=done.keep.database.name,
+        account=origin.account, address=origin.address, reason=reason,
+    )  # fmt: skip
     taken_back, _ = post_credits(config)
     return done, bool(taken_back)

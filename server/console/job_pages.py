@@ -12,7 +12,6 @@ from server.console.base import may, now_us, origin_of, text_of
 from server.console.duplicates import is_duplicate_report
 from server.console.jobs import cancel_job, find_job, list_jobs, list_loads, list_reports
 from server.console.jobs import report_file as find_report
-from server.console.settlements import note_down
 from server.permissions import Operation
 from server.web.navigation import CONSOLE
 from server.web.shell import HEADERS, Form, Shell, Visit
@@ -74,15 +73,13 @@ class JobPages:
         if not reason:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(request, visit, reason, errors)
-        institution = await asyncio.to_thread(cancel_job, self._config, job_id)
-        if institution is None:
+        done = await asyncio.to_thread(
+            cancel_job, self._config, job_id, now_us(), origin=origin_of(visit), reason=reason
+        )
+        if not done:
             return self._shell.see_other(
                 request, visit, JOBS, "console.job_has_ended", is_wrong=True
             )
-        await asyncio.to_thread(
-            note_down, self._config, origin_of(visit), "batch cancel", now_us(),
-            institution=institution, subject=job_id, reason=reason,
-        )  # fmt: skip
         return self._shell.see_other(request, visit, JOBS, "console.job_cancelled", job=job_id)
 
     async def _report(self, request: web.Request, visit: Visit) -> web.StreamResponse:

@@ -10,13 +10,18 @@ from pathlib import Path
 from server.batch_job import Job, Jobs, Made, Phase, State
 from server.config import Config
 from server.errors import BatchError
+from server.log import Log
+from store.audit import Origin
 from store.load_journal import UnfinishedLoad, unfinished_loads
+from store.members import Members
 from store.sqlite import FILE_NAME, open_reader
 
 JOBS_A_PAGE = 50
 REPORTS_SHOWN_MAX = 50
 # A load notes how far it is with each batch of records, which takes seconds at most.
 LOAD_QUIET_MAX_US = 60_000_000
+
+log = Log("lianmu.audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +79,24 @@ def find_job(config: Config, job_id: str) -> JobLine | None:
     return _line(job) if job is not None else None
 
 
-def cancel_job(config: Config, job_id: str) -> str | None:
-    """Ask for the end of a job; whose it is, or None: nothing of it is left to end."""
+def cancel_job(config: Config, job_id: str, now_us: int, *, origin: Origin, reason: str) -> bool:
+    """Ask for the end of a job, and write it into the audit; whether any of it was left to end.
+
+    Raises:
+        MemberError: the audit cannot be written.
+    """
     job = Jobs(config.batch_dir).get(job_id)
     if job is None or not _line(job).may_end:
-        return None
-    job.cancel()
-    return job.made().order.institution
+        return False
+    institution = job.made().order.institution
+    with closing(Members(config.members_path, create=True)) as members, members.transaction():
+        origin.write(
+            members.connection, "batch cancel", institution, now_us, who=origin.account,
+            reason=reason, subject=job_id,
+        )  # fmt: skip
+        job.cancel()
+    log.info("batch cancel", job=job_id, account=origin.account, reason=reason)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

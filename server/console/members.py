@@ -16,6 +16,7 @@ from metering.settlement_store import Settlement
 from server.accounting import Accounting
 from server.config import Config
 from server.settling import open_settlements
+from store.access_rules import AddressRange, read_ranges
 from store.accounts import Accounts, Certificate
 from store.audit import AuditRow
 from store.members import Account, ApiKey, Institution, Members
@@ -161,6 +162,7 @@ class Member:
     agreements: Sequence[tuple[Agreement, Term | None]]
     accounts: Sequence[tuple[Account, Sequence[Certificate]]]
     keys: Sequence[ApiKey]
+    ranges: Sequence[AddressRange]
     steps: Sequence[AuditRow]
     actions: Sequence[str]
     last_day_of_term: date | None
@@ -194,6 +196,7 @@ def read_member(config: Config, code: str, year: int, now_us: int) -> Member | N
             for account in members.accounts(institution.code)
         ]
         keys = members.keys(institution.code)
+        ranges = read_ranges(members.connection, institution.code)
         steps = membership.audit(institution.code)[: -STEPS_SHOWN - 1 : -1]
     with Accounting(config) as accounting:
         usage = accounting.usage.usage(institution.code, year)
@@ -207,6 +210,7 @@ def read_member(config: Config, code: str, year: int, now_us: int) -> Member | N
         [(each, term_of([each], now_us)) for each in agreements],
         people,
         keys,
+        ranges,
         steps,
         [action for action in ACTIONS if institution.status in STEPS[action][0]],
         agreements[-1].term_ends(now_us) if agreements else None,

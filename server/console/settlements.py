@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 
+from metering.author import Author
 from metering.entry import accounting_day
 from metering.ledger_verify import Verification
 from metering.settlement_store import Settlement
@@ -17,7 +17,6 @@ from server.console.work import Asked, Piece
 from server.log import Log
 from server.settling import fold_year, names_to_settle, open_settlements
 from store.audit import Origin
-from store.members import Members
 from store.membership import day_of
 
 DOCUMENTS_A_PAGE = 100
@@ -141,6 +140,7 @@ def do(config: Config, now_us: Callable[[], int], piece: Piece, tell: Callable[[
         MeteringError: it cannot be done; nothing of it was stored.
     """
     asked = piece.asked
+    by = Author(asked.who, asked.who, asked.address, "http")
     writer_process.prepare(config)
     with Accounting(config) as accounting, open_settlements(config) as settlements:
         if asked.kind == "check":
@@ -152,17 +152,17 @@ def do(config: Config, now_us: Callable[[], int], piece: Piece, tell: Callable[[
             return
         fold_year(accounting, config, asked.year)
         if asked.kind == "draft":
-            made = settlements.draft(asked.year, now_us())
+            made = settlements.draft(asked.year, now_us(), by=by)
         elif asked.kind == "final":
             verified = _verified(accounting, piece, tell)
-            made = settlements.settle(asked.year, now_us(), verified, forced=asked.reason)
+            made = settlements.settle(asked.year, now_us(), verified, forced=asked.reason, by=by)
         else:
             verified = _verified(accounting, piece, tell)
-            made = settlements.note(asked.year, now_us(), verified, reason=asked.reason)
+            made = settlements.note(asked.year, now_us(), verified, reason=asked.reason, by=by)
     piece.documents = len(made)
-    note_down(
-        config, Origin("web", asked.who, asked.address), f"settlement {asked.kind}", now_us(),
-        subject=str(asked.year), reason=asked.reason, after=f"{len(made)} documents",
+    log.info(
+        f"settlement {asked.kind}", year=asked.year, documents=len(made), account=asked.who,
+        address=asked.address, reason=asked.reason,
     )  # fmt: skip
 
 
@@ -177,33 +177,6 @@ def _verified(accounting: Accounting, piece: Piece, tell: Callable[[], None]) ->
     piece.done = piece.total
     tell()
     return verified
-
-
-def note_down(
-    config: Config,
-    origin: Origin,
-    step: str,
-    now_us: int,
-    *,
-    institution: str = "",
-    subject: str = "",
-    reason: str = "",
-    after: str = "",
-) -> None:
-    """Write into the audit, and the log, what an operator did that no other row tells of.
-
-    Raises:
-        MemberError: the audit cannot be written.
-    """
-    with closing(Members(config.members_path, create=True)) as members, members.transaction():
-        origin.write(
-            members.connection, step, institution, now_us, who=origin.account, reason=reason,
-            subject=subject, after=after,
-        )  # fmt: skip
-    log.info(
-        step, account=origin.account, address=origin.address, protocol=origin.protocol,
-        institution=institution, subject=subject, reason=reason,
-    )  # fmt: skip
 
 
 def asked_of(kind: str, year: int, origin: Origin, reason: str) -> Asked:

@@ -217,12 +217,12 @@ class Shell:
         if language not in LANGUAGES:
             language = preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
         session = self.sessions.read(request)
+        address = request.remote or ""
         if session is not None and session.account:
-            principal = self._principal(session, request.remote or "")
+            principal = self._principal(session, address)
             ended = principal is None
             if principal is None:
-                session = None
-                principal = self.service.sign_in.without_login(request.remote or "")
+                session, principal = None, self.service.sign_in.without_login(address)
         else:
             # Programs that read a page send a password or a key with it. Forms need a session.
             principal, ended = await sign_in(self.service, request), False

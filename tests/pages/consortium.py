@@ -13,6 +13,7 @@ from server.accounting import Accounting
 from server.batch_isbns import read_numbers
 from server.batch_job import Jobs, Order, Phase, State
 from server.config import Config, load_config
+from store.access_changes import AccessChanges
 from store.accounts import Accounts
 from store.members import Members
 from store.membership import Membership
@@ -76,6 +77,7 @@ def make_consortium(folder: Path, further: str = "") -> Config:
             "pku-cat", "chinese", "full", NOON, expires_us=NOON + 2000 * DAY_US, who="li"
         )
         members.add_key("PKU", "ils", NOON)
+        AccessChanges(members).add_range("PKU", "192.0.2.0/24", NOON, who="li", account="pku")
     Accounting(config).close()
     with contextlib.closing(Ledger(config.ledger_path)) as ledger:
         with ledger.writing() as transaction:

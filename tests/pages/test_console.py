@@ -267,7 +267,7 @@ def test_a_membership_is_suspended_restored_and_ended(own: tuple[PlainBrowser, C
         ("suspend", "the bill of 2023 is open"), ("restore", "paid"), ("end", "leaves"),
         ("end", "leaves at once"),
     ]  # fmt: skip
-    assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "web")}
+    assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "http")}
     assert all(row.address in ("127.0.0.1", "::1") for row in rows)
     audit = browser.get(f"{CONSOLE}/audit?who=admin&member=pku")
     assert audit.all("//tbody/tr/td[3]") == ["ended", "ended", "restored", "suspended"]
@@ -290,9 +290,12 @@ def test_two_records_are_merged_once_they_were_looked_at(own: tuple[PlainBrowser
     with RecordReader(config.data_dir) as reader:
         assert reader.merges.survivor(1) == 2
     assert browser.get(f"{CONSOLE}/duplicates/1/2").status == 404
-    row = browser.get(f"{CONSOLE}/audit").all("//tbody/tr[1]/td")
-    assert row[2:5] == ["records merged", "cn_cat c1: c2", "the same book"]
-    assert "web" in row[5]
+    row = browser.get(f"{CONSOLE}/audit?kind=record").all("//tbody/tr[1]/td")
+    assert row[2] == "records merged"
+    assert row[3:5] == ["cn_cat c1: version 1 → into c2, deleted", "the same book"]
+    assert row[5] == "adminhttp 127.0.0.1"
+    before = browser.get(f"{CONSOLE}/audit?kind=record&to=2020-01-01")
+    assert before.one("//p[@class='empty']") == "No change."
 
 
 def test_a_year_is_drafted_checked_and_made_final(own: tuple[PlainBrowser, Config]) -> None:
@@ -322,5 +325,9 @@ def test_a_year_is_drafted_checked_and_made_final(own: tuple[PlainBrowser, Confi
     assert mine.all("//tr[@class='total']/td[last()]") == ["199.00", "199.00"]
     note = browser.get(f"{CONSOLE}/settlement/{YEAR}/note")
     assert browser.submit(note, f"{CONSOLE}/settlement/{YEAR}/note").status == 422
-    steps = browser.get(f"{CONSOLE}/audit").all("//tbody/tr/td[3]")
-    assert steps[:2] == ["settlement made final", "settlement drafted"]
+    rows = browser.get(f"{CONSOLE}/audit?kind=settlement")
+    assert rows.all("//tbody/tr/td[3]") == [
+        "settlement made final", "settlement made final", "settlement drafted",
+        "settlement drafted",
+    ]  # fmt: skip
+    assert "draft, net 199.00 yuan → final, net 199.00 yuan" in rows.text

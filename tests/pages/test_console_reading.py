@@ -13,20 +13,21 @@ import pytest
 from metering.entry import DAY_US, Meter
 from metering.interface import MeteringError
 from metering.kept_totals import KeptTotals
+from server.audit_trail import trail
 from server.batch_job import Jobs
 from server.config import Config
 from server.console import duplicates, jobs, ledger, members, settlements
 from server.console.members import Asked
 from server.console.work import Asked as AskedWork
 from server.console.work import BusyError, Piece, Works
+from store.audit import AuditSelection, Origin
 from store.editing import MergeRefused
 from store.load_journal import Command, FileMark, LoadJournal
-from store.members import Members
-from store.membership import Membership
 from store.record_reader import RecordReader
 from store.sqlite import FILE_NAME, open_writer
 from tests.pages.consortium import NOON, SPOOL, YEAR, make_consortium
 
+ADMIN = Origin("http", "admin", "127.0.0.1")
 AFTER_GRACE = NOON + 365 * DAY_US
 
 
@@ -89,6 +90,7 @@ def test_a_member_in_full(config: Config) -> None:
     assert [account.name for account, _ in member.accounts] == ["pku", "pku-cat"]
     assert [certificate.language for _, (certificate,) in member.accounts[1:]] == ["chinese"]
     assert [key.name for key in member.keys] == ["ils"]
+    assert [(each.network, each.account) for each in member.ranges] == [("192.0.2.0/24", "pku")]
     assert list(member.actions) == ["warn", "suspend", "end"]
     assert member.years == [YEAR]
     assert member.steps[-1].action == "add"
@@ -143,10 +145,11 @@ def test_jobs_of_all_members_are_listed_with_their_progress(
     assert "is damaged" in first.jobs[1].damaged
     assert first.next_before == others[0].id
     assert [each.id for each in jobs.list_jobs(config, first.next_before).jobs] == [line.id]
-    assert jobs.cancel_job(config, others[1].id) == "PKU"
-    assert jobs.cancel_job(config, others[1].id) is None
+    for wanted in (True, False):
+        done = jobs.cancel_job(config, others[1].id, NOON, origin=ADMIN, reason="wrong list")
+        assert done is wanted
     assert jobs.list_jobs(config).jobs[0].cancelling
-    assert not jobs.cancel_job(config, "../etc")
+    assert not jobs.cancel_job(config, "../etc", NOON, origin=ADMIN, reason="none")
 
 
 def test_loads_are_told_whether_they_move(config: Config, tmp_path: Path) -> None:
@@ -222,9 +225,9 @@ def test_two_records_stand_beside_each_other(config: Config) -> None:
 def test_a_merge_is_of_the_versions_that_were_seen(tmp_path: Path) -> None:
     config = make_consortium(tmp_path)
     with pytest.raises(MergeRefused, match="changed meanwhile"):
-        duplicates.merge_records(config, 2, 1, (7, 1), account="admin", reason="same book")
+        duplicates.merge_records(config, 2, 1, (7, 1), origin=ADMIN, reason="same book")
     done, taken_back = duplicates.merge_records(
-        config, 2, 1, (1, 1), account="admin", reason="same book"
+        config, 2, 1, (1, 1), origin=ADMIN, reason="same book"
     )
     assert (done.combined, done.moved, taken_back) == (("PKU",), (), False)
     with RecordReader(config.data_dir) as reader:
@@ -284,15 +287,14 @@ def test_a_year_is_drafted_checked_and_made_final(tmp_path: Path) -> None:
     assert carry_out(config, "note", AFTER_GRACE, "late").documents == 0
     newest = Works(config.data_dir).newest(YEAR, 3)
     assert [piece.asked.kind for piece in newest] == ["note", "check", "final"]
-    with closing(Members(config.members_path)) as opened:
-        rows = [row for row in Membership(opened).audit() if row.action.startswith("settlement")]
-    assert [(row.action, row.subject, row.after, row.reason) for row in rows] == [
-        ("settlement draft", "2024", "2 documents", ""),
-        ("settlement final", "2024", "2 documents", "the auditor is here"),
-        ("settlement note", "2024", "0 documents", "late"),
-    ]
+    rows = list(trail(config, AuditSelection(kind="settlement")))
+    assert [(row.action, row.institution, row.reason) for row in rows] == [
+        ("settlement draft", "PKU", ""), ("settlement draft", "THU", ""),
+        ("settlement final", "PKU", "the auditor is here"),
+        ("settlement final", "THU", "the auditor is here"),
+    ]  # fmt: skip
     assert {(row.account, row.address, row.protocol) for row in rows} == {
-        ("admin", "127.0.0.1", "web")
+        ("admin", "127.0.0.1", "http")
     }
     mine = settlements.read_member_year(config, YEAR, "pku")
     assert mine is not None
