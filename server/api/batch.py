@@ -21,6 +21,7 @@ from server.api.models import Sent
 from server.api.operation import JSON, PREFIX, Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal, both
+from server.audit_note import note_down
 from server.batch_files import FORMATS, refused_format, report_csv, report_document, report_rows
 from server.batch_isbns import BatchInputError, Line, read_isbns, read_numbers
 from server.batch_job import Job, Order, Phase
@@ -194,6 +195,11 @@ def make_job(call: Call, query: OrderQuery | FormerOrderQuery, body: bytes) -> R
             f"已有 {unfinished} 个任务未完成，请等其中一个结束。",
             headers={hdrs.RETRY_AFTER: str(BUSY_RETRY_S)},
         )  # fmt: skip
+    if is_new:
+        note_down(
+            call.config, call.origin, "batch", order.institution, call.now_us, who=call.who,
+            subject=job.id, after=f"{len(lines)} numbers",
+        )  # fmt: skip
     told = _told(call, job)
     return Reply(told, status=202 if is_new else 200, headers={hdrs.LOCATION: told.status})
 
@@ -280,6 +286,10 @@ def cancel_job(call: Call, path: JobPath) -> BatchJob:
             "任务已结束或正在计费，不能取消。",
         )  # fmt: skip
     job.cancel()
+    note_down(
+        call.config, call.origin, "batch cancel", job.made().order.institution, call.now_us,
+        who=call.who, subject=job.id, before=state.phase.value, after=Phase.CANCELLED.value,
+    )  # fmt: skip
     call.batch.wake()
     return _told(call, job)
 

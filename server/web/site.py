@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.config import Config
+from server.console.pages import ConsolePages
 from server.covers.pages import CoverPages
+from server.live.pages import StatusPages
 from server.outbox import Outbox
 from server.search_pages import SearchPages
 from server.service import Service
@@ -20,12 +22,20 @@ class Site:
         self.shell = Shell(config, service)
         self._covers = CoverPages(self.shell)
         self.search = SearchPages(self.shell, outbox, self._covers)
-        self._areas = (SignInPages(self.shell), self._covers, self.search)
+        self._status = StatusPages(self.shell, config, service)
+        self._areas = (
+            SignInPages(self.shell), self._status, ConsolePages(self.shell), self._covers,
+            self.search,
+        )  # fmt: skip
 
     def add_routes(self, app: web.Application) -> None:
         self.shell.assets.add_routes(app)
         for area in self._areas:
             area.add_routes(app)
+
+    async def stop(self) -> None:
+        """End the answers that would go on."""
+        await self._status.stop()
 
     def close(self) -> None:
         self._covers.close()
