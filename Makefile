@@ -17,9 +17,14 @@ SRU_CLIENT := @natlibfi/sru-client
 SRU_CLIENT_VERSION := 6.0.18
 AXE := axe-core
 AXE_VERSION := 4.14.1
+# What draws the charts of the pages. Kept in server/pages/vendor as it was published;
+# `make vendor` gets that again by npm and checks it.
+CHARTS := uplot
+CHARTS_VERSION := 1.6.32
+CHARTS_SHA256 := 4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d
 PYTEST := $(BIN)/python -X dev -m pytest
 
-.PHONY: help docs install install-dev test-tools demo test test-long lint format lock bench clean
+.PHONY: help docs vendor install install-dev test-tools demo test test-long lint format lock bench clean
 
 help:
 	@echo 'make demo       a sample catalogue with a running server: what to type is printed'
@@ -28,6 +33,7 @@ help:
 	@echo 'make lint       ruff and mypy --strict'
 	@echo 'make bench      measure beside Zebra (Debian package idzebra-2.0), RECORDS=100000'
 	@echo 'make install    .venv with the locked dependencies and the lianmu command'
+	@echo 'make vendor     get again what pages/vendor holds, by npm, checked'
 	@echo 'make lock       pin the newest dependencies in requirements*.txt'
 
 $(VENV)/bin/python:
@@ -94,6 +100,16 @@ docs: install-dev
 	$(BIN)/python -m docs.sru
 	$(BIN)/python -m docs.validation
 	$(BIN)/python -m docs.rights
+
+vendor:
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	npm pack --silent --pack-destination "$$folder" $(CHARTS)@$(CHARTS_VERSION) >/dev/null && \
+	echo "$(CHARTS_SHA256)  $$folder/$(CHARTS)-$(CHARTS_VERSION).tgz" | sha256sum --check --quiet && \
+	tar -xzf "$$folder"/*.tgz -C "$$folder" && \
+	cp "$$folder/package/dist/uPlot.iife.min.js" server/pages/vendor/uPlot.min.js && \
+	cp "$$folder/package/dist/uPlot.min.css" server/pages/vendor/uPlot.min.css && \
+	cp "$$folder/package/LICENSE" server/pages/vendor/uPlot.LICENSE && \
+	cd server/pages/vendor && sha256sum uPlot.LICENSE uPlot.min.css uPlot.min.js >SHA256SUMS
 
 bench: install-dev test-tools
 	$(BIN)/python -m benchmarks.table --records $(or $(RECORDS),100000)

@@ -105,6 +105,8 @@ class Http(_Section, frozen=True):
     address_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 65536
     body_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 1048576
     access_log: bool = True
+    session_idle_s: Seconds = 1800.0
+    session_max_s: Seconds = 28800.0
     limits: HttpLimits = HttpLimits()
     cors: HttpCors = HttpCors()
 

@@ -21,10 +21,10 @@ from server.http_guard import Guard
 from server.http_refusals import PAGE_HEADERS, refuse
 from server.http_responses import NO_STORE, WRITE_TIMEOUT_S
 from server.log import Log
-from server.search_pages import SearchPages
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
+from server.web.site import Site
 from server.z3950 import Z3950Server
 
 ASSETS = {"style.css": "text/css", "sru.xsl": "text/xsl"}
@@ -42,7 +42,7 @@ class HttpServer:
         self._service = service
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
-        self._pages = SearchPages(config, service, z3950.outbox)
+        self._site = Site(config, service, z3950.outbox)
         self._batch = BatchApi(config, service)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
@@ -65,11 +65,11 @@ class HttpServer:
         app.router.add_get("/status", self._status)
         self._batch.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
-        app.router.add_get("/", self._pages.first(self._sru.respond))
-        app.router.add_get("/{database}", self._pages.first(self._sru.respond))
+        app.router.add_get("/", self._site.search.first(self._sru.respond))
+        app.router.add_get("/{database}", self._site.search.first(self._sru.respond))
         app.router.add_post("/", self._sru.respond)
         app.router.add_post("/{database}", self._sru.respond)
-        self._pages.add_routes(app)
+        self._site.add_routes(app)
         self._runner = web.AppRunner(
             app, handle_signals=False, shutdown_timeout=self._config.server.shutdown_grace_s
         )
@@ -95,6 +95,7 @@ class HttpServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        self._site.close()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         """This worker's event loop turns."""

@@ -15,7 +15,6 @@ from aiohttp import hdrs, web
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.record import Database
-from server.config import Config
 from server.outbox import Outbox
 from server.search_query import (
     FIELDS,
@@ -31,9 +30,7 @@ from server.search_query import (
 from server.search_record import RecordPages
 from server.search_results import FacetGroup, facet_groups, pick_labels
 from server.search_view import line
-from server.service import Service
 from server.web.shell import ALL_NAMES, Handler, Shell, Visit, redirect
-from server.web.sign_in_pages import SignInPages
 from server.web.texts import Texts, prefers_html
 
 # Their details say in English what the marked place shows.
@@ -46,17 +43,14 @@ _EXPLAINED = frozenset({
 
 
 class SearchPages:
-    """Every page of one worker."""
+    """The pages for searching of one worker."""
 
-    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
-        self._shell = Shell(config, service)
-        self._sign_in = SignInPages(self._shell)
-        self._records = RecordPages(self._shell, self._sign_in, outbox)
+    def __init__(self, shell: Shell, outbox: Outbox) -> None:
+        self._shell = shell
+        self._records = RecordPages(self._shell, outbox)
 
     def add_routes(self, app: web.Application) -> None:
         """Everything but `/` and `/{database}`, which `first` stands before."""
-        app.router.add_get(self._shell.style_path, self._shell.stylesheet)
-        self._sign_in.add_routes(app)
         self._records.add_routes(app)
 
     def first(self, otherwise: Handler) -> Handler:
@@ -79,7 +73,7 @@ class SearchPages:
             message = visit.texts("unknown_database", name=name)
             return self._shell.problem(request, visit, 404, message)
         if isinstance(visit.principal, Diagnostic):
-            return self._sign_in.ask(request, visit, visit.principal)
+            return self._shell.ask(request, visit, visit.principal)
         chosen = request.query.get("db")
         search = read_search(
             "" if name.lower() in ALL_NAMES else databases[0].name, list(request.query.items())

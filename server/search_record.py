@@ -24,8 +24,7 @@ from server.search_download import (
     send,
 )
 from server.search_view import labelled, line, marc_lines, record_path
-from server.web.shell import ALL_NAMES, HEADERS, Shell, Visit, redirect
-from server.web.sign_in_pages import SignInPages
+from server.web.shell import ALL_NAMES, HEADERS, FormExpiredError, Shell, Visit, redirect
 
 _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 
@@ -33,9 +32,8 @@ _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 class RecordPages:
     """`/{database}/record/{number}`: GET shows, POST downloads."""
 
-    def __init__(self, shell: Shell, sign_in: SignInPages, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox) -> None:
         self._shell = shell
-        self._sign_in = sign_in
         self._outbox = outbox
 
     def add_routes(self, app: web.Application) -> None:
@@ -75,7 +73,7 @@ class RecordPages:
     ) -> StoredRecord | web.StreamResponse:
         """The record of the address, or the page that says why there is none."""
         if isinstance(visit.principal, Diagnostic):
-            return self._sign_in.ask(request, visit, visit.principal)
+            return self._shell.ask(request, visit, visit.principal)
         candidates = await self._candidates(request)
         if isinstance(candidates, Diagnostic):
             name = request.match_info["database"]
@@ -166,8 +164,9 @@ class RecordPages:
             return record
         assert isinstance(visit.principal, Principal)  # noqa: S101 - asked before
         t = visit.texts
-        form = await request.post()
-        if not self._shell.sessions.is_form_token(visit.session, form.get("token")):
+        try:
+            form = await visit.form()
+        except FormExpiredError:
             return await self._show(request, visit, record, t("form_expired"), 403)
         if not visit.principal.may_download:
             return await self._show(request, visit, record, t("download_needs_member"), 403)
