@@ -12,7 +12,8 @@ from aiohttp import web
 from metering.spool import utc_us
 from server.permissions import Operation
 from server.selfservice.access import may
-from server.web.shell import Form, Shell, Visit
+from server.web.session import Flash
+from server.web.shell import Form, Shell, Visit, redirect
 from store.accounts import Accounts, Certificate
 from store.audit import Origin
 from store.members import Account, ApiKey, MemberError, Members
@@ -104,7 +105,7 @@ class AccountPages:
                     visit.who.institution, name, password, utc_us(), rights=rights, who=who,
                 ))  # fmt: skip
             except MemberError as error:
-                errors["name"] = str(error)
+                errors["name"] = visit.texts("my.name_refused", reason=str(error))
         if errors:
             typed = {"name": name, "rights": rights or form.getall("rights", ())}
             return await self._show(request, visit, errors=errors, typed=typed)
@@ -189,8 +190,11 @@ class AccountPages:
         await self._change(visit, lambda accounts, who: accounts.set_password(
             account, new, utc_us(), who=who,
         ))  # fmt: skip
-        response = self._shell.see_other(request, visit, PATH)
-        self._shell.begin_session(request, response, account)
+        response = redirect(PATH)
+        session = self._shell.begin_session(request, response, account)
+        told = Flash(session.nonce, "my.password_changed", {}, is_wrong=False)
+        secure = self._shell.is_secure(request)
+        self._shell.sessions.write_flash(response, told, secure=secure)
         return response
 
     # Keys
@@ -206,7 +210,7 @@ class AccountPages:
                     origin=_origin(visit),
                 ))  # fmt: skip
             except MemberError as error:
-                errors["key"] = str(error)
+                errors["key"] = visit.texts("my.name_refused", reason=str(error))
             else:
                 return await self._show(request, visit, secret=(name, secret))
         return await self._show(request, visit, errors=errors, typed={"key": name})

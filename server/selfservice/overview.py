@@ -45,6 +45,8 @@ class OverviewPages:
             "library": self._shell.library_name(visit.who.institution),
             "year": year,
             "this_year": this_year,
+            "years": [(str(each), str(each)) for each in figures.years],
+            "sees_ledger": may(Operation.LEDGER_READ)(visit.who),
             "figures": figures,
             "months": [_month_row(year, each) for each in figures.months],
             "chart": _chart(figures, visit),
