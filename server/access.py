@@ -29,10 +29,16 @@ class SignIn:
     """Tells accounts by password, with failed logins slowed, and by API key."""
 
     def __init__(
-        self, members_path: Path, access: Access, clock: Callable[[], float] = time.monotonic
+        self,
+        members_path: Path,
+        access: Access,
+        clock: Callable[[], float] = time.monotonic,
+        refused: Callable[[str], object] = lambda _: None,
     ) -> None:
+        """`refused` is told why somebody was not let in, to be counted."""
         self._path = members_path
         self._clock = clock
+        self._refused = refused
         self._key_uses: dict[int, float] = {}
         self._notes: set[asyncio.Task[None]] = set()
         self._open: Callable[[], Members] = lambda: Members(members_path)
@@ -97,6 +103,7 @@ class SignIn:
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR, "accounts cannot be read")
         if holder is None:
             log.warning("api key refused", address=address)
+            self._refused("api_key")
             return Diagnostic(Bib1.BAD_USER_ID, "the API key is not known or was revoked")
         key, institution = holder
         refusal = _inactive(institution)
@@ -127,6 +134,7 @@ class SignIn:
         """As `sign_in`; None: the password has to be verified, which takes time."""
         pause_s = self._throttle.paused_for_s(name, address)
         if pause_s > 0:
+            self._refused("login_paused")
             return _paused(name, address, pause_s)
         try:
             account = self.members.recognise(name, password)
@@ -177,6 +185,7 @@ class SignIn:
             return principal
         pause_s = self._throttle.address_paused_for_s(address)
         if pause_s > 0:
+            self._refused("login_paused")
             return _paused(name, address, pause_s)
         try:
             account = await asyncio.to_thread(self.members.verify, name, password)
@@ -186,6 +195,7 @@ class SignIn:
         if account is None:
             self._throttle.failed(name, address)
             log.warning("login refused", account=name, address=address)
+            self._refused("wrong_password")
             return Diagnostic(Bib1.BAD_USER_ID_OR_PASSWORD, name)
         self._throttle.succeeded(name, address)
         return _principal(account)

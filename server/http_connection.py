@@ -87,6 +87,7 @@ class Connection(web.RequestHandler):
             self._turned_away = cast(asyncio.WriteTransport, transport)
             self._loop.call_later(_TURNED_AWAY_S, transport.close)
             log.warning("too many connections", connections=len(self._others))
+            self._service.counting.refused("connections")
             return
         self._others.add(self)
         self._sends_to = cast(asyncio.Transport, transport)
@@ -191,11 +192,15 @@ class Connection(web.RequestHandler):
         counters = self._service.sessions.counters
         counters.sru_requests += 1
         counters.sru_records += answer.records
+        duration_s = time.perf_counter() - answer.began_s
+        counting = self._service.counting
+        counting.sru_search.add(int(duration_s * 1e9))
+        counting.sru_records.add(answer.records)
         if self._logging_enabled:
             http_log.note(
                 hdrs.METH_GET, answer.path, answer.query, 200,
                 size_bytes=len(answer.data),
-                duration_s=time.perf_counter() - answer.began_s,
+                duration_s=duration_s,
                 account=answer.principal.account,
                 address=self._address,
                 session=answer.session,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote_to_bytes
 
@@ -67,6 +68,21 @@ class Guard:
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note what `_safely` makes of a request."""
+        begun_ns = time.perf_counter_ns()
+        status = CLIENT_CLOSED_REQUEST
+        try:
+            response = await self._safely(request, handler)
+            status = response.status
+        except web.HTTPException as elsewhere:
+            status = elsewhere.status
+            raise
+        finally:
+            duration_ns = time.perf_counter_ns() - begun_ns
+            self._service.counting.http(request, status, duration_ns)
+        return response
+
+    async def _safely(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Bound the time of a request, send its response, keep tracebacks in the log."""
         request[SESSION] = session = self._service.sessions.next_id("s")
         try:
@@ -90,6 +106,7 @@ class Guard:
         except web.RequestPayloadError as error:
             return refuse(request, 400, f"The body cannot be read: {error}.")
         except TimeoutError as error:
+            self._service.counting.refused("time_out")
             log.warning("request timed out", path=request.path, session=session)
             if request.writer.output_size:
                 return self._cut(request, error)
@@ -139,6 +156,7 @@ class Guard:
         known = principal if isinstance(principal, Principal) else None
         with self.limits.admitted(known, request.remote or "") as wait_s:
             if wait_s:
+                self._service.counting.refused("rate_limit")
                 log.debug("too many requests", session=request[SESSION], retry_s=wait_s)
                 return refuse(
                     request, 429, f"Too many requests; try again in {wait_s} s.",

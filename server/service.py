@@ -11,6 +11,8 @@ from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
 from server.config import Config
+from server.metrics.counting import Counting
+from server.metrics.registry import Board
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.search_counts import SearchCounts
 from server.sessions import Sessions
@@ -23,12 +25,16 @@ from store.catalogue import SqliteCatalogue
 class Service:
     """Opened once in each worker; both protocols go through it."""
 
-    def __init__(self, config: Config, worker: int) -> None:
+    def __init__(self, config: Config, worker: int, board: Board | None = None) -> None:
+        """`board` is what all processes of the server count on; none: it is alone."""
         self.config = config
         self.worker = worker
+        self.board = board or Board(worker + 1)
+        self.figures = self.board.worker(worker)
+        self.counting = Counting(self.figures)
         self.sessions = Sessions(worker)
         self.forms = Forms(config.database)
-        self.sign_in = SignIn(config.members_path, config.access)
+        self.sign_in = SignIn(config.members_path, config.access, refused=self.counting.refused)
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )
@@ -41,6 +47,7 @@ class Service:
         )
 
     async def __aenter__(self) -> Service:
+        self.figures.begin()
         self.searches.start()
         self.sign_in.open()
         return self

@@ -30,6 +30,8 @@ from server.config import Config, Sru
 from server.http_connection import Connection
 from server.http_limits import RequestLimits
 from server.libraries import library
+from server.metrics.counting import note_faults, note_operation
+from server.metrics.layout import OTHER
 from server.outbox import Outbox
 from server.permissions import Operation
 from server.service import Service
@@ -44,6 +46,11 @@ from store.interface import ScanResult
 ALL = "Default"
 # Makes a response readable in a browser; the only one that a response names.
 STYLESHEET = "/assets/sru.xsl"
+_OPERATIONS: Mapping[type, str] = {
+    ExplainRequest: "explain",
+    ScanRequest: "scan",
+    SearchRetrieveRequest: "searchRetrieve",
+}
 _FAMILY_TITLES = {MarcFamily.MARC21: "MARC 21", MarcFamily.UNIMARC: "CNMARC (UNIMARC)"}
 
 
@@ -88,14 +95,17 @@ class SruService:
     async def respond(self, http: web.Request) -> web.StreamResponse:
         """Answer one request, with a diagnostic where there is nothing better."""
         self._service.sessions.counters.sru_requests += 1
+        note_operation(http, OTHER)
         call = await read_call(http)
         if isinstance(call, web.Response):
             return call
         name = http.match_info.get("database", "") or ALL
         databases = self._service.catalogue.resolve((name,) if name != "sru" else (ALL,))
         if call.update is not None:
+            note_operation(http, "update")
             return await self._update(call, call.update, databases)
         request = parse_request(call.parameters, self._limits)
+        note_operation(http, _OPERATIONS.get(type(request), OTHER))
         if isinstance(databases, Diagnostic):
             return self._refuse(call, request, to_sru(databases), name, (), status=404)
         if isinstance(request, ExplainRequest):
@@ -104,6 +114,8 @@ class SruService:
                 explain_response(request, record), media_type=request.media_type, may_be_kept=True
             )
         if isinstance(request, RefusedRequest):
+            note_operation(http, request.operation)
+            note_faults(http, request.faults)
             document = self._refusal(request, http, name, databases)
             return call.answer(document, media_type=request.media_type)
         principal = await sign_in(self._service, http, request.extra)
@@ -141,9 +153,8 @@ class SruService:
         headers: Mapping[str, str] | None = None,
     ) -> web.Response:
         """The response of the operation that was meant, holding `fault` alone."""
-        operation = {ScanRequest: "scan", ExplainRequest: "explain"}.get(
-            type(request), "searchRetrieve"
-        )
+        operation = _OPERATIONS.get(type(request), "searchRetrieve")
+        note_faults(call.http, (fault,))
         refused = RefusedRequest(
             version=request.version, operation=operation, faults=(fault,), given=request.given,
             stylesheet=request.stylesheet,
@@ -195,6 +206,7 @@ class SruService:
         if isinstance(extra, SruFault):
             notes.append(extra)
             extra = b""
+        note_faults(call.http, notes)
         return call.answer(
             scan_response(request, terms, diagnostics=notes, extra=extra),
             media_type=request.media_type,
@@ -208,6 +220,7 @@ class SruService:
     ) -> web.Response:
         if isinstance(databases, Diagnostic):
             fault = UpdateFault(SruDiagnostic.DATABASE_UNKNOWN, databases.addinfo)
+            note_faults(call.http, (fault,))
             return call.answer(update_response(request, (fault,)), status=404)
         principal = await sign_in(self._service, call.http, request.extra)
         if isinstance(principal, Diagnostic) or principal.anonymous:
@@ -216,9 +229,11 @@ class SruService:
                 status, headers = refusal(self._service, call.http, principal)
                 details = principal.addinfo
             fault = UpdateFault(SruDiagnostic.AUTHENTICATION_ERROR, details)
+            note_faults(call.http, (fault,))
             return call.answer(update_response(request, (fault,)), status=status, headers=headers)
         address = call.http.remote or ""
         answered = await sru_update.carry_out(self._service, principal, address, databases, request)
+        note_faults(call.http, answered.faults)
         quota = await sru_quota.quota(self._service.config, principal, request.extra)
         return call.answer(
             update_response(

@@ -37,6 +37,7 @@ from server.access import Principal
 from server.http_log import SESSION
 from server.http_responses import NEVER_WAITS_BYTES
 from server.libraries import library
+from server.metrics.counting import note_faults
 from server.outbox import Outbox
 from server.retrieval import Item, MadeItem, RecordForm, Retrieved, choose_at_once
 from server.service import Service
@@ -118,11 +119,17 @@ class SearchRetrieve:
             if isinstance(extra, SruFault):
                 notes.append(extra)
                 extra = b""
+            records = _records(retrieved.items, wanted.start, request.schema)
+            note_faults(call.http, notes)
+            note_faults(
+                call.http,
+                (each.fault for each in records if isinstance(each, SurrogateDiagnostic)),
+            )
             chunks = search_response_chunks(
                 request,
                 SearchRetrieveResponse(
                     number_of_records=total,
-                    records=_records(retrieved.items, wanted.start, request.schema),
+                    records=records,
                     result_set_id=set_id,
                     idle_time_s=ttl_s,
                     diagnostics=notes,
@@ -187,6 +194,7 @@ class SearchRetrieve:
 
     def _delivered(self, retrieved: Retrieved, call: Call) -> None:
         self._service.sessions.counters.sru_records += len(retrieved.items)
+        self._service.counting.sru_records.add(len(retrieved.items))
         if retrieved.receipt is None:
             return
         if call.http.transport is None:
@@ -321,6 +329,7 @@ class SearchRetrieve:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> web.Response:
+        note_faults(call.http, (fault,))
         response = SearchRetrieveResponse(number_of_records=number_of_records, diagnostics=(fault,))
         return call.answer(
             search_response(request, response),

@@ -18,6 +18,7 @@ from server import worker, writer_process
 from server.config import Config
 from server.errors import StartError
 from server.log import Log
+from server.metrics.registry import Board
 from server.tls import server_context
 
 START_TIMEOUT_S = 60.0
@@ -81,15 +82,17 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True)
         writer_process.prepare(self.config)
         listeners = open_listeners(self.config)
+        board = Board(self.config.workers)
         self._lifeline_read, self._lifeline_write = os.pipe()
         # Blocked here and taken by sigtimedwait, so that none is lost between
         # a check and a wait; each child unblocks them for itself.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         writer = Child(
-            "writer", lambda ready: writer_process.run(self.config, ready, self._lifeline_read)
+            "writer",
+            lambda ready: writer_process.run(self.config, board, ready, self._lifeline_read),
         )
         workers = [
-            Child(f"worker-{index}", self._worker_body(index, pair))
+            Child(f"worker-{index}", self._worker_body(index, pair, board))
             for index, pair in enumerate(listeners)
         ]
         self.children = [writer, *workers]
@@ -110,9 +113,10 @@ class Supervisor:
             self._stop([writer])
             os.close(self._lifeline_write)
 
-    def _worker_body(self, index: int, listeners: Listeners) -> Callable[[int], None]:
+    def _worker_body(self, index: int, listeners: Listeners, board: Board) -> Callable[[int], None]:
         return lambda ready: worker.run(
             self.config,
+            board,
             index,
             listeners.z3950,
             listeners.http,

@@ -13,6 +13,7 @@ from server.config import Config
 from server.errors import StartError
 from server.http import HttpServer
 from server.log import Log
+from server.metrics.registry import Board
 from server.service import Service
 from server.tls import server_context
 from server.z3950 import Z3950Server
@@ -22,6 +23,7 @@ log = Log("lianmu.worker")
 
 def run(
     config: Config,
+    board: Board,
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
@@ -36,12 +38,13 @@ def run(
     TLS again.
     """
     eventloop.run(
-        _serve(config, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
+        _serve(config, board, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
     )
 
 
 async def _serve(
     config: Config,
+    board: Board,
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
@@ -53,7 +56,7 @@ async def _serve(
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(lifeline, stop.set)
-    async with Service(config, index) as service:
+    async with Service(config, index, board) as service:
         z3950 = Z3950Server(config, service)
         http = HttpServer(config, service, z3950)
         await z3950.start(z3950_listener)

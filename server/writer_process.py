@@ -15,6 +15,7 @@ from server.accounting import Accounting
 from server.config import Config
 from server.crediting import post_credits
 from server.log import Log
+from server.metrics.registry import Board
 from store.members import Members
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
@@ -60,8 +61,10 @@ class Chore:
             self.failing = False
 
 
-def run(config: Config, ready: int, lifeline: int) -> None:
+def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
     """Do the chores until SIGTERM, or until the supervisor is gone."""
+    figures = board.writer()
+    figures.begin()
     stop_read, stop_write = os.pipe()
     os.set_blocking(stop_write, False)
     signal.set_wakeup_fd(stop_write)

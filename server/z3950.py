@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
         self._association = Association(server.limits)
         self._requests: Iterator[apdu.Request] | None = None
         self._busy = False  # an answer is under way
-        self._entering: tuple[AnswerAtOnce, Entering] | None = None
+        self._entering: tuple[AnswerAtOnce, Entering, int] | None = None
         self._eof = False  # the client has closed its side, and waits for answers
         self._stopping = False  # the server shuts down: Close after the answer under way
         self._reading = True
@@ -191,6 +191,7 @@ class Connection(asyncio.Protocol):
 
     def _answer_at_once(self, request: apdu.PresentRequest | KnownSearch, data: bytes) -> None:
         """Answer a request of a known form without a coroutine, if nothing is to be waited for."""
+        begun_ns = time.perf_counter_ns()
         self._info.last_request = time.time()
         association = self._association
         try:
@@ -202,31 +203,47 @@ class Connection(asyncio.Protocol):
             elif answer.deliveries:
                 entering = self._server.service.meter.enter(answer.deliveries)
                 self._busy = True
-                self._entering = (answer, entering)
+                self._entering = (answer, entering, begun_ns)
                 entering.resume = self._entered
             else:
                 association.answered()
                 self._transport.write(answer.data)
+                self._note(answer, begun_ns)
         except MeteringError as error:
             assert answer is not None  # noqa: S101 - or nothing was entered
-            association.answered(self._session.withheld(answer, error))
+            self._withhold(answer, error, begun_ns)
             self._flush(None)
         except Exception:
             association.answered()
-            self._failed(type(request).__name__)
+            self._failed(
+                request.shape.request if isinstance(request, KnownSearch) else request, begun_ns
+            )
             self._flush(None)
+
+    def _note(self, answer: AnswerAtOnce, begun_ns: int) -> None:
+        counting = self._server.service.counting
+        is_present = isinstance(answer.request, apdu.PresentRequest)
+        timing = counting.z3950_present if is_present else counting.z3950_search
+        timing.add(time.perf_counter_ns() - begun_ns)
+
+    def _withhold(self, answer: AnswerAtOnce, error: MeteringError, begun_ns: int) -> None:
+        response = self._session.withheld(answer, error)
+        self._association.answered(response)
+        duration_ns = time.perf_counter_ns() - begun_ns
+        self._server.service.counting.z3950(answer.request, (response,), duration_ns)
 
     def _entered(self) -> None:
         """The deliveries of an answer are in the ledger, or cannot be."""
         assert self._entering is not None  # noqa: S101
-        answer, entering = self._entering
+        answer, entering, begun_ns = self._entering
         self._entering = None
         self._busy = False
         association, outcome = self._association, entering.outcome
         if isinstance(outcome, Receipt):
             association.answered(answer.data)
+            self._note(answer, begun_ns)
         elif isinstance(outcome, MeteringError):
-            association.answered(self._session.withheld(answer, outcome))
+            self._withhold(answer, outcome, begun_ns)
         if self._stopping:
             association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
         self._flush(outcome if isinstance(outcome, Receipt) else None)
@@ -251,27 +268,33 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     async def _answer(self, request: apdu.Request) -> None:
+        begun_ns = time.perf_counter_ns()
         self._info.last_request = time.time()
-        association = self._association
+        association, counting = self._association, self._server.service.counting
         refusal = self._session.refused()
         if refusal is not None:
             log.info("association ended", session=self._info.id, reason=refusal.addinfo)
+            counting.refused("membership")
             association.close(apdu.CloseReason.SECURITY_VIOLATION, refusal.addinfo)
             return
         try:
             answer = await self._session.respond(request)
         except Exception:
-            self._failed(type(request).__name__)
+            self._failed(request, begun_ns)
             return
-        for response in answer.responses if answer is not None else ():
+        responses = answer.responses if answer is not None else ()
+        for response in responses:
             association.send(response)
+        counting.z3950(request, responses, time.perf_counter_ns() - begun_ns)
         if self._stopping:
             association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
         self._flush(answer.receipt if answer is not None else None)
 
-    def _failed(self, request: str) -> None:
+    def _failed(self, request: apdu.Apdu, begun_ns: int) -> None:
         """To be called while the exception is handled."""
-        log.exception("request failed", session=self._info.id, request=request)
+        log.exception("request failed", session=self._info.id, request=type(request).__name__)
+        duration_ns = time.perf_counter_ns() - begun_ns
+        self._server.service.counting.z3950_failed(request, duration_ns)
         self._server.service.sessions.counters.failures += 1
         self._association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
 

@@ -143,6 +143,7 @@ class Z3950Session:
         returned = len(items)
         info.presents += 1
         info.records += returned
+        self._service.counting.z3950_records.add(returned)
         position = next_position(start, returned, len(result_set))
         syntax = octet_aligned_syntax(chosen.form, items[0].record.database)
         if returned == 1 and syntax is not None:
@@ -186,7 +187,9 @@ class Z3950Session:
         info = self._info
         info.searches += 1
         self._searches[request.database_names] += 1
-        info.records += count
+        if count:
+            info.records += count
+            service.counting.z3950_records.add(count)
         return AnswerAtOnce(data, deliveries, request)
 
     def refused(self) -> Diagnostic | None:
@@ -197,6 +200,7 @@ class Z3950Session:
         """What goes out instead of records that the ledger did not take."""
         request, presented = answer.request, failed(withheld(error))
         self._info.records -= len(answer.deliveries)
+        self._service.counting.z3950_records.add(-len(answer.deliveries))
         if isinstance(request, apdu.PresentRequest):
             return _present_response(request, presented)
         hits = len(self._sets[request.result_set_name])
@@ -247,6 +251,7 @@ class Z3950Session:
                 found, count, names, request.preferred_record_syntax
             )
             self._info.records += presented.returned
+            self._service.counting.z3950_records.add(presented.returned)
         return Answer(_search_response(request, len(found), presented), presented.receipt)
 
     async def _find(self, request: apdu.SearchRequest) -> ResultSet | Diagnostic:
@@ -300,6 +305,7 @@ class Z3950Session:
         else:
             presented = await self._presenter.present(result_set, request)
             self._info.records += presented.returned
+            self._service.counting.z3950_records.add(presented.returned)
         return Answer(
             _present_response(request, presented),
             presented.receipt,

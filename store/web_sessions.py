@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from store.members import Members
+from store.members import MemberError, Members
 from store.sqlite import StoreError
 
 FILE_NAME = "web_sessions.sqlite"
@@ -28,14 +28,20 @@ def session_mark(members: Members, name: str) -> str | None:
     That is when it gets another password, is taken away and added again, or its
     institution is suspended or ends, though all be well again by now. A secret:
     it shows the hash of the password.
+
+    Raises:
+        MemberError: it cannot be read.
     """
-    row = members.connection.execute(
-        "SELECT password_hash, (SELECT max(seq) FROM member_audit"
-        " WHERE member_audit.institution = account.institution"
-        " AND status_after IN ('suspended', 'ended'))"
-        " FROM account WHERE name = ?",
-        (name,),
-    ).fetchone()
+    try:
+        row = members.connection.execute(
+            "SELECT password_hash, (SELECT max(seq) FROM member_audit"
+            " WHERE member_audit.institution = account.institution"
+            " AND action IN ('suspend', 'end') AND after IN ('suspended', 'ended'))"
+            " FROM account WHERE name = ?",
+            (name,),
+        ).fetchone()
+    except sqlite3.Error as error:
+        raise MemberError(f"the account {name} cannot be read: {error}") from error
     return f"{row[0]} {row[1] or 0}" if row is not None else None
 
 

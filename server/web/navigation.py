@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from server.access import Principal
+from server.permissions import Operation, refusal
+from server.principal import Principal
 
 CONSOLE = "/-/console"
 MY = "/-/my"
 
-May = Callable[[Principal], bool]
+# Who may see a page: whoever may do that, or for whom the function says so.
+May = Operation | Callable[[Principal], bool]
 
 
 def is_operator(principal: Principal) -> bool:
@@ -23,13 +25,27 @@ def is_member(principal: Principal) -> bool:
     return bool(principal.institution)
 
 
+def is_allowed(principal: Principal, may: May) -> bool:
+    if isinstance(may, Operation):
+        return refusal(principal, may) is None
+    return may(principal)
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One entry of the navigation; `text` is the key of its name."""
+    """One entry of the navigation; `text` is the key of its name.
+
+    Those under CONSOLE are shown to operators alone, those under MY to accounts
+    of an institution.
+    """
 
     path: str
     text: str
-    may: May
+    operation: Operation
+
+    def is_for(self, principal: Principal) -> bool:
+        of_area = is_operator if self.path.startswith(CONSOLE) else is_member
+        return of_area(principal) and is_allowed(principal, self.operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +58,19 @@ class Link:
 
 
 SECTIONS = (
-    Section(f"{CONSOLE}/status", "nav.status", is_operator),
-    Section(f"{CONSOLE}/members", "nav.members", is_operator),
-    Section(f"{CONSOLE}/jobs", "nav.jobs", is_operator),
-    Section(f"{CONSOLE}/duplicates", "nav.duplicates", is_operator),
-    Section(f"{CONSOLE}/settlement", "nav.settlement", is_operator),
-    Section(f"{CONSOLE}/tariff", "nav.tariff", is_operator),
-    Section(f"{CONSOLE}/audit", "nav.audit", is_operator),
-    Section(f"{MY}/overview", "nav.overview", is_member),
-    Section(f"{MY}/ledger", "nav.ledger", is_member),
-    Section(f"{MY}/holdings", "nav.holdings", is_member),
-    Section(f"{MY}/batch", "nav.batch", is_member),
-    Section(f"{MY}/accounts", "nav.accounts", is_member),
-    Section(f"{MY}/statements", "nav.statements", is_member),
+    Section(f"{CONSOLE}/status", "nav.status", Operation.STATUS_READ),
+    Section(f"{CONSOLE}/members", "nav.members", Operation.MEMBERS_READ),
+    Section(f"{CONSOLE}/jobs", "nav.jobs", Operation.STATUS_READ),
+    Section(f"{CONSOLE}/duplicates", "nav.duplicates", Operation.DUPLICATES_READ),
+    Section(f"{CONSOLE}/settlement", "nav.settlement", Operation.SETTLEMENT_DRAFT),
+    Section(f"{CONSOLE}/tariff", "nav.tariff", Operation.TARIFF_READ),
+    Section(f"{CONSOLE}/audit", "nav.audit", Operation.AUDIT_READ_ALL),
+    Section(f"{MY}/overview", "nav.overview", Operation.QUOTA_READ),
+    Section(f"{MY}/ledger", "nav.ledger", Operation.LEDGER_READ),
+    Section(f"{MY}/holdings", "nav.holdings", Operation.HOLDINGS_READ),
+    Section(f"{MY}/batch", "nav.batch", Operation.BATCH),
+    Section(f"{MY}/accounts", "nav.accounts", Operation.PASSWORD_CHANGE),
+    Section(f"{MY}/statements", "nav.statements", Operation.STATEMENT_READ),
 )
 
 
@@ -71,5 +87,5 @@ def links(
             here == section.path or here.startswith(f"{section.path}/"),
         )
         for section in SECTIONS
-        if section.path in served and section.may(principal)
+        if section.path in served and section.is_for(principal)
     ]

@@ -25,7 +25,7 @@ from server.service import Service
 from server.sign_in import remember, sign_in
 from server.web.assets import assets
 from server.web.filters import FILTERS
-from server.web.navigation import May, links
+from server.web.navigation import May, is_allowed, links
 from server.web.session import Flash, WebSession, WebSessions
 from server.web.texts import LANGUAGES, Texts, preferred_language, texts
 from store.members import MemberError
@@ -93,6 +93,10 @@ class Visit:
         return fields
 
     @property
+    def is_signed_in(self) -> bool:
+        return self.session is not None and bool(self.session.account)
+
+    @property
     def who(self) -> Principal:
         """The principal of a page that is served to nobody else."""
         assert isinstance(self.principal, Principal)  # noqa: S101 - the shell has seen to it
@@ -147,13 +151,21 @@ class Shell:
         app.router.add_post(path, self.page(respond, may))
 
     def page(self, handler: PageHandler, may: May | None = None) -> Handler:
-        """`handler` with all that surrounds it; `may`: for whom alone it is."""
+        """`handler` with all that surrounds it; `may`: for whom alone it is.
+
+        Without `may` it is a page of the catalogue, where a diagnostic stands for
+        the principal that may not search.
+        """
 
         async def respond(request: web.Request) -> web.StreamResponse:
             chosen = request.query.get("lang")
             if chosen in LANGUAGES and request.method == "GET":
                 return self._choose_language(request, chosen)
             visit = await self._visit(request)
+            if may is None and isinstance(visit.principal, Principal) and visit.is_signed_in:
+                unsearching = refusal(visit.principal, Operation.SEARCH)
+                if unsearching is not None:
+                    visit = replace(visit, principal=to_bib1(unsearching))
             try:
                 refused = self._refused(request, visit, may) if may is not None else None
                 response = refused or await handler(request, visit)
@@ -175,11 +187,15 @@ class Shell:
         """What somebody gets who may not see a page; None: they may."""
         if isinstance(visit.principal, Diagnostic):
             return self.ask(request, visit, visit.principal)
-        if may(visit.principal):
+        if is_allowed(visit.principal, may):
             return None
         if visit.principal.anonymous:
             return self.sign_in_form(request, visit, _ask_text(visit), _here(request), status=403)
-        return self.problem(request, visit, 403, visit.texts("not_for_you"))
+        refused = refusal(visit.principal, may) if isinstance(may, Operation) else None
+        if refused is None:
+            return self.problem(request, visit, 403, visit.texts("not_for_you"))
+        told = refused.english if visit.texts.language == "en" else refused.chinese
+        return self.problem(request, visit, 403, told)
 
     # Who asks
 
@@ -211,8 +227,6 @@ class Shell:
             principal, ended = await sign_in(self.service, request), False
         if isinstance(principal, Principal) and not principal.anonymous:
             remember(request, principal)  # for the access log
-            refused = refusal(principal, Operation.SEARCH)
-            principal = to_bib1(refused) if refused is not None else principal
         return Visit(request, self.sessions, texts(language), session, principal, ended)
 
     def _principal(self, session: WebSession) -> Principal | Diagnostic | None:

@@ -7,13 +7,14 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.harness import RunningServer, lianmu, running_demo
+from tests.pages.chromium import chromium
 from tests.pages.plain_browser import Page, PlainBrowser, active_content, outside_references
-from tests.z3950_client import Client
+from tests.server.http_client import curl
+from tests.z3950_client import connected, records
 
 PAGES = ("/-/my/overview", "/-/my/ledger", "/-/my/statements", "/-/my/accounts")
 
@@ -35,3 +36,273 @@ def signed_in(server: RunningServer, account: str = "demo2") -> PlainBrowser:
     page = browser.sign_in(account, path="/-/my/overview")
     assert page.url.endswith("/-/my/overview"), page.text
     return browser
+
+
+def download(server: RunningServer, login: str = "demo2/demo2", count: int = 2) -> None:
+    with connected(server.z3950, login) as client:
+        assert client.search("@attr 1=4 history", "we_cat").result_count >= count
+        assert len(records(client.present(1, count))) == count
+
+
+def cards(page: Page) -> dict[str, str]:
+    names, values = (
+        page.all("//dl[@class='cards'][1]/div/dt"),
+        page.all("//dl[@class='cards'][1]/div/dd[1]"),
+    )
+    return dict(zip(names, values, strict=True))
+
+
+# Who gets in
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nobody_sees_them_without_signing_in(browser: PlainBrowser, path: str) -> None:
+    page = browser.get(path)
+    assert page.status == 403
+    assert page.tree.xpath("//input[@name='password']")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_an_operator_has_no_pages_of_a_member(server: RunningServer, path: str) -> None:
+    browser = PlainBrowser(server)
+    browser.sign_in("admin")
+    assert browser.get(path).status == 403
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_is_whole_by_itself(server: RunningServer, path: str, language: str) -> None:
+    browser = signed_in(server)
+    page = browser.get(f"{path}?lang={language}")
+    assert page.status == 200
+    assert outside_references(page) == []
+    assert [each for each in active_content(page) if "/-/assets/" not in each
+            and "application/json" not in each] == []  # fmt: skip
+    assert "'unsafe" not in page.headers["Content-Security-Policy"]
+    assert len(page.all("//h1")) == 1
+    assert page.tree.get("lang", "").startswith(language)
+    assert page.tree.xpath("//nav[@class='sections']//a[@aria-current='page']")
+
+
+def test_a_right_that_is_missing_shuts_its_pages_alone(server: RunningServer) -> None:
+    made = lianmu(
+        "member", "account", "add", "DEMO2", "reader", "--rights", "search,download",
+        "--password", "reader-reader", "--config", str(server.config),
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    browser = PlainBrowser(server)
+    browser.sign_in("reader", "reader-reader")
+    overview = browser.get("/-/my/overview")
+    assert overview.status == 200
+    assert not any("/-/my/ledger" in href for href in overview.tree.xpath("//a/@href"))
+    assert browser.get("/-/my/ledger").status == 403
+    assert browser.get("/-/my/statements").status == 403
+    accounts = browser.get("/-/my/accounts")
+    assert accounts.status == 200
+    assert "demo2" not in accounts.text
+    forged = browser.submit(
+        accounts, "/-/my/accounts/own-password", now="wrong-wrong", new="long-enough",
+        again="long-enough",
+    )  # fmt: skip
+    assert forged.status == 400
+    token = str(accounts.tree.xpath("//input[@name='token']/@value")[0])
+    refused = browser.post("/-/my/accounts/add", token=token, name="intruder", rights="manager")
+    assert refused.status == 403
+
+
+# Figures
+
+
+def test_a_download_moves_the_figures_and_has_its_line(server: RunningServer) -> None:
+    browser = signed_in(server)
+    before = cards(browser.get("/-/my/overview"))
+    download(server)
+    after = cards(browser.get("/-/my/overview"))
+    assert int(after["Downloads"]) == int(before["Downloads"]) + 2
+    page = browser.get("/-/my/ledger?meter=download")
+    assert len(page.all("//tbody/tr")) >= 1
+    entry = browser.get(str(page.tree.xpath("//tbody/tr/th/a/@href")[0]))
+    assert entry.status == 200
+    assert entry.one("//dt[.='Protocol']/../dd") == "z3950"
+    record = browser.get(str(entry.tree.xpath("//dl//a/@href")[0]))
+    assert record.status == 200
+
+
+def test_what_if_says_which_holdings_bring_the_bill_to_nothing(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/overview")
+    figures = cards(page)
+    asked = browser.get("/-/my/overview?more=10")
+    quota = int(asked.one("//dl[@aria-live]/div[1]/dd[1]"))
+    assert quota == 6 * (int(figures["Holdings uploaded"]) + 10) // 5
+    wrong = browser.get("/-/my/overview?more=-1")
+    assert wrong.status == 400
+    assert wrong.tree.xpath("//input[@id='more'][@aria-invalid='true']")
+
+
+def test_the_ledger_is_filtered_and_wrong_filters_are_told(server: RunningServer) -> None:
+    browser = signed_in(server)
+    holdings = browser.get("/-/my/ledger?meter=holding")
+    assert set(holdings.all("//tbody/tr/td[3]")) == {"holding"}
+    older = browser.get(holdings.link("Older entries"))
+    numbers = [int(each) for each in holdings.all("//tbody/tr/th")]
+    assert numbers == sorted(numbers, reverse=True)
+    assert max(int(each) for each in older.all("//tbody/tr/th")) < min(numbers)
+    assert browser.get("/-/my/ledger?to=1999-12-31").all("//tbody/tr") == []
+    for query, field in (
+        ("from=yesterday", "from"), ("from=2026-02-01&to=2026-01-01", "to"), ("meter=all", "meter"),
+    ):  # fmt: skip
+        page = browser.get(f"/-/my/ledger?{query}")
+        assert page.status == 400
+        assert page.tree.xpath(f"//*[@id='{field}'][@aria-invalid='true']")
+
+
+def test_entries_of_others_are_not_shown(server: RunningServer) -> None:
+    download(server, "demo1/demo1")
+    mine = signed_in(server, "demo1").get("/-/my/ledger")
+    path = str(mine.tree.xpath("//tbody/tr/th/a/@href")[0])
+    assert signed_in(server, "demo2").get(path).status == 404
+
+
+def test_the_ledger_goes_out_as_files(server: RunningServer) -> None:
+    browser = signed_in(server)
+    page = browser.get("/-/my/ledger?meter=holding")
+    sheet = browser.get(page.link("Download as CSV"))
+    assert "attachment" in sheet.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(sheet.body.decode("utf-8-sig"))))
+    lines = browser.get(page.link("Download as JSON Lines"))
+    entries = [json.loads(line) for line in lines.body.splitlines()]
+    assert [row["id"] for row in rows] == [entry["id"] for entry in entries]
+    assert {entry["institution"] for entry in entries} == {"DEMO2"}
+    assert {entry["meter"] for entry in entries} == {"holding"}
+    assert len(rows) > 100
+    assert browser.get("/-/my/ledger/export?format=pdf").status == 400
+
+
+def test_statements_are_shown_and_downloaded(server: RunningServer) -> None:
+    browser = signed_in(server)
+    page = browser.get("/-/my/statements")
+    assert page.one("//tbody/tr[1]/td[1]") == "estimate"
+    statement = browser.get(page.link("Look at it"))
+    assert "DEMO2" in statement.text
+    policy = statement.headers["Content-Security-Policy"]
+    assert re.search(r"style-src 'sha256-[A-Za-z0-9+/]{43}='", policy)
+    assert "unsafe" not in policy
+    for form, start in (("PDF", b"%PDF"), ("XLSX", b"PK"), ("JSON", b"{")):
+        assert browser.get(page.link(form)).body.startswith(start)
+    assert browser.get("/-/my/statements/2025.exe").status == 404
+
+
+# Accounts and keys
+
+
+def test_a_manager_makes_changes_and_removes_an_account(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/accounts")
+    made = browser.submit(page, "/-/my/accounts/add", name="new.colleague")
+    assert made.status == 200
+    password = made.one("//code")
+    colleague = PlainBrowser(server)
+    colleague.sign_in("new.colleague", password)
+    assert colleague.get("/-/my/overview").status == 200
+    twice = browser.submit(page, "/-/my/accounts/add", name="new.colleague")
+    assert twice.status == 400
+    token = str(page.tree.xpath("//input[@name='token']/@value")[0])
+    changed = browser.post(
+        "/-/my/accounts/rights", token=token, account="new.colleague", rights="manager",
+        reason="runs the library now",
+    )  # fmt: skip
+    assert "What new.colleague may do was changed" in changed.text
+    removed = browser.post("/-/my/accounts/remove", token=token, account="new.colleague")
+    assert "was removed" in removed.text
+    assert colleague.get("/-/my/overview").status == 403
+    audit = lianmu("audit", "--member", "DEMO3", "--config", str(server.config))
+    assert "runs the library now" in audit.stdout
+
+
+@pytest.mark.parametrize("action", ["rights", "password", "remove"])
+def test_accounts_of_others_cannot_be_touched(server: RunningServer, action: str) -> None:
+    browser = signed_in(server, "demo3")
+    token = str(browser.get("/-/my/accounts").tree.xpath("//input[@name='token']/@value")[0])
+    for name in ("demo1", "admin", "nobody"):
+        page = browser.post(f"/-/my/accounts/{action}", token=token, account=name, rights="search")
+        assert page.status == 400
+        assert "Your library has no such account" in page.text
+    with connected(server.z3950, "demo1/demo1"):
+        pass
+
+
+def test_nobody_shuts_the_door_on_themselves(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    token = str(browser.get("/-/my/accounts").tree.xpath("//input[@name='token']/@value")[0])
+    for action in ("rights", "remove"):
+        page = browser.post(
+            f"/-/my/accounts/{action}", token=token, account="demo3", rights="search"
+        )
+        assert page.status == 400
+    assert browser.get("/-/my/ledger").status == 200
+
+
+def test_a_key_is_shown_once_and_revoked(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/accounts")
+    made = browser.submit(page, "/-/my/accounts/key-add", key="ils")
+    secret = made.one("//code")
+    assert secret not in browser.get("/-/my/accounts").text
+    query = "/we_cat?version=1.2&operation=searchRetrieve&query=title=history&recordSchema=marcxml"
+    found = curl(server, query, "-H", f"Authorization: Bearer {secret}")
+    assert found.status == 200
+    revoked = browser.submit(browser.get("/-/my/accounts"), "/-/my/accounts/key-revoke")
+    assert "was revoked" in revoked.text
+    assert curl(server, query, "-H", f"Authorization: Bearer {secret}").status == 401
+
+
+def test_people_change_their_own_password(server: RunningServer) -> None:
+    lianmu("member", "account", "add", "DEMO3", "li", "--password", "first-password",
+           "--config", str(server.config))  # fmt: skip
+    browser, elsewhere = PlainBrowser(server), PlainBrowser(server)
+    for each in (browser, elsewhere):
+        each.sign_in("li", "first-password")
+    page = browser.get("/-/my/accounts")
+    for fields in (
+        {"now": "first-password", "new": "short", "again": "short"},
+        {"now": "first-password", "new": "second-password", "again": "another-password"},
+        {"now": "wrong-password", "new": "second-password", "again": "second-password"},
+    ):
+        assert browser.submit(page, "/-/my/accounts/own-password", **fields).status == 400
+    done = browser.submit(
+        page, "/-/my/accounts/own-password",
+        now="first-password", new="second-password", again="second-password",
+    )  # fmt: skip
+    assert "Your password was changed" in done.text
+    assert browser.get("/-/my/accounts").status == 200
+    assert elsewhere.get("/-/my/accounts").status == 403
+    with connected(server.z3950, "li/second-password"):
+        pass
+
+
+@pytest.mark.parametrize("action", ["add", "rights", "password", "remove", "key-add", "key-revoke"])
+def test_forms_of_other_sites_do_nothing(server: RunningServer, action: str) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.post(
+        f"/-/my/accounts/{action}", token="forged", account="li", name="x", key="x", rights="search"
+    )
+    assert page.status == 403
+
+
+# In a browser
+
+
+def test_every_page_fits_and_offends_nobody(server: RunningServer) -> None:
+    download(server)
+    with chromium(server.url) as browser:
+        browser.sign_in("demo2", "/-/my/overview")
+        browser.check_page(
+            "/-/my/overview?more=3",
+            ready=lambda: browser.find("#months").get_attribute("data-drawn"),
+        )
+        for path in ("/-/my/ledger", "/-/my/statements", "/-/my/accounts"):
+            browser.check_page(path)
+        browser.open("/-/my/accounts?lang=zh")
+        for path in ("/-/my/overview", "/-/my/ledger"):
+            browser.check_page(path)

@@ -20,6 +20,8 @@ from server.access import Principal, SignIn
 from server.config import Access, Config, Http
 from server.http_guard import Guard
 from server.http_responses import send
+from server.metrics.counting import Counting
+from server.metrics.registry import Board
 from server.outbox import Outbox
 from server.service import Service
 from server.sessions import Sessions
@@ -48,7 +50,7 @@ class Guarded:
         self.sessions = Sessions(0)
         config = msgspec.structs.replace(Config(), http=Http(**http))
         service = SimpleNamespace(
-            config=config, sessions=self.sessions,
+            config=config, sessions=self.sessions, counting=Counting(Board(1).worker(0)),
             sign_in=SignIn(Path("none.sqlite"), Access(anonymous=True)),
         )  # fmt: skip
         self.app = web.Application()

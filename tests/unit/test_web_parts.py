@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from server.access import ANONYMOUS, Principal
+from server.principal import ANONYMOUS, Principal
 from server.web import filters
 from server.web.navigation import SECTIONS, links
 from server.web.paging import Pager
+from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
 
-OPERATOR = Principal("admin", operator=True)
-MEMBER = Principal("pku", "PKU")
+OPERATOR = Principal("admin", operator=True, rights=OPERATOR_RIGHTS)
+MEMBER = Principal("pku", "PKU", rights=(*MEMBER_RIGHTS, "manager"))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,13 @@ def test_everybody_is_shown_their_own_sections(who: Principal | None, area: str 
         path.path for path in SECTIONS if area and path.path.startswith(area)
     ]
     assert links(who, "/", set(), str) == []
+
+
+def test_sections_that_need_a_right_are_shown_to_those_who_have_it() -> None:
+    served = {section.path for section in SECTIONS}
+    shown = {link.path for link in links(Principal("pku", "PKU"), "/", served, str)}
+    assert "/-/my/overview" in shown
+    assert "/-/my/statements" not in shown
 
 
 def test_the_section_of_a_page_is_marked() -> None:

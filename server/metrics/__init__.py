@@ -1,0 +1,1 @@
+"""What the server counts and measures of itself, and how Prometheus reads it."""

@@ -1,0 +1,177 @@
+"""What one worker notes of each request: how long it took, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from aiohttp import web
+
+from protocol import apdu
+from protocol.diagnostic import SruDiagnostic, SruFault
+from protocol.sru_update import UpdateFault
+from server.metrics.layout import BIB1, DIAGNOSTICS, OTHER, RECORDS, REFUSALS, SRU, SRU_UPDATE
+from server.metrics.registry import Figures
+
+# What a handler says of its request: the SRU operation, and the faults in its answer.
+OPERATION = web.RequestKey("OPERATION", str)
+FAULTS = web.RequestKey("FAULTS", list[SruFault | UpdateFault])
+
+_SERVICES: dict[type, str] = {
+    apdu.InitializeRequest: "init",
+    apdu.SearchRequest: "search",
+    apdu.PresentRequest: "present",
+    apdu.ScanRequest: "scan",
+    apdu.SortRequest: "sort",
+    apdu.DeleteResultSetRequest: "delete",
+    apdu.ExtendedServicesRequest: "extended_services",
+    apdu.ResourceReportRequest: "resource_report",
+    apdu.TriggerResourceControlRequest: "resource_report",
+}
+_PATHS = (
+    ("/assets/", "assets"), ("/healthz", "health"), ("/readyz", "health"), ("/metrics", "metrics"),
+    ("/status", "status"), ("/batch", "batch"), ("/api", "api"),
+)  # fmt: skip
+
+
+class Counting:
+    """The cells of one worker's row that requests are noted in, each found once."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        # Those that are answered at once are added to directly.
+        self.z3950_search = figures.timing("z3950", "search")
+        self.z3950_present = figures.timing("z3950", "present")
+        self.z3950_records = figures.cell(RECORDS, "z3950")
+        self.sru_search = figures.timing("sru", "searchRetrieve")
+        self.sru_records = figures.cell(RECORDS, "sru")
+
+    def refused(self, reason: str) -> None:
+        """Note a refusal; `reason` is one of those of `layout.REFUSALS`."""
+        self._figures.count(REFUSALS, reason)
+
+    def z3950(self, request: apdu.Apdu, responses: Iterable[apdu.Apdu], duration_ns: int) -> None:
+        """Note a Z39.50 request with all that was answered to it."""
+        timing = self._figures.timing("z3950", service_of(request))
+        refused = False
+        for response in responses:
+            for condition in conditions_of(response):
+                self._figures.count(DIAGNOSTICS, BIB1, str(condition))
+            refused = refused or is_refusal(response)
+        if refused:
+            timing.add_refused(duration_ns)
+        else:
+            timing.add(duration_ns)
+
+    def z3950_failed(self, request: apdu.Apdu, duration_ns: int) -> None:
+        self._figures.timing("z3950", service_of(request)).add_failed(duration_ns)
+
+    def http(self, request: web.Request, status: int, duration_ns: int) -> None:
+        """Note a request over HTTP that was answered with `status`, SRU ones among them."""
+        operation = request.get(OPERATION)
+        faults = request.get(FAULTS, ())
+        if operation is not None:
+            timing = self._figures.timing("sru", operation)
+        else:
+            timing = self._figures.timing("http", _page_of(request.path))
+        for fault in faults:
+            self._figures.count(DIAGNOSTICS, *_condition_of(fault))
+        if status == 500:
+            timing.add_failed(duration_ns)
+        elif status >= 400 or faults:
+            timing.add_refused(duration_ns)
+        else:
+            timing.add(duration_ns)
+
+
+def note_operation(request: web.Request, operation: str) -> None:
+    request[OPERATION] = operation
+
+
+def note_faults(request: web.Request, faults: Iterable[SruFault | UpdateFault]) -> None:
+    """Say that the answer to `request` has these diagnostics, beside those noted before."""
+    found = list(faults)
+    if found:
+        request.setdefault(FAULTS, []).extend(found)
+
+
+def service_of(request: apdu.Apdu) -> str:
+    return _SERVICES.get(type(request), OTHER)
+
+
+def conditions_of(response: apdu.Apdu) -> Iterator[int]:
+    """The condition of each diagnostic of Bib-1 in a response, surrogate or not."""
+    for diagnostic in _diagnostics(response):
+        if isinstance(diagnostic, apdu.DefaultDiagFormat):
+            yield diagnostic.condition
+
+
+def is_refusal(response: apdu.Apdu) -> bool:
+    """Whether a request as a whole was refused, not only one of its records or terms."""
+    match response:
+        case apdu.SearchResponse() | apdu.PresentResponse():
+            return isinstance(
+                response.records, (apdu.DefaultDiagFormat, apdu.MultipleNonSurDiagnostics)
+            )
+        case apdu.InitializeResponse():
+            return not response.result
+        case apdu.ScanResponse():
+            return bool(response.entries and response.entries.nonsurrogate_diagnostics)
+        case apdu.SortResponse() | apdu.ExtendedServicesResponse():
+            return bool(response.diagnostics)
+        case apdu.DuplicateDetectionResponse() | apdu.Close():
+            return True
+        case _:
+            return False
+
+
+def _diagnostics(response: apdu.Apdu) -> Iterable[object]:
+    match response:
+        case apdu.SearchResponse() | apdu.PresentResponse():
+            return _of_records(response.records)
+        case apdu.Segment():
+            return _surrogates(response.segment_records)
+        case apdu.ScanResponse() if response.entries is not None:
+            within = (
+                entry.diagnostic
+                for entry in response.entries.entries
+                if isinstance(entry, apdu.SurrogateDiagnostic)
+            )
+            return (*response.entries.nonsurrogate_diagnostics, *within)
+        case (
+            apdu.SortResponse()
+            | apdu.ExtendedServicesResponse()
+            | apdu.DuplicateDetectionResponse()
+        ):
+            return response.diagnostics
+        case _:
+            return ()
+
+
+def _of_records(records: apdu.Records | None) -> Iterable[object]:
+    match records:
+        case None:
+            return ()
+        case apdu.DefaultDiagFormat():
+            return (records,)
+        case apdu.MultipleNonSurDiagnostics():
+            return records.diagnostics
+        case _:
+            return _surrogates(records)
+
+
+def _surrogates(records: Sequence[apdu.NamePlusRecord]) -> Iterator[object]:
+    for item in records:
+        if item.record.__class__ is apdu.SurrogateDiagnostic:
+            yield item.record.diagnostic
+
+
+def _condition_of(fault: SruFault | UpdateFault) -> tuple[str, str]:
+    of_sru = isinstance(fault.condition, SruDiagnostic)
+    return SRU if of_sru else SRU_UPDATE, str(int(fault.condition))
+
+
+def _page_of(path: str) -> str:
+    for prefix, name in _PATHS:
+        if path.startswith(prefix):
+            return name
+    return "page"
