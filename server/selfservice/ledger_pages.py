@@ -49,8 +49,10 @@ class LedgerPages:
             "wanted": wanted,
             "typed": {name: request.query.get(name, "") for name in ("from", "to", "record")},
             "meter": request.query.get("meter", ""),
-            "meters": [("", visit.texts("my.any")), *((each.value, visit.texts(
-                f"my.meter_{each.value}")) for each in METERS)],
+            "meters": [
+                ("", visit.texts("my.any")),
+                *((each.value, visit.texts.name("ledger_meter", each.value)) for each in METERS),
+            ],
             "lines": lines,
             "errors": errors,
         }  # fmt: skip

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -42,6 +43,16 @@ def download(server: RunningServer, login: str = "demo2/demo2", count: int = 2) 
     with connected(server.z3950, login) as client:
         assert client.search("@attr 1=4 history", "we_cat").result_count >= count
         assert len(records(client.present(1, count))) == count
+
+
+def until_there(browser: PlainBrowser, path: str, wanted: str) -> Page:
+    """The page once it has something: the ledger takes new entries every half second."""
+    for _ in range(100):
+        page = browser.get(path)
+        if page.tree.xpath(wanted):
+            return page
+        time.sleep(0.1)
+    raise AssertionError(page.text)
 
 
 def cards(page: Page) -> dict[str, str]:
@@ -119,8 +130,7 @@ def test_a_download_moves_the_figures_and_has_its_line(server: RunningServer) ->
     download(server)
     after = cards(browser.get("/-/my/overview"))
     assert int(after["Downloads"]) == int(before["Downloads"]) + 2
-    page = browser.get("/-/my/ledger?meter=download")
-    assert len(page.all("//tbody/tr")) >= 1
+    page = until_there(browser, "/-/my/ledger?meter=download", "//tbody/tr")
     entry = browser.get(str(page.tree.xpath("//tbody/tr/th/a/@href")[0]))
     assert entry.status == 200
     assert entry.one("//dt[.='Protocol']/../dd") == "z3950"
@@ -144,10 +154,10 @@ def test_the_ledger_is_filtered_and_wrong_filters_are_told(server: RunningServer
     browser = signed_in(server)
     holdings = browser.get("/-/my/ledger?meter=holding")
     assert set(holdings.all("//tbody/tr/td[3]")) == {"holding"}
-    older = browser.get(holdings.link("Older entries"))
     numbers = [int(each) for each in holdings.all("//tbody/tr/th")]
     assert numbers == sorted(numbers, reverse=True)
-    assert max(int(each) for each in older.all("//tbody/tr/th")) < min(numbers)
+    older = browser.get(f"/-/my/ledger?meter=holding&before={numbers[3]}")
+    assert [int(each) for each in older.all("//tbody/tr/th")] == numbers[4:]
     assert browser.get("/-/my/ledger?to=1999-12-31").all("//tbody/tr") == []
     for query, field in (
         ("from=yesterday", "from"), ("from=2026-02-01&to=2026-01-01", "to"), ("meter=all", "meter"),
@@ -159,7 +169,7 @@ def test_the_ledger_is_filtered_and_wrong_filters_are_told(server: RunningServer
 
 def test_entries_of_others_are_not_shown(server: RunningServer) -> None:
     download(server, "demo1/demo1")
-    mine = signed_in(server, "demo1").get("/-/my/ledger")
+    mine = until_there(signed_in(server, "demo1"), "/-/my/ledger?meter=download", "//tbody/tr")
     path = str(mine.tree.xpath("//tbody/tr/th/a/@href")[0])
     assert signed_in(server, "demo2").get(path).status == 404
 
@@ -175,7 +185,7 @@ def test_the_ledger_goes_out_as_files(server: RunningServer) -> None:
     assert [row["id"] for row in rows] == [entry["id"] for entry in entries]
     assert {entry["institution"] for entry in entries} == {"DEMO2"}
     assert {entry["meter"] for entry in entries} == {"holding"}
-    assert len(rows) > 100
+    assert len(rows) > 20
     assert browser.get("/-/my/ledger/export?format=pdf").status == 400
 
 
@@ -246,10 +256,10 @@ def test_nobody_shuts_the_door_on_themselves(server: RunningServer) -> None:
 def test_a_key_is_shown_once_and_revoked(server: RunningServer) -> None:
     browser = signed_in(server, "demo3")
     page = browser.get("/-/my/accounts")
-    made = browser.submit(page, "/-/my/accounts/key-add", key="ils")
+    made = browser.submit(page, "/-/my/accounts/key-add", key="ils", rights="search")
     secret = made.one("//code")
     assert secret not in browser.get("/-/my/accounts").text
-    query = "/we_cat?version=1.2&operation=searchRetrieve&query=title=history&recordSchema=marcxml"
+    query = "/we_cat?version=1.2&operation=searchRetrieve&query=title=history&recordSchema=brief"
     found = curl(server, query, "-H", f"Authorization: Bearer {secret}")
     assert found.status == 200
     revoked = browser.submit(browser.get("/-/my/accounts"), "/-/my/accounts/key-revoke")
