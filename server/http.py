@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from server import VERSION, permissions, status
 from server.access import Principal
+from server.batch_desk import BatchDesk
 from server.batch_http import BatchApi
 from server.config import Config
 from server.http_connection import Connection
@@ -43,7 +44,8 @@ class HttpServer:
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
         self._site = Site(config, service, z3950.outbox)
-        self._batch = BatchApi(config, service)
+        self._desk = BatchDesk(config, service)
+        self._batch = BatchApi(config, service, self._desk)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -77,7 +79,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
-        self._batch.start()
+        self._desk.start()
 
     def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
         assert self._runner is not None  # noqa: S101
@@ -89,7 +91,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Accept no more and let requests finish."""
-        await self._batch.stop()
+        await self._desk.stop()
         await self._status_socket.stop()
         if self._listener is not None:
             self._listener.close()
