@@ -33,6 +33,8 @@ from protocol.validation import Finding, Severity, check
 from server.access import Principal
 from server.config import Config
 from server.crediting import accepted_record, category_rules, open_credits
+from server.holdings import change as of_holdings
+from server.holdings.desk import HoldingsDesk
 from server.log import Log
 from server.permissions import Operation, refusal
 from server.upload import Action, Change, Done, Outcome, Reason, Refused, Upload
@@ -104,6 +106,21 @@ class Uploader:
         if isinstance(outcome, Done) and outcome.credit in (CREDIT_DUE, CREDIT_CLAIMED):
             outcome = replace(outcome, credit=claimed.get(outcome.record.record_id, outcome.credit))
         return outcome
+
+    def hold(self, change: of_holdings.Change | of_holdings.MarcChange) -> of_holdings.Outcome:
+        """Carry out a change of holdings; it is on disk when this returns."""
+        try:
+            desk = self._open().desk
+            if isinstance(change, of_holdings.MarcChange):
+                return desk.apply_marc(change)
+            return desk.apply_one(change)
+        except (StoreError, MemberError) as error:
+            log.error("holding not changed", account=change.principal.account, reason=str(error))
+            return of_holdings.Refused(
+                reason=of_holdings.Reason.UNAVAILABLE,
+                text="the catalogue cannot be written at present; send it again later"
+                " / 目录暂时无法写入，请稍后重试",
+            )
 
     def close(self) -> None:
         if self._opened is not None:
@@ -188,7 +205,7 @@ class Uploader:
                 )  # fmt: skip
         stored = opened.editor.create(database.name, marc, account=principal.account, at_us=at_us)
         assert isinstance(stored, StoredRecord)  # noqa: S101 - it came without a number
-        notes = _hold(opened, principal, stored, holding, others, at_us)
+        notes = _hold(opened, upload, stored, holding, others, at_us)
         _write_down(opened, upload, stored, Action.INSERT, at_us, digest=digest, credit=credit)
         return Done(
             change=Change.CREATED, record=stored, findings=findings, notes=notes, credit=credit
@@ -260,11 +277,13 @@ class _Opened:
         self.editor = Editor(self.writer)
         self.uploads = UploadRows(self.writer.connection)
         self.finder = DuplicateFinder(config.data_dir)
+        self.desk = HoldingsDesk(config, self.writer)
         self.members = Members(config.members_path)
         self.accounts = Accounts(self.members)
 
     def close(self) -> None:
         self.members.close()
+        self.desk.close()
         self.finder.close()
         self.writer.close()
 
@@ -348,7 +367,7 @@ def _replace(
     at_us = now_us()
     left_out = [field for field in others if field not in kept]
     if is_same_content(_without_number(new), _without_number(parse(target.marc))):
-        notes = _hold(opened, principal, target, holding, left_out, at_us)
+        notes = _hold(opened, upload, target, holding, left_out, at_us)
         return Done(change=Change.UNCHANGED, record=target, findings=findings, notes=notes)
     field_005 = sent.first("005")
     based_on = upload.based_on or ([field_005.text.strip()] if field_005 is not None else [])
@@ -366,7 +385,7 @@ def _replace(
         account=principal.account, at_us=at_us,
     )  # fmt: skip
     assert isinstance(stored, StoredRecord)  # noqa: S101 - nobody else writes meanwhile
-    notes = _hold(opened, principal, stored, holding, left_out, at_us)
+    notes = _hold(opened, upload, stored, holding, left_out, at_us)
     _write_down(opened, upload, stored, Action.REPLACE, at_us)
     return Done(change=Change.REPLACED, record=stored, findings=findings, notes=notes)
 
@@ -416,7 +435,7 @@ def _stale(target: StoredRecord, based_on: Sequence[int | str]) -> Refused | Non
 
 def _hold(
     opened: _Opened,
-    principal: Principal,
+    upload: Upload,
     stored: StoredRecord,
     holding: Holding | None,
     others: Sequence[Field],
@@ -424,11 +443,13 @@ def _hold(
 ) -> list[str]:
     """Store the member's own holding; returns what was left out."""
     notes = []
+    principal = upload.principal
     tag = HOLDINGS_TAG[stored.database.family]
     if holding is not None and refusal(principal, Operation.HOLDINGS_WRITE) is None:
-        opened.writer.put_holding(
-            replace(holding, record_id=stored.record_id), account=principal.account, at_us=at_us
-        )
+        opened.desk.hold(
+            principal, replace(holding, record_id=stored.record_id), stored.database.family,
+            protocol=upload.protocol, address=upload.address, at_us=at_us,
+        )  # fmt: skip
     elif holding is not None:
         notes.append(
             f"{tag} is left out: {principal.account} has no right to holdings"
