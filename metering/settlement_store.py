@@ -168,6 +168,23 @@ def store(connection: sqlite3.Connection, settlement: Settlement) -> int:
     return int(settlement_id)
 
 
+def settlement_counts(path: Path) -> dict[tuple[int, str], int]:
+    """How many documents there are, by year and status; nothing is written.
+
+    Raises:
+        MeteringError: the ledger at `path` cannot be read.
+    """
+    with naming_errors():
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
+            if _version(connection) is None:
+                return {}
+            rows = connection.execute(
+                "SELECT year, status, count(*) FROM settlement GROUP BY year, status"
+            ).fetchall()
+    return {(year, status): count for year, status, count in rows}
+
+
 def _create(connection: sqlite3.Connection) -> None:
     """Make the tables where there are none: an older ledger gets them when first asked."""
     if _version(connection) is not None:

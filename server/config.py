@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ Origin = Annotated[str, msgspec.Meta(pattern=r"^(\*|https?://[a-z0-9.:\[\]-]+)$"
 HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]+$")]
 DatabaseName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 CreditCategory = Literal["chinese", "western", "japanese", "russian", "other", "ancient"]
+Network = IPv4Network | IPv6Network
 LanguageCode = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{3}$")]
 
 
@@ -38,6 +40,8 @@ class Server(_Section, frozen=True):
     data_dir: str = "data"
     workers: Count = 0
     shutdown_grace_s: Seconds = 10.0
+    disk_free_bytes_min: Count = 268435456
+    writer_silence_s_max: Seconds = 60.0
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -175,6 +179,12 @@ class Uploads(_Section, frozen=True):
     waiting_max: Positive = 64
 
 
+class Holdings(_Section, frozen=True):
+    """Files of holdings that members send."""
+
+    file_bytes_max: Positive = 268435456
+
+
 class Batch(_Section, frozen=True):
     """ISBN jobs: lists of numbers in, one file of records out."""
 
@@ -221,6 +231,28 @@ class UsageReports(_Section, frozen=True):
     excluded_accounts: tuple[str, ...] = ()
 
 
+class Metrics(_Section, frozen=True):
+    """Who may read /metrics without an account: addresses and networks."""
+
+    enabled: bool = True
+    allowed_addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return tuple(ip_network(each) for each in self.allowed_addresses)
+
+
+class Tracing(_Section, frozen=True):
+    """OpenTelemetry: where spans of requests are sent; "" for none.
+
+    `sample_ratio` is the share of the requests that are traced.
+    """
+
+    otlp_endpoint: Annotated[str, msgspec.Meta(pattern=r"^(https?://.+)?$")] = ""
+    service_name: str = "lianmu"
+    sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+
+
 class DatabaseSection(_Section, frozen=True):
     """One database of the catalogue.
 
@@ -257,10 +289,13 @@ class Config(_Section, frozen=True):
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
     uploads: Uploads = Uploads()
+    holdings: Holdings = Holdings()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()
     usage_reports: UsageReports = UsageReports()
+    metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     database: tuple[DatabaseSection, ...] = DEFAULT_DATABASES
 
     @property
@@ -364,6 +399,12 @@ def parse_config(document: dict[str, Any], path: Path) -> Config:
         raise ConfigError(
             f"{path}: client certificates need an authority - at `$.z3950.tls.client_ca`"
         )
+    for number, address in enumerate(config.metrics.allowed_addresses):
+        try:
+            ip_network(address)
+        except ValueError as error:
+            place = f"$.metrics.allowed_addresses[{number}]"
+            raise ConfigError(f"{path}: {error} - at `{place}`") from None
     folder = path.resolve().parent
     files = {
         name: str((folder / value).resolve())

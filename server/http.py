@@ -12,7 +12,7 @@ import jinja2
 import msgspec
 from aiohttp import hdrs, web
 
-from server import VERSION, permissions, status
+from server import permissions, status
 from server.access import Principal
 from server.batch_desk import BatchDesk
 from server.batch_http import BatchApi
@@ -22,6 +22,7 @@ from server.http_guard import Guard
 from server.http_refusals import PAGE_HEADERS, refuse
 from server.http_responses import NO_STORE, WRITE_TIMEOUT_S
 from server.log import Log
+from server.metrics.pages import MetricsPages
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
@@ -36,16 +37,17 @@ log = Log("lianmu.http")
 
 
 class HttpServer:
-    """SRU, `/status` and the health checks on one listening socket."""
+    """SRU, `/status`, health checks and metrics on one listening socket."""
 
     def __init__(self, config: Config, service: Service, z3950: Z3950Server) -> None:
         self._config = config
         self._service = service
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
-        self._site = Site(config, service, z3950.outbox)
         self._desk = BatchDesk(config, service)
+        self._site = Site(config, service, z3950.outbox, self._desk)
         self._batch = BatchApi(config, service, self._desk)
+        self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -62,8 +64,7 @@ class HttpServer:
         app = web.Application(client_max_size=self._config.http.body_bytes_max)
         app[WRITE_TIMEOUT_S] = self._config.http.write_timeout_s
         self._guard.install(app)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
+        self._metrics.add_routes(app)
         app.router.add_get("/status", self._status)
         self._batch.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
@@ -80,6 +81,7 @@ class HttpServer:
         self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
         self._desk.start()
+        self._metrics.start()
 
     def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
         assert self._runner is not None  # noqa: S101
@@ -98,20 +100,7 @@ class HttpServer:
         if self._runner is not None:
             await self._runner.cleanup()
         self._site.close()
-
-    async def _healthz(self, _: web.Request) -> web.Response:
-        """This worker's event loop turns."""
-        return web.json_response({"status": "ok", "version": VERSION})
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        """The catalogue answers and the ledger can be read."""
-        try:
-            records = sum(self._service.catalogue.totals().values())
-            await asyncio.to_thread(status.check_ledger, self._config)
-        except Exception as error:
-            log.exception("not ready")
-            return web.json_response({"status": "not ready", "reason": str(error)}, status=503)
-        return web.json_response({"status": "ok", "records": records})
+        self._metrics.stop()
 
     async def _asset(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

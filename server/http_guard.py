@@ -35,7 +35,7 @@ SERVER = f"Lianmu/{VERSION}"
 CLIENT_CLOSED_REQUEST = 499  # as web servers write it in their logs
 _CONTENT_TYPE_OPTIONS = istr("X-Content-Type-Options")  # not folded anew each time
 # Whatever watches the server or shows a page is not counted.
-_UNLIMITED = ("/healthz", "/readyz", "/assets/", PREFIX)
+_UNLIMITED = ("/healthz", "/readyz", "/metrics", "/assets/", PREFIX)
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 _UNUSUAL_ESCAPE = re.compile(r"%(?![0-7][0-9A-Fa-f])")  # none of ASCII

@@ -19,7 +19,7 @@ from server.sign_in import is_token, principal_of
 
 LOGGER_NAME = "lianmu.http.access"
 # Asked every few seconds by whatever watches the server.
-_QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 _PATH_CHARS_MAX = 200
 
 # The id of a request, the same in the access log, in other events and in the ledger.

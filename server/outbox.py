@@ -42,6 +42,11 @@ class Outbox:
         self._doubtful.add(transport)
         return any(pair[0] is transport for pair in self._waiting)
 
+    @property
+    def unconfirmed(self) -> int:
+        """Deliveries on their way to a client."""
+        return sum(receipt.count for _, receipt in self._waiting)
+
     def add(self, transport: asyncio.WriteTransport, receipt: Receipt) -> None:
         self._waiting.append((transport, receipt))
         if self._timer is None:

@@ -112,12 +112,6 @@ async def _own(service: Service) -> dict[str, Any]:
     return service.sessions.as_json()
 
 
-def check_ledger(config: Config) -> None:
-    """Read the head of the ledger's chain; raises when that is not possible."""
-    with Accounting(config) as accounting:
-        accounting.ledger.head()
-
-
 def _figures(config: Config, year: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The state of the ledger, and each member's year as it stands."""
     members = Members(config.members_path)

@@ -14,14 +14,18 @@ from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
 from server.crediting import post_credits
+from server.live.board import LiveBoard
+from server.live.history import SAMPLE_S
 from server.log import Log
-from server.metrics.registry import Board
+from server.metrics.writing import Measured
 from store.members import Members
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 
 # Only credits of records merged away wait for it, and what a crash kept from the ledger.
 CREDITS_INTERVAL_S = 60.0
+# However seldom there is something to do, the others see that the process turns.
+TURN_S_MAX = 1.0
 
 log = Log("lianmu.writer")
 
@@ -35,11 +39,15 @@ def prepare(config: Config) -> None:
 
 @dataclass(slots=True)
 class Chore:
-    """Work done again and again; a failure is logged and tried at the next turn."""
+    """Work done again and again; a failure is logged and tried at the next turn.
+
+    `failed` is told of each failure, to be counted.
+    """
 
     name: str
     interval_s: float
     work: Callable[[], object]
+    failed: Callable[[str], object] = lambda _: None
     due: float = 0.0
     failing: bool = False
 
@@ -51,30 +59,33 @@ class Chore:
             if not self.failing:
                 log.error("chore failed", chore=self.name, reason=str(error))
             self.failing = True
+            self.failed(self.name)
         except Exception as error:
             if not self.failing:
                 log.exception("chore failed", chore=self.name, reason=str(error))
             self.failing = True
+            self.failed(self.name)
         else:
             if self.failing:
                 log.info("chore works again", chore=self.name)
             self.failing = False
 
 
-def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
+def run(config: Config, board: LiveBoard, ready: int, lifeline: int) -> None:
     """Do the chores until SIGTERM, or until the supervisor is gone."""
-    figures = board.writer()
-    figures.begin()
+    board.recent.keep("writer")
     stop_read, stop_write = os.pipe()
     os.set_blocking(stop_write, False)
     signal.set_wakeup_fd(stop_write)
     signal.signal(signal.SIGTERM, lambda *_: None)
     writer = CatalogueWriter(config.data_dir, config.databases)
     accounting = Accounting(config)
+    measured = Measured(board.writer(), writer, accounting)
     chores = [
-        Chore("fold", config.metering.fold_interval_s, accounting.folder.fold),
-        Chore("merge", config.catalogue.merge_interval_s, writer.merge),
-        Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config)),
+        Chore("fold", config.metering.fold_interval_s, measured.fold, measured.failed),
+        Chore("merge", config.catalogue.merge_interval_s, measured.merge, measured.failed),
+        Chore("sample", SAMPLE_S, partial(_sample, board)),
+        Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config), measured.failed),
     ]
     poll = select.poll()
     poll.register(stop_read, select.POLLIN)
@@ -85,10 +96,15 @@ def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
         for chore in chores:
             if chore.due <= time.monotonic():
                 chore.run()
-        wait_s = min(chore.due for chore in chores) - time.monotonic()
+        measured.turned()
+        wait_s = min(TURN_S_MAX, min(chore.due for chore in chores) - time.monotonic())
         if poll.poll(max(0.0, wait_s) * 1000):
             break
     # The workers are gone by now: what they left is folded before we go too.
     Chore("last fold", 0.0, lambda: accounting.folder.fold(lag_us=0)).run()
     writer.close()
     accounting.close()
+
+
+def _sample(board: LiveBoard) -> None:
+    board.history.sample(board.snapshots(), time.time_ns() // 1_000)

@@ -263,6 +263,10 @@ class CatalogueWriter:
             self.merge_step(records_max)
             return self._delta_count()
 
+    def has_delta(self) -> bool:
+        """Whether there is anything to merge."""
+        return bool(self._delta_count())
+
     def merge_all(self) -> None:
         """Fold in every changed record, inside a transaction that is open."""
         while self._delta_count():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from server.batch_desk import BatchDesk
 from server.selfservice.account_pages import AccountPages
+from server.selfservice.batch_pages import BatchPages
+from server.selfservice.holdings_pages import HoldingsPages
 from server.selfservice.ledger_pages import LedgerPages
 from server.selfservice.overview import OverviewPages
 from server.selfservice.statement_pages import StatementPages
@@ -14,9 +17,10 @@ from server.web.shell import Shell
 class MyPages:
     """Every page of a member of one worker."""
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, desk: BatchDesk) -> None:
         self._parts = (
-            OverviewPages(shell), LedgerPages(shell), AccountPages(shell), StatementPages(shell),
+            OverviewPages(shell), LedgerPages(shell), HoldingsPages(shell),
+            BatchPages(shell, desk), AccountPages(shell), StatementPages(shell),
         )  # fmt: skip
 
     def add_routes(self, app: web.Application) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.outbox import Outbox
 from server.search_pages import SearchPages
@@ -16,10 +17,10 @@ from server.web.sign_in_pages import SignInPages
 class Site:
     """Adds the routes of every area over one shell."""
 
-    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
+    def __init__(self, config: Config, service: Service, outbox: Outbox, desk: BatchDesk) -> None:
         self.shell = Shell(config, service)
         self.search = SearchPages(self.shell, outbox)
-        self._areas = (SignInPages(self.shell), self.search, MyPages(self.shell))
+        self._areas = (SignInPages(self.shell), self.search, MyPages(self.shell, desk))
 
     def add_routes(self, app: web.Application) -> None:
         self.shell.assets.add_routes(app)

@@ -13,6 +13,8 @@ import os
 import resource
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -159,6 +161,31 @@ def test_a_server_whose_disk_is_full_from_its_first_delivery_on(small_disk: Path
         tally = traffic.end()
         auditor.check(server, before, tally)
         auditor.audit()
+
+
+def not_ready(server: RunningServer) -> set[str]:
+    """What /readyz complains of."""
+    try:
+        with urllib.request.urlopen(f"{server.url}/readyz", timeout=30) as response:
+            checks = json.load(response)["checks"]
+    except urllib.error.HTTPError as error:
+        with error:
+            assert error.code == 503
+            checks = json.load(error)["checks"]
+    return {name for name, check in checks.items() if not check["ok"]}
+
+
+def test_a_server_on_a_full_disk_is_not_ready_until_there_is_room(small_disk: Path) -> None:
+    config = prepare(small_disk)
+    settings = "disk_free_bytes_min = 4_000_000\nwriter_silence_s_max = 600.0\n[z3950]\n"
+    config.write_text(config.read_text("utf-8").replace("[z3950]\n", settings))
+    with serving(config) as server:
+        wait_until(lambda: not not_ready(server))
+        fill(small_disk)
+        wait_until(lambda: not_ready(server) == {"disk", "spool"})
+        empty(small_disk)
+        wait_until(lambda: not not_ready(server))
+        assert "Traceback" not in server.log
 
 
 COMMANDS = [
