@@ -8,6 +8,8 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,7 +19,10 @@ from tests.pages.plain_browser import Page, PlainBrowser, active_content, outsid
 from tests.server.http_client import curl
 from tests.z3950_client import connected, records
 
-PAGES = ("/-/my/overview", "/-/my/ledger", "/-/my/statements", "/-/my/accounts")
+PAGES = (
+    "/-/my/overview", "/-/my/ledger", "/-/my/holdings", "/-/my/batch", "/-/my/statements",
+    "/-/my/accounts",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +305,133 @@ def test_forms_of_other_sites_do_nothing(server: RunningServer, action: str) -> 
     assert page.status == 403
 
 
+# Holdings and ISBN jobs
+
+
+def upload(
+    browser: PlainBrowser, page: Page, action: str, name: str, data: bytes, **fields: str
+) -> Page:
+    """Send a form with a file as browsers do."""
+    token = str(page.tree.xpath("//input[@name='token']/@value")[0])
+    boundary = "----lianmu-test"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+        for key, value in {"token": token, **fields}.items()
+    ]
+    parts.append(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        f"Content-Type: application/octet-stream\r\n\r\n".encode()
+        + data
+        + b"\r\n"
+    )
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    return browser.post_body(action, body, f"multipart/form-data; boundary={boundary}")
+
+
+def settled(browser: PlainBrowser, url: str) -> Page:
+    """The page of something under way, when it is that no longer."""
+    for _ in range(200):
+        page = browser.get(url)
+        if not page.tree.xpath("//*[@data-renew-s]"):
+            return page
+        time.sleep(0.1)
+    raise AssertionError(page.text)
+
+
+NEW = [f"LMW{number:07}" for number in range(60, 70)]
+
+
+def test_a_file_of_holdings_is_looked_through_and_then_moves_the_quota(
+    server: RunningServer,
+) -> None:
+    browser = signed_in(server, "demo3")
+    before = cards(browser.get("/-/my/overview"))
+    page = browser.get("/-/my/holdings")
+    data = (
+        "control_number,call_number\n" + "".join(f"{n},QA{n[-2:]}\n" for n in NEW) + "nowhere,X\n"
+    )
+    sent = upload(browser, page, "/-/my/holdings/send", "new.csv", data.encode(), mode="put")
+    looked = settled(browser, sent.url)
+    foreseen = cards(looked)
+    assert foreseen["Refused lines"] == "1"
+    added = int(foreseen["Added"])
+    assert added > 0
+    assert "nowhere" in looked.text
+    assert cards(browser.get("/-/my/overview")) == before
+    done = settled(browser, browser.submit(looked, urlsplit(looked.url).path + "/carry-out").url)
+    assert cards(done)["Added"] == str(added)
+    after = cards(browser.get("/-/my/overview"))
+    assert int(after["Holdings uploaded"]) == int(before["Holdings uploaded"]) + added
+    again = browser.submit(looked, urlsplit(looked.url).path + "/carry-out")
+    assert "at work on this file or is done with it" in again.text
+    assert browser.get(done.link("Report as CSV")).body.count(b"nowhere") == 1
+    assert signed_in(server, "demo1").get(done.url).status == 404
+
+
+def test_what_would_remove_holdings_has_to_be_meant(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/holdings")
+    data = f"control_number\n{NEW[0]}\n".encode()
+    sent = upload(browser, page, "/-/my/holdings/send", "all.csv", data, mode="replace-all")
+    looked = settled(browser, sent.url)
+    assert int(cards(looked)["Removed"]) > 5
+    action = urlsplit(looked.url).path
+    refused = browser.submit(looked, f"{action}/carry-out")
+    assert "tick that you mean it" in refused.text
+    gone = browser.submit(looked, f"{action}/discard")
+    assert "The file was discarded" in gone.text
+    assert browser.get(action).status == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fields", "told"),
+    [
+        ("empty.csv", b"", {}, "Choose a file that is not empty"),
+        ("x.csv", b"control_number\n1\n", {"mode": "burn"}, "no such way"),
+    ],
+)
+def test_a_form_that_is_wrong_says_so(
+    server: RunningServer, name: str, data: bytes, fields: dict[str, str], told: str
+) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/holdings")
+    answer = upload(browser, page, "/-/my/holdings/send", name, data, **fields)
+    assert answer.status == 400
+    assert told in answer.text
+
+
+@pytest.mark.parametrize("path", ["/-/my/holdings/send", "/-/my/batch/new"])
+def test_files_of_other_sites_are_not_taken(server: RunningServer, path: str) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/sign-in?next=/")
+    elsewhere = PlainBrowser(server).get("/-/sign-in")  # a token of another session
+    assert page.status == 200
+    assert upload(browser, elsewhere, path, "x.csv", b"control_number\n1\n").status == 403
+    assert browser.post(path, token="x").status == 403
+
+
+def test_an_isbn_job_is_made_watched_and_taken(server: RunningServer) -> None:
+    browser = signed_in(server, "demo1")
+    page = browser.get("/-/my/batch")
+    numbers = "978-0-262-03384-8\n0262032937\n9999999999\nnone\n"
+    made = upload(browser, page, "/-/my/batch/new", "list.txt", numbers.encode())
+    done = settled(browser, made.url)
+    figures = cards(done)
+    assert figures["Delivered"] == "2"
+    assert figures["Charge"] == "3.00"
+    records_file = browser.get(str(done.tree.xpath("//a[@class='button']/@href")[0]))
+    assert records_file.body.count(b"\x1d") == 2
+    assert b"9780262033848" in browser.get(done.link("Report as CSV")).body
+    again = upload(browser, page, "/-/my/batch/new", "list.txt", numbers.encode())
+    assert again.url == made.url
+    assert "This list was given before" in again.text
+    typed = upload(browser, page, "/-/my/batch/new", "", b"", numbers="")
+    assert typed.status == 400
+    assert signed_in(server, "demo2").get(made.url).status == 404
+    jobs = browser.get("/-/my/batch")
+    assert jobs.one("//tbody/tr[1]/td[2]") == "done"
+
+
 # In a browser
 
 
@@ -311,8 +443,38 @@ def test_every_page_fits_and_offends_nobody(server: RunningServer) -> None:
             "/-/my/overview?more=3",
             ready=lambda: browser.find("#months").get_attribute("data-drawn"),
         )
-        for path in ("/-/my/ledger", "/-/my/statements", "/-/my/accounts"):
+        for path in PAGES[1:]:
             browser.check_page(path)
         browser.open("/-/my/accounts?lang=zh")
-        for path in ("/-/my/overview", "/-/my/ledger"):
+        for path in ("/-/my/overview", "/-/my/ledger", "/-/my/holdings"):
             browser.check_page(path)
+
+
+def test_a_person_submits_a_file_and_sees_the_quota_move(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    """The page follows the work by itself, from look to done."""
+    file = tmp_path / "馆藏.csv"
+    lines = [f"LMC{number:07},I2\n" for number in range(1, 90)]
+    file.write_text("控制号,索书号\n" + "".join(lines), "utf-8")
+    with chromium(server.url) as browser:
+        browser.sign_in("demo3", "/-/my/overview")
+        before = browser.find(".cards div:nth-child(3) dd").text
+        browser.open("/-/my/holdings")
+        browser.find("#file").send_keys(str(file))
+        browser.leave_by(browser.find("form[action$='/send'] button"))
+        browser.wait_until(lambda: browser.find_all("form[action$='/carry-out']"))
+        browser.check_page(urlsplit(browser.driver.current_url).path, name="my-holdings-looked")
+        browser.leave_by(browser.find("form[action$='/carry-out'] button"))
+        browser.wait_until(lambda: browser.find_all("#run .notice.done"))
+        browser.open("/-/my/overview")
+        assert browser.find(".cards div:nth-child(3) dd").text != before
+
+
+def test_a_person_follows_a_job(server: RunningServer) -> None:
+    with chromium(server.url) as browser:
+        browser.sign_in("demo2", "/-/my/batch")
+        browser.find("#numbers").send_keys("9780262033848\n0262031418\nnothing\n")
+        browser.leave_by(browser.find("form[action$='/new'] button"))
+        browser.wait_until(lambda: browser.find_all("a.button[download]"))
+        browser.check_page(urlsplit(browser.driver.current_url).path, name="my-job")
