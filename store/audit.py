@@ -118,3 +118,26 @@ def audit_rows(
     )
     for row in rows:
         yield AuditRow(*row)
+
+
+def newest_audit_rows(
+    connection: sqlite3.Connection,
+    institution: str | None = None,
+    who: str | None = None,
+    *,
+    before: int | None = None,
+    limit: int,
+) -> list[AuditRow]:
+    """The last changes of one institution or of all, by one person or by anybody.
+
+    The newest comes first; `before` is the number of the row to go on before.
+    """
+    chosen = {"institution = ?": institution, "who = ?": who, "seq < ?": before}
+    conditions = [condition for condition, value in chosen.items() if value is not None]
+    values = [value for value in chosen.values() if value is not None]
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM member_audit WHERE {' AND '.join(conditions) or '1'}"
+        " ORDER BY seq DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [AuditRow(*row) for row in rows]

@@ -100,6 +100,14 @@ class UploadRows:
         for *values, database, number in rows:
             yield UploadRow(*values), database, number
 
+    def newest_inserted(self, limit: int) -> list[int]:
+        """The records that were added last over the network, the newest first."""
+        rows = self._execute(
+            "SELECT record_id FROM upload WHERE action = 'insert' ORDER BY upload_id DESC LIMIT ?",
+            (limit,),
+        )
+        return [record_id for (record_id,) in rows]
+
     def credit_due(self) -> list[UploadRow]:
         """Inserts whose credit is to be claimed, the oldest first, at most DUE_MAX."""
         return list(self._rows("credit = 'due' ORDER BY upload_id LIMIT ?", (DUE_MAX,)))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,12 +20,13 @@ from server import log
 from server.commands.options import config_option
 from server.config import Config
 from server.crediting import post_credits
-from store.editing import Editor, HeldRecord
+from server.record_editing import editing
+from store.editing import HeldRecord
 from store.merging import HoldingRow
 from store.record_reader import RecordReader
 from store.records import RecordRows
 from store.versions import RecordVersion, field_changes, stamped
-from store.writer import CatalogueWriter, VersionConflict
+from store.writer import VersionConflict
 
 audit = log.Log("lianmu.audit")
 
@@ -201,7 +201,7 @@ def replace(
 
     The record keeps its 001 and 003, and gets a new 005.
     """
-    with _editing(config) as (editor, rows):
+    with editing(config) as (editor, rows):
         stored = _find(rows, number, database)
         marc = _read(file, stored.database.family)
         new = editor.replace(
@@ -234,7 +234,7 @@ def delete(
     reason: str,
 ) -> None:
     """Take a record out of every search. Its number, history and holdings stay."""
-    with _editing(config) as (editor, rows):
+    with editing(config) as (editor, rows):
         stored = _find(rows, number, database)
         gone = editor.delete(
             stored.record_id, account=account, reason=reason, based_on=based_on,
@@ -260,7 +260,7 @@ def delete(
 @_who
 def undelete(number: str, database: str | None, config: Config, account: str, reason: str) -> None:
     """Bring a deleted record back, or undo the merge that it went away in."""
-    with _editing(config) as (editor, rows):
+    with editing(config) as (editor, rows):
         stored = _find(rows, number, database)
         back = editor.undelete(stored.record_id, account=account, reason=reason)
     _tell("undeleted", back, account, reason)
@@ -284,7 +284,7 @@ def merge(
     Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less. What AWAY
     earned its uploader in this accounting year is taken back.
     """
-    with _editing(config) as (editor, rows):
+    with editing(config) as (editor, rows):
         kept, gone = _find(rows, keep, database), _find(rows, away, database)
         done = editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
     taken_back, _ = post_credits(config)
@@ -296,17 +296,6 @@ def merge(
         click.echo(f"{'combined':<12} {len(done.combined)} holdings: {', '.join(done.combined)}")
     if taken_back:
         click.echo(f"{'taken back':<12} the credit for {done.away.control_number}")
-
-
-@contextmanager
-def _editing(config: Config) -> Iterator[tuple[Editor, RecordRows]]:
-    """The catalogue open for writing, beside a server or without one."""
-    RecordReader(config.data_dir).close()  # a change makes no new catalogue
-    writer = CatalogueWriter(config.data_dir, durable=config.metering.fsync)
-    try:
-        yield Editor(writer), writer.rows
-    finally:
-        writer.close()
 
 
 def _find(rows: RecordRows, number: str, database: str | None) -> StoredRecord:

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from server.batch_desk import BatchDesk
 from server.config import Config
+from server.console.pages import ConsolePages
+from server.live.pages import StatusPages
 from server.outbox import Outbox
 from server.search_pages import SearchPages
 from server.selfservice.area import MyPages
@@ -20,12 +22,20 @@ class Site:
     def __init__(self, config: Config, service: Service, outbox: Outbox, desk: BatchDesk) -> None:
         self.shell = Shell(config, service)
         self.search = SearchPages(self.shell, outbox)
-        self._areas = (SignInPages(self.shell), self.search, MyPages(self.shell, desk))
+        self._status = StatusPages(self.shell, config, service)
+        self._areas = (
+            SignInPages(self.shell), self._status, ConsolePages(self.shell),
+            MyPages(self.shell, desk), self.search,
+        )  # fmt: skip
 
     def add_routes(self, app: web.Application) -> None:
         self.shell.assets.add_routes(app)
         for area in self._areas:
             area.add_routes(app)
+
+    async def stop(self) -> None:
+        """End the answers that would go on."""
+        await self._status.stop()
 
     def close(self) -> None:
         self.shell.close()
