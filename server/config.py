@@ -201,6 +201,12 @@ class Covers(_Section, frozen=True):
     side_pixels_max: Annotated[int, msgspec.Meta(ge=1, le=8_000)] = 4_000
 
 
+class Holdings(_Section, frozen=True):
+    """Files of holdings that members send."""
+
+    file_bytes_max: Positive = 268435456
+
+
 class Batch(_Section, frozen=True):
     """ISBN jobs: lists of numbers in, one file of records out."""
 
@@ -306,6 +312,7 @@ class Config(_Section, frozen=True):
     credit: Credit = Credit()
     uploads: Uploads = Uploads()
     covers: Covers = Covers()
+    holdings: Holdings = Holdings()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()
