@@ -39,6 +39,7 @@ READING = {
     "record show", "record history", "credit list", "ledger verify", "ledger show",
     "ledger export", "ledger rebuild", "cover list", "cover export", "member address list",
     "holdings export", "holdings diff",
+    "operator list",
 }  # fmt: skip
 
 
@@ -158,6 +159,11 @@ def test_every_command_that_writes_leaves_a_row_with_before_and_after(desk: Desk
     assert states("key revoke", "member", "key", "revoke", "PKU", "ils") == ("search", "")
     row = writes("operator add", "operator", "add", "root", *password)
     assert (row["institution"], row["subject"]) == ("", "root")
+    writes("operator add", "operator", "add", "second", *password)
+    row = writes("operator password", "operator", "password", "second", "--password", "Tiger6")
+    assert "Tiger6" not in json.dumps(row)
+    row = writes("operator remove", "operator", "remove", "second", *reason)
+    assert (row["subject"], row["before"], row["after"]) == ("second", "search upload manager", "")
 
     granted = ("--search", "cn_cat,we_cat", "--download", "cn_cat")
     access = (
