@@ -308,7 +308,4 @@ def _not_let_in(service: Service, request: web.Request, refused: Diagnostic) -> 
     english, chinese = both(refused.addinfo)
     kinds = {401: Kind.SIGN_IN, 403: Kind.CLOSED, 429: Kind.TOO_MANY, 503: Kind.UNAVAILABLE}
     kind = kinds[status]
-    if refused.condition == Bib1.BAD_USER_ID_OR_PASSWORD:
-        english = f"The name or the password of {refused.addinfo} is wrong."
-        chinese = f"账号 {refused.addinfo} 的名称或密码错误。"
     return Refusal(kind, english or kind.title, chinese, headers=headers)
