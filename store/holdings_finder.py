@@ -155,13 +155,12 @@ class RecordFinder:
 
     def _with_number(self, number: str) -> BitMap:
         """Records that have it in 035, with the prefix that says whose it is."""
-        keys = identifier_keys(number, bare=False)[:1]
-        wanted = "".join(number.split()).casefold()
+        keys = identifier_keys(number, bare=False)
         found = BitMap()
         for record_id in self._any(_CONTROL_NUMBER, keys)[:_COMPARED_MAX]:
             marc = self._execute(_SELECT, record_id)[2]
             numbers = (value for each in parse(marc).get("035") for value in each.values("a"))
-            if any("".join(value.split()).casefold() == wanted for value in numbers):
+            if any(key in keys for value in numbers for key in identifier_keys(value, bare=False)):
                 found.add(record_id)
         return found
 

@@ -284,11 +284,11 @@ def test_statements_of_several_lines_are_added_up() -> None:
     [
         (HoldingStatement("x" * 301), "call number has 301"),
         (HoldingStatement(note="x" * 1001), "note has 1001"),
-        (HoldingStatement(copies=-1), "-1 copies"),
+        (HoldingStatement(copies=0), "0 copies"),
         (HoldingStatement(barcodes=("b",) * 2001), "2001 barcodes"),
         (HoldingStatement(barcodes=("b" * 65,)), "barcode of 65"),
     ],
 )
 def test_a_statement_is_bounded(statement: HoldingStatement, told: str) -> None:
     assert told in statement.excess()
-    assert HoldingStatement("x" * 300, 0).excess() == ""
+    assert HoldingStatement("x" * 300, 1).excess() == ""
