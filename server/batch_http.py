@@ -18,9 +18,10 @@ from metering.entry import DAY_US
 from metering.interface import MeteringError
 from metering.ledger import Ledger
 from metering.tariff import BATCH_DELIVERY, tariff_at
-from protocol.diagnostic import Diagnostic
+from protocol.diagnostic import Bib1, Diagnostic
 from server import permissions
 from server.access import Principal
+from server.access_control.databases import databases_for
 from server.batch_files import (
     FORMATS,
     refused_format,
@@ -216,7 +217,12 @@ class BatchApi:
 
     def _order(self, principal: Principal, asked: _Asked) -> Order:
         reason = refused_format(asked.format, asked.encoding)
-        databases = self._service.catalogue.resolve(asked.databases or ("all",))
+        databases = databases_for(
+            self._service.catalogue, asked.databases or ("all",), principal,
+            permissions.Operation.BATCH,
+        )  # fmt: skip
+        if isinstance(databases, Diagnostic) and databases.condition == Bib1.DATABASE_ACCESS_DENIED:
+            raise _Refused(problem(403, databases.addinfo))
         if isinstance(databases, Diagnostic):
             reason = reason or f"there is no database {databases.addinfo}"
             raise _Refused(problem(400, f"{reason}."))

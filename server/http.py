@@ -14,6 +14,8 @@ from aiohttp import hdrs, web
 
 from server import VERSION, permissions, status
 from server.access import Principal
+from server.access_control.proxied_listener import ProxiedListener
+from server.access_control.proxies import TrustedProxies
 from server.batch_http import BatchApi
 from server.config import Config
 from server.http_connection import Connection
@@ -54,7 +56,8 @@ class HttpServer:
         self._outbox = z3950.outbox
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: asyncio.Server | ProxiedListener | None = None
+        self._proxies = TrustedProxies(config.access.trusted_proxies)
 
     async def start(self, listener: socket.socket) -> None:
         app = web.Application(client_max_size=self._config.http.body_bytes_max)
@@ -75,16 +78,22 @@ class HttpServer:
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
+        access = self._config.access
+        if access.trusted_proxies and "http" in access.proxy_protocol:
+            self._listener = ProxiedListener(
+                listener, lambda client: self._connection(loop, client), self._proxies
+            )
+        else:
+            self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
         self._batch.start()
 
-    def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
+    def _connection(self, loop: asyncio.AbstractEventLoop, client: str = "") -> Connection:
         assert self._runner is not None  # noqa: S101
         assert self._runner.server is not None  # noqa: S101 - set by setup()
         return Connection(
             self._runner.server, self._service, self._outbox, self._sru.at_once,
-            self._connections, loop,
+            self._connections, loop, self._proxies, client,
         )  # fmt: skip
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from protocol.query import Clause, Structure
 from protocol.record import StoredRecord
 from protocol.search_term import clean
 from server.access import Principal
+from server.access_control.databases import databases_for
 from server.http_log import SESSION
 from server.outbox import Outbox
 from server.search_download import (
@@ -42,11 +43,14 @@ class RecordPages:
         app.router.add_get("/{database}/record/{number:.+}", self._shell.page(self._record))
         app.router.add_post("/{database}/record/{number:.+}", self._shell.page(self._download))
 
-    async def _candidates(self, request: web.Request) -> list[StoredRecord] | Diagnostic:
+    async def _candidates(
+        self, request: web.Request, principal: Principal
+    ) -> list[StoredRecord] | Diagnostic:
         """The records that the address means: nearly always one."""
         catalogue = self._shell.service.catalogue
         name, number = request.match_info["database"], clean(request.match_info["number"])
-        databases = catalogue.resolve(("Default",) if name.lower() in ALL_NAMES else (name,))
+        names = ("Default",) if name.lower() in ALL_NAMES else (name,)
+        databases = databases_for(catalogue, names, principal)
         if isinstance(databases, Diagnostic):
             return databases
         found = await catalogue.search(
@@ -76,7 +80,7 @@ class RecordPages:
         """The record of the address, or the page that says why there is none."""
         if isinstance(visit.principal, Diagnostic):
             return self._sign_in.ask(request, visit, visit.principal)
-        candidates = await self._candidates(request)
+        candidates = await self._candidates(request, visit.principal)
         if isinstance(candidates, Diagnostic):
             name = request.match_info["database"]
             return self._shell.problem(

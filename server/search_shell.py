@@ -111,13 +111,14 @@ class Shell:
             language = preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
         session = self.sessions.read(request)
         sign_in = self.service.sign_in
-        principal: Principal | Diagnostic = sign_in.anonymous()
+        address = request.remote or ""
+        principal: Principal | Diagnostic = sign_in.without_login(address)
         if session is not None and session.account:
             try:
                 if sign_in.members.account(session.account) is None:
                     session = None  # the account is gone, and the session with it
                 else:
-                    principal = sign_in.certified(session.account)
+                    principal = sign_in.certified(session.account, address)
             except MemberError:
                 log.exception("members cannot be read")
                 principal = Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR)

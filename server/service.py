@@ -10,6 +10,7 @@ from types import TracebackType
 from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
+from server.access_control.session_table import SessionTable
 from server.config import Config
 from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.search_counts import SearchCounts
@@ -26,9 +27,12 @@ class Service:
     def __init__(self, config: Config, worker: int) -> None:
         self.config = config
         self.worker = worker
-        self.sessions = Sessions(worker)
+        places = config.z3950.associations_max
+        self.sessions = Sessions(
+            worker, SessionTable(config.run_dir, worker, config.workers, places)
+        )
         self.forms = Forms(config.database)
-        self.sign_in = SignIn(config.members_path, config.access)
+        self.sign_in = SignIn(config.members_path, config.access, shared_dir=config.run_dir)
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )

@@ -12,6 +12,7 @@ from protocol.known_requests import KnownSearch
 from protocol.usual_responses import before_record, no_records
 from server import z3950_es, z3950_explain
 from server.access import Principal
+from server.access_control.databases import databases_for
 from server.permissions import Operation, refusal, to_bib1
 from server.retrieval import Chosen, withheld
 from server.service import Service
@@ -81,13 +82,7 @@ class Z3950Session:
             case apdu.InitializeRequest():
                 return await self._initialize(request)
             case apdu.ScanRequest():
-                refused = refusal(self._principal, Operation.SCAN)
-                return Answer(
-                    await scan(
-                        self._service, request, self._negotiated,
-                        to_bib1(refused) if refused is not None else None,
-                    )
-                )  # fmt: skip
+                return Answer(await scan(self._service, request, self._negotiated, self._principal))
             case apdu.SortRequest():
                 return Answer(
                     await sort(self._service, request, self._negotiated, self._sets, self._room_for)
@@ -155,7 +150,7 @@ class Z3950Session:
     def _search_at_once(self, known: KnownSearch) -> AnswerAtOnce | None:
         request = known.shape.request
         service = self._service
-        databases = service.catalogue.resolve(request.database_names)
+        databases = databases_for(service.catalogue, request.database_names, self._principal)
         query = known.query(self._negotiated.charsets.terms)
         if (
             isinstance(databases, Diagnostic)
@@ -191,7 +186,7 @@ class Z3950Session:
 
     def refused(self) -> Diagnostic | None:
         """Why the association must end before its next answer: the member is one no more."""
-        return self._service.sign_in.standing(self._principal)
+        return self._service.sign_in.standing(self._principal, self._info.address)
 
     def withheld(self, answer: AnswerAtOnce, error: MeteringError) -> apdu.Apdu:
         """What goes out instead of records that the ledger did not take."""
@@ -255,7 +250,7 @@ class Z3950Session:
             return refusal
         if z3950_explain.is_asked(request.database_names):
             return z3950_explain.search(self._service, request, self._sets)
-        databases = self._service.catalogue.resolve(request.database_names)
+        databases = databases_for(self._service.catalogue, request.database_names, self._principal)
         if isinstance(databases, Diagnostic):
             return databases
         query = rpn.query_of(request.query, self._negotiated.charsets.terms)
