@@ -106,8 +106,9 @@ def page() -> str:
             _table(("type", "", "values", "when left out"), _types()),
             "## Record syntaxes\n",
             _table(("syntax", "object identifier"), _syntaxes()),
-            "Element sets: `B` (or `brief`) for brief records; any other name means the full "
-            "record. In XML the name of a schema chooses it: "
+            "Element sets: `B` (or `brief`) for brief records; `FH` (or `holdings`) for full ones "
+            "with a 905 or 852 for each library that holds them, in MARC and MARCXML; any other "
+            "name means the full record. In XML the name of a schema chooses it: "
             + ", ".join(f"`{name}`" for name in XML_FORMS)
             + ". "
             "Encodings of MARC records: " + ", ".join(OUTPUT_ENCODINGS) + ".\n",

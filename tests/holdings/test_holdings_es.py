@@ -19,8 +19,9 @@ from protocol.holding_symbol import (
     HoldingSymbolRecord,
 )
 from protocol.holdings_fields import holdings_record
-from protocol.iso2709 import Field, build, parse
+from protocol.iso2709 import DecodedRecord, Field, build, parse
 from protocol.marcxml import to_marcxml
+from protocol.marcxml_reader import decode_marcxml
 from protocol.oid import Oid
 from protocol.opac import OPAC_RECORD, HoldingsAndCircData
 from protocol.record import Holding, MarcFamily
@@ -141,6 +142,16 @@ def test_element_update_changes_the_holdings_in_a_record_alone(server: RunningSe
         ]  # fmt: skip
         assert held(client, "c1") == [("DEMO1", "TP1", "2", "v.1-3", "")]
         assert client.search("@attr 1=1044 demo1", "cn_cat").result_count == 1
+        for syntax in (oid.UNIMARC, oid.XML):
+            (with_holdings,) = records(client.present(
+                1, 1, syntax=syntax, record_composition="FH",
+            ))  # fmt: skip
+            if syntax == oid.XML:
+                decoded = decode_marcxml(with_holdings, UNIMARC)
+                assert isinstance(decoded, DecodedRecord)
+                with_holdings = decoded.marc
+            fields = [each.subfields for each in parse(with_holdings).get("905")]
+            assert fields == [[("a", "DEMO1"), ("s", "TP1"), ("f", "2"), ("v", "v.1-3")]]
         again = said(client, UpdateAction.ELEMENT_UPDATE, supplied(record))
         assert "change: holdings unchanged" in again
         xml = to_marcxml(with_905("c1", call_number="TP9")).encode()
