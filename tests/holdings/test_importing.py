@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import subprocess
@@ -13,14 +14,18 @@ from pathlib import Path
 import pytest
 
 from protocol.iso2709 import build
+from protocol.query import Clause
 from protocol.record import Holding
 from server.holdings.batch import BatchRefused
 from server.holdings.change import BatchRequest, Format, Mode, Summary
 from server.holdings.exporting import export
 from server.holdings.importing import differences, import_file, rehearse
 from server.principal import Principal
+from store.catalogue import SqliteCatalogue
+from store.doctor import examine
 from store.holdings_listing import held_count, held_records
 from store.holdings_writer import Effect
+from store.result_set import RecordSet
 from store.sqlite import FILE_NAME, StoreError, open_reader
 from tests.harness import CHECKOUT
 from tests.holdings.test_desk import counted, held
@@ -146,6 +151,36 @@ def test_an_import_that_is_killed_is_exact_when_it_went_on(site: Site, file: Pat
     summary = run(site, file, Mode.REPLACE_ALL)
     assert (summary.added, summary.removed, summary.held_before) == (RECORDS, 20, 20)
     assert (len(held(site)), counted(site)) == (RECORDS, RECORDS)
+
+
+def test_searches_see_each_batch_while_the_import_goes_on(site: Site, file: Path) -> None:
+    catalogue = SqliteCatalogue(site.config.data_dir)
+    seen = []
+
+    def progress(stage: str, records: int, done: int, total: int | None) -> None:
+        if stage == "writing":
+            clause = Clause("possessing_institution", "SRXX")
+            found = asyncio.run(catalogue.search(site.writer.databases, clause, {}))
+            assert isinstance(found, RecordSet)
+            seen.append((records, len(found), total))
+
+    run(site, file, progress=progress)
+    catalogue.close()
+    steps = range(ROWS_PER_STEP, RECORDS + 1, ROWS_PER_STEP)
+    assert seen == [(step, step, RECORDS) for step in steps]
+
+
+def test_an_import_that_stands_is_told_by_the_doctor(site: Site, file: Path) -> None:
+    def told() -> str:
+        path = site.config.data_dir / FILE_NAME
+        with closing(open_reader(path)) as connection:
+            return "\n".join(each.text for each in examine(connection, path))
+
+    with pytest.raises(BrokenOffError):
+        run(site, file, progress=breaking_off("writing", 2))
+    assert f"{file} stands at 20 records" in told()
+    run(site, file)
+    assert "stands at" not in told()
 
 
 def test_a_file_that_changed_meanwhile_is_begun_anew_only_on_demand(site: Site, file: Path) -> None:
