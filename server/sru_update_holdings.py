@@ -7,12 +7,12 @@ MARC 21, and what 905 or 852 say of any record when `x-lianmu-holdings` is on.
 from __future__ import annotations
 
 from protocol.holding_statement import HoldingStatement, RecordName
+from protocol.holdings_fields import is_sent_as_holdings
 from protocol.isohold_reader import read_isohold
 from protocol.record import Database
 from protocol.sru_update import UpdateDiagnostic, UpdateFault, UpdateRequest
 from server.holdings.change import Change, MarcChange, Mode
 from server.principal import Principal
-from server.z3950_es_holdings import is_holdings_record
 
 PROTOCOL = "sru"
 SCHEMA = "isohold"
@@ -48,7 +48,7 @@ def change(
             principal=principal, name=name, mode=mode, statement=statement, protocol=PROTOCOL,
             address=address,
         )  # fmt: skip
-    if asked or is_holdings_record(request.record, database.family, xml=True):
+    if asked or is_sent_as_holdings(request.record, database.family, xml=True):
         return MarcChange(
             principal=principal, database=database.name,
             # What is to go need not be read.

@@ -7,24 +7,19 @@ other action with a holdings record of MARC 21, and specialUpdate with the note
 
 from __future__ import annotations
 
-import re
-
 from protocol.ber import ProtocolError
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.external import Form
 from protocol.holding_statement import RecordName
 from protocol.holding_symbol import HOLDING_SYMBOL, HOLDING_SYMBOL_DELETE, HOLDING_SYMBOL_RECORD
-from protocol.holdings_fields import HOLDINGS_KINDS
-from protocol.record import Database, MarcFamily
+from protocol.holdings_fields import is_sent_as_holdings
+from protocol.record import Database
 from protocol.task_package import SuppliedRecord, UpdateAction, UpdateRequest
 from server.holdings.change import Change, MarcChange, Mode
 from server.holdings.terms import HOLDINGS, REMOVE
 from server.principal import Principal
 
 PROTOCOL = "z39.50"
-_LEADER = re.compile(rb"[0-9]{5}[acdnp ](.)..[a ]22")
-_XML_LEADER = re.compile(rb"<(?:[\w.-]+:)?leader(?:\s[^>]*)?>\s{0,8}[0-9 ]{5}[acdnp ](.)")
-_HEAD_BYTES = 4096
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _MODES = {
     UpdateAction.RECORD_INSERT: Mode.ADD,
@@ -56,7 +51,7 @@ def change(
         action is UpdateAction.ELEMENT_UPDATE
         or (action is UpdateAction.SPECIAL_UPDATE and qualified(update, supplied, HOLDINGS))
         or qualified(update, supplied, REMOVE)
-        or (database is not None and is_holdings_record(record, database.family, xml=is_xml))
+        or (database is not None and is_sent_as_holdings(record, database.family, xml=is_xml))
     ):
         return None
     if database is None:
@@ -95,14 +90,6 @@ def _symbol(
         mode=Mode.REMOVE if removes else Mode.PUT,
         protocol=PROTOCOL, address=address,
     )  # fmt: skip
-
-
-def is_holdings_record(record: bytes, family: MarcFamily, *, xml: bool) -> bool:
-    """Whether octets are a holdings record of MARC 21, by leader/06."""
-    if family is not MarcFamily.MARC21:
-        return False
-    found = _XML_LEADER.search(record[:_HEAD_BYTES]) if xml else _LEADER.match(record)
-    return found is not None and found[1].decode("latin-1") in HOLDINGS_KINDS
 
 
 def number_of(supplied: SuppliedRecord) -> str:
