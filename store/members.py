@@ -19,7 +19,7 @@ from store.access_rules import AddressRanges, read_ranges, rules_of
 from store.audit import UNKNOWN, Origin
 from store.member_values import Account, ApiKey, Institution, MemberError
 from store.members_migrations import migrate, version_of
-from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
+from store.rights import FIRST_RIGHTS, MEMBER_RIGHTS, OPERATOR_RIGHTS
 from store.snapshot import WalIndex
 from store.sqlite import StoreError, statements, transaction
 
@@ -224,12 +224,12 @@ class Members:
                 (institution.code, now_us, now_us),
             )
             account = institution.code.lower()
-            self.add_account(account, password, institution.code, now_us)
+            self.add_account(account, password, institution.code, now_us, rights=FIRST_RIGHTS)
             origin.write(
                 self._connection, "add", institution.code, now_us, who=who, subject=account,
                 after="active",
             )  # fmt: skip
-        return Account(institution.code.lower(), institution, "member")
+        return Account(institution.code.lower(), institution, "member", FIRST_RIGHTS)
 
     def set_charset(
         self, code: str, charset: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN

@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from protocol.china_time import CHINA, china_clock, china_time
 from store.audit import UNKNOWN, AuditRow, Origin, audit_rows
 from store.members import Account, Institution, MemberError, Members
+from store.rights import FIRST_RIGHTS
 
 TERM_YEARS = 3
 TOKEN_PREFIX = "lianmu_join_"  # noqa: S105 - tells tokens from keys at sight
@@ -157,7 +158,9 @@ class Membership:
             name = account or institution.code.lower()
             known = self._members.account(name)
             if known is None:
-                self._members.add_account(name, password, institution.code, now_us)
+                self._members.add_account(
+                    name, password, institution.code, now_us, rights=FIRST_RIGHTS
+                )
             elif known.institution is None or known.institution.code != institution.code:
                 raise MemberError(f"the account {name} is not one of {institution.code}")
             else:

@@ -18,17 +18,19 @@ from multidict import CIMultiDict
 
 from metering.interface import MeteringError
 from protocol.diagnostic import Bib1, Diagnostic
+from server.api.cover_desk import CoverDesk
 from server.api.operation import JSON, Call, Operation, Reply
 from server.api.permission import require
 from server.api.problem import Kind, Refusal, both
 from server.api.repeats import Repeats
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_responses import NO_STORE
 from server.log import Log
 from server.outbox import Outbox
 from server.principal import Principal
 from server.service import Service
-from server.sign_in import refusal, remember, sign_in
+from server.sign_in import is_token, refusal, remember, sign_in
 from server.web.session import WebSessions
 from store.members import MemberError
 from store.sqlite import StoreError
@@ -43,11 +45,18 @@ class Dispatcher:
     """Answers operations for one worker."""
 
     def __init__(
-        self, config: Config, service: Service, outbox: Outbox, sessions: WebSessions
+        self,
+        config: Config,
+        service: Service,
+        outbox: Outbox,
+        batch: BatchDesk,
+        sessions: WebSessions,
     ) -> None:
         self._config = config
         self._service = service
         self._outbox = outbox
+        self._batch = batch
+        self._covers = CoverDesk(config)
         self._sessions = sessions
         self._repeats = Repeats(config.data_dir)
         self._running: set[asyncio.Task[web.Response]] = set()
@@ -57,13 +66,21 @@ class Dispatcher:
         if self._running:
             await asyncio.wait(set(self._running))
         await asyncio.to_thread(self._repeats.close)
+        self._covers.close()
 
     async def respond(self, operation: Operation, request: web.Request) -> web.StreamResponse:
         try:
             principal = await self._principal(operation, request)
             call = Call(
-                request, self._config, self._service, self._outbox, principal, operation
-            )  # fmt: skip
+                request,
+                self._config,
+                self._service,
+                self._outbox,
+                self._batch,
+                self._covers,
+                principal,
+                operation,
+            )
             arguments = await _arguments(call)
             if operation.method == "GET":
                 return await _carried_out(call, arguments)
@@ -152,8 +169,10 @@ async def _arguments(call: Call) -> dict[str, Any]:
             ) from None
     if operation.query_type is not None:
         arguments["query"] = _query(operation.query_type, request)
-    elif request.query:
-        name = next(iter(request.query))
+    elif not operation.replaced_by and (
+        unknown := [name for name in request.query if not is_token(name)]
+    ):
+        name = unknown[0]
         raise _parameter(f"{name[:40]}: there is no such parameter")
     _check_headers(operation, request)
     if operation.body_type is not None:
@@ -169,6 +188,8 @@ def _query(kind: type[msgspec.Struct], request: web.Request) -> msgspec.Struct:
         if getattr(field.type, "__origin__", None) in (tuple, list)
     }
     for name in request.query:
+        if is_token(name):
+            continue
         values = request.query.getall(name)
         if name not in lists and len(values) > 1:
             raise _parameter(f"{name[:40]}: it is there {len(values)} times")
@@ -287,7 +308,4 @@ def _not_let_in(service: Service, request: web.Request, refused: Diagnostic) -> 
     english, chinese = both(refused.addinfo)
     kinds = {401: Kind.SIGN_IN, 403: Kind.CLOSED, 429: Kind.TOO_MANY, 503: Kind.UNAVAILABLE}
     kind = kinds[status]
-    if refused.condition == Bib1.BAD_USER_ID_OR_PASSWORD:
-        english = f"The name or the password of {refused.addinfo} is wrong."
-        chinese = f"账号 {refused.addinfo} 的名称或密码错误。"
     return Refusal(kind, english or kind.title, chinese, headers=headers)

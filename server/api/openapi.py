@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server import VERSION
-from server.api.operation import Area, Header, Operation
+from server.api.operation import JSON, Area, Header, Operation
 from server.api.problem import CONTENT_TYPE, Problem
 from server.permissions import RULES, Who
 
@@ -52,9 +52,9 @@ problem documents (RFC 9457) in English and Chinese. Lists come in pages: `limit
 def document(areas: Sequence[Area]) -> dict[str, Any]:
     """The whole document, ready to be written as JSON."""
     operations = [each for area in areas for each in area.operations]
-    types = {Problem: None}
+    types: dict[Any, None] = {Problem: None}
     for each in operations:
-        for kind in (each.body_type, each.value_type):
+        for kind in (each.body_type, each.json_type, each.value_type):
             if _is_struct(kind):
                 types[kind] = None
     schemas, components = msgspec.json.schema_components(tuple(types), ref_template=_REF)
@@ -97,6 +97,8 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         "tags": [operation.tag],
         "summary": operation.summary,
     }
+    if operation.replaced_by:
+        told["deprecated"] = True
     if operation.description:
         told["description"] = operation.description
     parameters = [
@@ -107,9 +109,11 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     if parameters:
         told["parameters"] = parameters
     if operation.body_type is not None:
-        schema = schemas.get(operation.body_type, {})
+        schema = schemas.get(operation.json_type or operation.body_type, {})
         told["requestBody"] = {
-            "required": True, "content": {media: {"schema": schema} for media in operation.reads},
+            "required": True, "content": {
+                media: {"schema": schema if media == JSON else {}} for media in operation.reads
+            },
         }  # fmt: skip
     told["responses"] = _responses(operation, schemas)
     told["security"] = _security(operation)
@@ -174,7 +178,9 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
         response: dict[str, Any] = {"description": meaning}
         if status not in (204, 304):
             content = schema if schema is not None else {}
-            response["content"] = {media: {"schema": content} for media in operation.gives}
+            response["content"] = {
+                media: {"schema": content if media == JSON else {}} for media in operation.gives
+            }
         responses[str(status)] = _with_headers(response, status)
     for status in operation.refusals:
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}

@@ -9,7 +9,9 @@
 The annotations say what is read and answered: `path`, `query` and `body` are structs
 (a body of another kind is `bytes`, with its media types in `reads`), and the return
 value is a struct, a `Reply` around one, or a response made by the operation itself
-with its media types in `gives`. A plain function may block: it runs in a thread.
+with its media types in `gives`. Where annotations do not tell, `asks` names the struct
+of the query, `takes` that of JSON among several media types, `shows` that of an answer
+in JSON. A plain function may block: it runs in a thread.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 from aiohttp import web
 
+from server.api.cover_desk import CoverDesk
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.outbox import Outbox
 from server.permissions import Operation as Permission
@@ -47,6 +51,8 @@ class Call:
     config: Config
     service: Service
     outbox: Outbox
+    batch: BatchDesk
+    covers: CoverDesk
     principal: Principal
     operation: Operation
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
@@ -111,6 +117,9 @@ class Operation:
 
     `answers` are the statuses of success with what they mean, the usual one first.
 
+    `json_type` is what JSON is in a body that is read as octets; `replaced_by` the path
+    of the operation that does the same and is to be preferred.
+
     `problems` are statuses of refusals that it has beside those that follow from its
     declaration.
     """
@@ -132,6 +141,7 @@ class Operation:
     headers: Sequence[Header]
     reads: Sequence[str]
     gives: Sequence[str]
+    json_type: type[msgspec.Struct] | None = None
     replaced_by: str = ""
 
     @property
@@ -145,19 +155,19 @@ class Operation:
 
     @property
     def refusals(self) -> list[int]:
-        """Every status below 500 with which it may refuse."""
+        """Every status below 500 with which it may refuse; a parameter that is unknown is 400."""
         found = {429, *self.problems}
+        if not self.replaced_by or self.body_type is not None:
+            found.add(400)
         if self.needs is not None:
             found |= {401, 403}
         if self.path_type is not None:
             found.add(404)
-        if self.query_type is not None:
-            found.add(400)
         if self.body_type is not None:
             found |= {413, 415}
-            found |= {400, 422} if self.body_type is not bytes else set()
+            found |= {422} if self.body_type is not bytes else set()
         if self.is_idempotent:
-            found |= {400, 409, 422}
+            found |= {409, 422}
         return sorted(found)
 
 
@@ -196,6 +206,9 @@ class Area:
         headers: Sequence[Header] = (),
         reads: Sequence[str] = (JSON,),
         gives: Sequence[str] = (JSON,),
+        takes: type[msgspec.Struct] | None = None,
+        shows: type[msgspec.Struct] | None = None,
+        asks: type[msgspec.Struct] | None = None,
     ) -> Callable[[_Handler], _Handler]:
         def declare(handler: _Handler) -> _Handler:
             hints = get_type_hints(handler)
@@ -207,8 +220,9 @@ class Area:
                 Operation(
                     id=_camel(handler.__name__), method=method, path=self._prefix + path,
                     tag=self.tag, summary=summary, description=description, needs=needs,
-                    handler=handler, path_type=hints.get("path"), query_type=hints.get("query"),
-                    body_type=hints.get("body"), value_type=value,
+                    handler=handler, path_type=hints.get("path"),
+                    query_type=asks or hints.get("query"),
+                    body_type=hints.get("body"), value_type=shows or value, json_type=takes,
                     answers=answers or {200: "Done"}, problems=problems, headers=headers,
                     reads=reads, gives=gives,
                 )

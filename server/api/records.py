@@ -130,7 +130,7 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
 
 @AREA.get(
     "/databases/{database}/records/{number}", needs=Permission.DOWNLOAD,
-    summary="Download a record", problems=(400, 406), headers=(IF_NONE_MATCH,), gives=_GIVEN,
+    summary="Download a record", problems=(406, 409), headers=(IF_NONE_MATCH,), gives=_GIVEN,
     answers={200: "The record, entered in the ledger", 304: "The client has this version"},
 )  # fmt: skip
 async def download_record(call: Call, path: RecordPath, query: FormQuery) -> web.StreamResponse:
@@ -188,7 +188,7 @@ async def create_record(
 
 @AREA.put(
     "/databases/{database}/records/{number}", needs=Permission.UPLOAD_REPLACE,
-    summary="Replace a record", headers=(IF_MATCH,), problems=(400, 409, 412, 422, 428),
+    summary="Replace a record", headers=(IF_MATCH,), problems=(409, 412, 422, 428),
     reads=(*ISO2709, *XML, *MARC_JSON),
     answers={200: "It has a new version, or is unchanged"},
 )  # fmt: skip
@@ -200,7 +200,7 @@ async def replace_record(call: Call, path: RecordPath, body: bytes) -> Reply[Upl
 
 @AREA.delete(
     "/databases/{database}/records/{number}", needs=Permission.UPLOAD_DELETE,
-    summary="Delete a record", headers=(IF_MATCH,), problems=(400, 409, 412),
+    summary="Delete a record", headers=(IF_MATCH,), problems=(409, 412),
     answers={200: "It is deleted; its number and history stay"},
 )  # fmt: skip
 async def delete_record(call: Call, path: RecordPath) -> Reply[Uploaded]:

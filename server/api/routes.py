@@ -8,10 +8,21 @@ from functools import cache
 import msgspec
 from aiohttp import hdrs, web
 
-from server.api import accounts, changes, databases, figures, holdings, institutions, records
+from server.api import (
+    accounts,
+    batch,
+    changes,
+    covers,
+    databases,
+    figures,
+    holdings,
+    institutions,
+    records,
+)
 from server.api.dispatch import Dispatcher
 from server.api.openapi import document
 from server.api.operation import Area, Operation
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_guard import Handler
 from server.http_responses import REVALIDATE
@@ -22,16 +33,17 @@ from server.web.session import WebSessions
 DOCUMENT_PATH = "/api/openapi.json"
 
 AREAS: Sequence[Area] = (
-    databases.AREA, records.AREA, holdings.AREA, institutions.AREA, accounts.AREA, accounts.KEYS,
-    figures.AREA, changes.AREA,
+    databases.AREA, records.AREA, covers.AREA, holdings.AREA, institutions.AREA, accounts.AREA,
+    accounts.KEYS, figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
 )  # fmt: skip
 
 
 class Api:
     """The API of one worker."""
 
-    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
-        self._dispatcher = Dispatcher(config, service, outbox, WebSessions(config.data_dir))
+    def __init__(self, config: Config, service: Service, outbox: Outbox, batch: BatchDesk) -> None:
+        sessions = WebSessions(config.data_dir)
+        self._dispatcher = Dispatcher(config, service, outbox, batch, sessions)
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get(DOCUMENT_PATH, _show_document)

@@ -151,6 +151,7 @@ def do(config: Config, now_us: Callable[[], int], piece: Piece, tell: Callable[[
             piece.documents = len(settlements.documents(asked.year))
             return
         fold_year(accounting, config, asked.year)
+        by = Author(asked.who, asked.who, asked.address, "web")
         if asked.kind == "draft":
             made = settlements.draft(asked.year, now_us(), by=by)
         elif asked.kind == "final":

@@ -86,13 +86,9 @@ def own_server(
     """
     path = folder / "config.toml"
     text = CONFIG.format(
-        present_records_max=present_records_max,
-        http=http,
-        sru=sru,
-        z3950=z3950,
-        access=access,
+        present_records_max=present_records_max, http=http, sru=sru, z3950=z3950, access=access,
         workers=workers,
-    )
+    )  # fmt: skip
     path.write_text(text, encoding="utf-8")
     config = load_config(path)
     writer = CatalogueWriter(

@@ -8,6 +8,9 @@ answered with is what must come back. A new way to ask is a new row.
 from __future__ import annotations
 
 import itertools
+import urllib.error
+import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +19,7 @@ import pytest
 from protocol import apdu
 from protocol.sru_update import UpdateDiagnostic
 from protocol.task_package import UpdateAction, VersionNumber
+from server.api.routes import AREAS
 from server.config import load_config
 from server.permissions import Operation, Refusal, Why, http_status, refusal, to_bib1, to_sru
 from server.principal import ANONYMOUS, Principal
@@ -316,6 +320,69 @@ def test_an_operation_is_carried_out_for_those_who_may(
             assert answer in (200, 202), answer
         else:
             assert answer == wanted, refused
+
+
+# The API declares of each of its operations what it needs: every one is asked.
+API = [operation for area in AREAS for operation in area.operations]
+# Of nothing that is there, so that who may change it changes nothing.
+PLACES = {
+    "code": "PKU", "database": "we_cat", "number": "none999", "name": "nobody", "job": "none",
+    "certificate": "999", "year": "2026",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_api_asks_the_same_table(
+    server: RunningServer, secrets: Mapping[str, str], role: str
+) -> None:
+    principal = ROLES[role]
+    caller = Caller(server, principal, secrets)
+    wrong = []
+    for operation in API:
+        code = PLACES["code"] if "{code}" in operation.path else ""
+        refused = None
+        if operation.needs is not None:
+            refused = refusal(principal, operation.needs, code)
+        elif principal.anonymous:
+            continue  # what anybody may ask says itself who may
+        status, body = asked(caller, operation.method, operation.path.format(**PLACES))
+        is_as_told = status not in (401, 403)
+        if refused is not None:
+            is_as_told = status == http_status(refused) and refused.chinese in body
+        if not is_as_told:
+            wrong.append((operation.method, operation.path, status, refused))
+    assert not wrong
+
+
+def asked(caller: Caller, method: str, path: str) -> tuple[int, str]:
+    """Status and body of a request with an empty object, which is enough for nothing."""
+    body = b"{}" if method in ("POST", "PUT") else None
+    request = urllib.request.Request(f"{caller.server.url}{path}", data=body, method=method)
+    request.add_header("Content-Type", "application/json")
+    for name, value in caller.headers.items():
+        request.add_header(name, value)
+    if caller.login is not None:
+        login = b64encode(caller.login.encode()).decode()
+        request.add_header("Authorization", f"Basic {login}")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read().decode("utf-8", "replace")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode("utf-8", "replace")
+
+
+def test_every_operation_is_asked_for_or_is_of_pages_and_commands_alone() -> None:
+    by_protocols = {each for row in ROWS for each in row.operations}
+    by_api = {operation.needs for operation in API if operation.needs is not None}
+    left = set(Operation) - by_protocols - by_api
+    assert left == {
+        Operation.RECORD_HISTORY, Operation.USAGE_READ, Operation.CREDIT_READ,
+        Operation.PROFILE_WRITE, Operation.PASSWORD_CHANGE, Operation.MEMBERS_CHANGE,
+        Operation.CREDIT_DECIDE, Operation.SETTLEMENT_DRAFT, Operation.SETTLEMENT_FINALISE,
+        Operation.TARIFF_CHANGE, Operation.DUPLICATES_READ, Operation.DUPLICATES_MERGE,
+        Operation.METRICS_READ,
+    }  # fmt: skip
 
 
 def can_sign_in_with_a_key(server: RunningServer, secret: str) -> bool:
