@@ -14,6 +14,8 @@ from server.metrics.registry import Figures
 
 # What a handler says of its request: the SRU operation, and the faults in its answer.
 OPERATION = web.RequestKey("OPERATION", str)
+# Set where an answer goes on as long as the client likes, which says nothing of ours.
+ENDLESS = web.RequestKey("ENDLESS", bool)
 FAULTS = web.RequestKey("FAULTS", list[SruFault | UpdateFault])
 
 _SERVICES: dict[type, str] = {
@@ -28,8 +30,9 @@ _SERVICES: dict[type, str] = {
     apdu.TriggerResourceControlRequest: "resource_report",
 }
 _PATHS = (
-    ("/assets/", "assets"), ("/healthz", "health"), ("/readyz", "health"), ("/metrics", "metrics"),
-    ("/status", "status"), ("/batch", "batch"), ("/api", "api"),
+    ("/assets/", "assets"), ("/-/assets/", "assets"), ("/healthz", "health"),
+    ("/readyz", "health"), ("/metrics", "metrics"), ("/status", "status"),
+    ("/batch", "batch"), ("/api", "api"),
 )  # fmt: skip
 
 
@@ -67,6 +70,8 @@ class Counting:
 
     def http(self, request: web.Request, status: int, duration_ns: int) -> None:
         """Note a request over HTTP that was answered with `status`, SRU ones among them."""
+        if ENDLESS in request:
+            return
         operation = request.get(OPERATION)
         faults = request.get(FAULTS, ())
         if operation is not None:
