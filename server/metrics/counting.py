@@ -29,7 +29,7 @@ _SERVICES: dict[type, str] = {
 }
 _PATHS = (
     ("/assets/", "assets"), ("/healthz", "health"), ("/readyz", "health"), ("/metrics", "metrics"),
-    ("/status", "status"), ("/batch", "batch"), ("/api", "api"),
+    ("/status", "status"), ("/api/batch", "batch"), ("/batch", "batch"), ("/api/", "api"),
 )  # fmt: skip
 
 
