@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
 TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl \
 	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver \
-	faketime fonts-noto-cjk fonts-dejavu-core prometheus \
+	faketime haproxy fonts-noto-cjk fonts-dejavu-core prometheus \
 	systemd logrotate
 # An SRU client, and what the tests ask of a page's accessibility: from npm, in a folder of their own.
 NODE := .node
@@ -18,9 +18,14 @@ SRU_CLIENT := @natlibfi/sru-client
 SRU_CLIENT_VERSION := 6.0.18
 AXE := axe-core
 AXE_VERSION := 4.14.1
+# What draws the charts of the pages. Kept in server/pages/vendor as it was published;
+# `make vendor` gets that again by npm and checks it.
+CHARTS := uplot
+CHARTS_VERSION := 1.6.32
+CHARTS_SHA256 := 4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d
 PYTEST := $(BIN)/python -X dev -m pytest
 
-.PHONY: help docs install install-dev test-tools demo test test-long lint format lock bench clean
+.PHONY: help docs vendor install install-dev test-tools demo test test-long lint format lock bench clean
 
 help:
 	@echo 'make demo       a sample catalogue with a running server: what to type is printed'
@@ -29,6 +34,7 @@ help:
 	@echo 'make lint       ruff and mypy --strict'
 	@echo 'make bench      measure beside Zebra (Debian package idzebra-2.0), RECORDS=100000'
 	@echo 'make install    .venv with the locked dependencies and the lianmu command'
+	@echo 'make vendor     get again what pages/vendor holds, by npm, checked'
 	@echo 'make lock       pin the newest dependencies in requirements*.txt'
 
 $(VENV)/bin/python:
@@ -52,7 +58,7 @@ install-dev: $(VENV)/installed-dev
 
 test-tools:
 	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver faketime \
-		promtool systemd-analyze; do \
+		haproxy promtool systemd-analyze; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	for module in ZOOM Catmandu::Importer::SRU Catmandu::MARC; do \
 		perl -M$$module -e1 2>/dev/null || missing=yes; done; \
@@ -96,8 +102,19 @@ docs: install-dev
 	$(BIN)/python -m docs.z3950
 	$(BIN)/python -m docs.sru
 	$(BIN)/python -m docs.validation
+	$(BIN)/python -m docs.rights
 	$(BIN)/python -m docs.metrics
 	$(BIN)/python -m docs.dashboard
+
+vendor:
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	npm pack --silent --pack-destination "$$folder" $(CHARTS)@$(CHARTS_VERSION) >/dev/null && \
+	echo "$(CHARTS_SHA256)  $$folder/$(CHARTS)-$(CHARTS_VERSION).tgz" | sha256sum --check --quiet && \
+	tar -xzf "$$folder"/*.tgz -C "$$folder" && \
+	cp "$$folder/package/dist/uPlot.iife.min.js" server/pages/vendor/uPlot.min.js && \
+	cp "$$folder/package/dist/uPlot.min.css" server/pages/vendor/uPlot.min.css && \
+	cp "$$folder/package/LICENSE" server/pages/vendor/uPlot.LICENSE && \
+	cd server/pages/vendor && sha256sum uPlot.LICENSE uPlot.min.css uPlot.min.js >SHA256SUMS
 
 bench: install-dev test-tools
 	$(BIN)/python -m benchmarks.table --records $(or $(RECORDS),100000)

@@ -131,6 +131,17 @@ def day_span_us(at_us: int) -> tuple[int, int]:
     return first, first + DAY_US - 1
 
 
+def span_of_day_us(day: int) -> tuple[int, int]:
+    """The first moment of a day in Asia/Shanghai, as 20240131, and that of the next day.
+
+    Raises:
+        ValueError: there is no such day.
+    """
+    number = (date(day // 10_000, day // 100 % 100, day % 100) - date(1970, 1, 1)).days
+    first = number * DAY_US - CHINA_OFFSET_US
+    return first, first + DAY_US
+
+
 def year_span_us(at_us: int) -> tuple[int, int]:
     """First and last microsecond of the accounting year that holds `at_us`."""
     year, _ = accounting_day(at_us)

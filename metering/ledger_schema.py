@@ -11,7 +11,7 @@ from metering.interface import MeteringError
 from metering.ledger_page import source_of
 from metering.sqlite_scripts import naming_errors_of, run
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 ROLLUP_COLUMNS = "institution, year, day, kind, meter, item, entries, quantity"
 RECOUNT_ROWS = """
 SELECT institution, year, day, kind, meter, item, count(*), sum(quantity)
@@ -137,4 +137,9 @@ def _to_schema_3(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX range_by_end ON range_of_source (source, last_index)")
 
 
-MIGRATIONS = (_to_schema_2, _to_schema_3)  # each from its number to the next
+def _to_schema_4(connection: sqlite3.Connection) -> None:
+    """An index: a member's entries of one day were looked for among those of its year."""
+    connection.execute("CREATE INDEX entry_of_day ON entry (institution, day, seq)")
+
+
+MIGRATIONS = (_to_schema_2, _to_schema_3, _to_schema_4)  # each from its number to the next

@@ -16,6 +16,21 @@ from metering.ledger_lookup import Lookup
 RECENT_WINDOW_S_MAX = 600
 
 
+# From year to year along the key, without reading all that stands between.
+_YEARS = """
+WITH RECURSIVE known (year) AS (
+    SELECT min(year) FROM rollup
+    UNION ALL
+    SELECT (SELECT min(year) FROM rollup WHERE year > known.year) FROM known
+    WHERE known.year IS NOT NULL
+)
+SELECT year FROM known
+WHERE year IS NOT NULL AND EXISTS (
+    SELECT 1 FROM rollup WHERE rollup.year = known.year AND institution = ?
+)
+"""
+
+
 class Outcome(Enum):
     CREATED = "created"
     EXISTS = "exists"
@@ -83,6 +98,25 @@ class Snapshot:
         ):
             totals.setdefault(code, Totals()).add(kind, meter, item, entries, quantity)
         return totals
+
+    def years(self, institution: str) -> list[int]:
+        """The accounting years in which a member has any entry, in order."""
+        rows = self._connection.execute(_YEARS, (institution,))
+        return [year for (year,) in rows]
+
+    def days(self, institution: str, first: int, last: int) -> dict[int, Totals]:
+        """A member's sums by day, of the days of one year from `first` to `last`.
+
+        A day is such as 20240131; one without an entry is absent.
+        """
+        days: dict[int, Totals] = {}
+        for day, kind, meter, item, entries, quantity in self._connection.execute(
+            "SELECT day, kind, meter, item, entries, quantity FROM rollup"
+            " WHERE year = ? AND institution = ? AND day BETWEEN ? AND ? ORDER BY day",
+            (first // 10_000, institution, first, last),
+        ):
+            days.setdefault(day, Totals()).add(kind, meter, item, entries, quantity)
+        return days
 
     def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
         """What the drafts would count if they were appended now."""

@@ -1,4 +1,4 @@
--- The ledger. Version 3; `PRAGMA user_version` holds the version of a file.
+-- The ledger. Version 4; `PRAGMA user_version` holds the version of a file.
 --
 -- Entries are numbered in one sequence and chained in one chain. Most deliveries
 -- stand in pages (`metering/ledger_page.py`), everything else is a row of `entry`.
@@ -27,6 +27,7 @@ CREATE TABLE entry (
 ) STRICT;
 
 CREATE INDEX entry_of_member ON entry (institution, year, seq);
+CREATE INDEX entry_of_day ON entry (institution, day, seq);
 CREATE INDEX entry_of_record ON entry (institution, record_id, at_us);
 CREATE INDEX entry_of_upload ON entry (record_id, meter)
 WHERE kind IN ('upload', 'cover', 'upload_reversed');

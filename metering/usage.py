@@ -11,6 +11,7 @@ from pathlib import Path
 from metering.entry import Draft, Kind
 from metering.fold import EventsAfter, Outbox, all_outboxes, in_order, source
 from metering.interface import MeteringError, Usage
+from metering.kept_totals import KeptTotals
 from metering.ledger import Ledger, Snapshot, Totals
 from metering.quota import billable, quota
 from metering.spool import utc_us
@@ -39,13 +40,15 @@ class UsageReader:
         outboxes: Sequence[Outbox] = (),
         clock: Callable[[], int] = utc_us,
         tariffs: Sequence[Tariff] = BUILT_IN,
+        kept: KeptTotals | None = None,
     ) -> None:
-        """The arguments are those of the `Folder`."""
+        """The arguments are those of the `Folder`; `kept` spares adding up whole years."""
         self._ledger = ledger
         self._spool_root = spool_root
         self._outboxes = all_outboxes(events_after, outbox, outboxes)
         self._clock = clock
         self._tariffs = tariffs
+        self._kept = kept
 
     def usage(self, institution: str, year: int) -> Usage:
         """One member's figures; zeros when it did nothing.
@@ -82,7 +85,10 @@ class UsageReader:
         year: int,
         institution: str | None,
     ) -> dict[str, Totals]:
-        totals = snapshot.totals(year, institution)
+        if institution is None and self._kept is not None:
+            totals = self._kept.of(snapshot, year)
+        else:
+            totals = snapshot.totals(year, institution)
         waiting = [
             draft
             for draft in chain(in_order(readings), self._drafts(snapshot))

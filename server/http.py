@@ -12,10 +12,12 @@ import jinja2
 import msgspec
 from aiohttp import hdrs, web
 
-from protocol.diagnostic import Diagnostic
-from server import status
+from server import permissions, status
 from server.access import Principal
-from server.batch_http import BatchApi
+from server.access_control.proxied_listener import ProxiedListener
+from server.access_control.proxies import TrustedProxies
+from server.api.routes import Api
+from server.batch_worker import BatchWorker
 from server.config import Config
 from server.http_connection import Connection
 from server.http_guard import Guard
@@ -23,10 +25,10 @@ from server.http_refusals import PAGE_HEADERS, refuse
 from server.http_responses import NO_STORE, WRITE_TIMEOUT_S
 from server.log import Log
 from server.metrics.pages import MetricsPages
-from server.search_pages import SearchPages
 from server.service import Service
 from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
+from server.web.site import Site
 from server.z3950 import Z3950Server
 
 ASSETS = {"style.css": "text/css", "sru.xsl": "text/xsl"}
@@ -44,9 +46,10 @@ class HttpServer:
         self._service = service
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
-        self._pages = SearchPages(config, service, z3950.outbox)
-        self._batch = BatchApi(config, service)
+        self._site = Site(config, service, z3950.outbox)
+        self._batch = BatchWorker(config, service)
         self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
+        self._api = Api(config, service, z3950.outbox, self._batch)
         self._status_socket = status.StatusSocket(config, service)
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_page_source),
@@ -57,7 +60,8 @@ class HttpServer:
         self._outbox = z3950.outbox
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: asyncio.Server | ProxiedListener | None = None
+        self._proxies = TrustedProxies(config.access.trusted_proxies)
 
     async def start(self, listener: socket.socket) -> None:
         app = web.Application(client_max_size=self._config.http.body_bytes_max)
@@ -65,29 +69,35 @@ class HttpServer:
         self._guard.install(app)
         self._metrics.add_routes(app)
         app.router.add_get("/status", self._status)
-        self._batch.add_routes(app)
+        self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
-        app.router.add_get("/", self._pages.first(self._sru.respond))
-        app.router.add_get("/{database}", self._pages.first(self._sru.respond))
+        app.router.add_get("/", self._site.search.first(self._sru.respond))
+        app.router.add_get("/{database}", self._site.search.first(self._sru.respond))
         app.router.add_post("/", self._sru.respond)
         app.router.add_post("/{database}", self._sru.respond)
-        self._pages.add_routes(app)
+        self._site.add_routes(app)
         self._runner = web.AppRunner(
             app, handle_signals=False, shutdown_timeout=self._config.server.shutdown_grace_s
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
+        access = self._config.access
+        if access.trusted_proxies and "http" in access.proxy_protocol:
+            self._listener = ProxiedListener(
+                listener, lambda client: self._connection(loop, client), self._proxies
+            )
+        else:
+            self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
         self._batch.start()
         self._metrics.start()
 
-    def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
+    def _connection(self, loop: asyncio.AbstractEventLoop, client: str = "") -> Connection:
         assert self._runner is not None  # noqa: S101
         assert self._runner.server is not None  # noqa: S101 - set by setup()
         return Connection(
             self._runner.server, self._service, self._outbox, self._sru.at_once,
-            self._connections, loop,
+            self._connections, loop, self._proxies, client,
         )  # fmt: skip
 
     async def stop(self) -> None:
@@ -98,6 +108,8 @@ class HttpServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._api.stop()
+        self._site.close()
         self._metrics.stop()
 
     async def _asset(self, request: web.Request) -> web.Response:
@@ -123,13 +135,14 @@ class HttpServer:
 
     async def _require_operator(self, request: web.Request) -> web.Response | None:
         principal = await sign_in(self._service, request)
-        if isinstance(principal, Principal) and principal.operator:
-            return None
-        if isinstance(principal, Principal) and not principal.anonymous:
-            return refuse(request, 403, "The status page is for operators of the consortium.")
         wanted = "Sign in as an operator of the consortium."
-        if not isinstance(principal, Diagnostic):
-            return refuse(request, 401, wanted, challenge(request))
+        if isinstance(principal, Principal):
+            refused = permissions.refusal(principal, permissions.Operation.STATUS_READ)
+            if refused is None:
+                return None
+            if refused.why is permissions.Why.SIGN_IN:
+                return refuse(request, 401, wanted, challenge(request))
+            return refuse(request, permissions.http_status(refused), f"{refused.text}.")
         status_code, headers = refusal(self._service, request, principal)
         return refuse(request, status_code, f"{wanted} {principal.addinfo}".strip(), headers)
 

@@ -29,12 +29,13 @@ from server.log import Log
 from server.outbox import Outbox
 from server.service import Service
 from server.sign_in import sign_in
+from server.web.assets import PREFIX
 
 SERVER = f"Lianmu/{VERSION}"
 CLIENT_CLOSED_REQUEST = 499  # as web servers write it in their logs
 _CONTENT_TYPE_OPTIONS = istr("X-Content-Type-Options")  # not folded anew each time
 # Whatever watches the server or shows a page is not counted.
-_UNLIMITED = ("/healthz", "/readyz", "/metrics", "/assets/")
+_UNLIMITED = ("/healthz", "/readyz", "/metrics", "/assets/", PREFIX)
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time at all
 _UNUSUAL_ESCAPE = re.compile(r"%(?![0-7][0-9A-Fa-f])")  # none of ASCII

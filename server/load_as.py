@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from protocol.diagnostic import Diagnostic
+from protocol.diagnostic import Bib1, Diagnostic
 from protocol.iso2709 import RawRecord, RefusedRecord, control_number, decode_record
 from protocol.iso2709_structure import guess_control_number
 from protocol.record import Database
 from server.access import Principal, SignIn
 from server.config import Config
+from server.permissions import Operation, refusal
 from server.upload import Action, Done, Outcome, Refused, Upload
 from server.upload_terms import UPDATE_CONDITIONS
 from server.uploading import Uploader
@@ -54,17 +55,20 @@ def principal_named(config: Config, name: str) -> Principal:
     code, slash, account = name.rpartition("/")
     sign_in = SignIn(config.members_path, config.access)
     try:
-        found = sign_in.certified(account)
+        found = sign_in.certified(account, None)
     finally:
         sign_in.close()
     if isinstance(found, Diagnostic):
         raise NoSuchAccountError(
-            f"there is no account {account}" if found.addinfo == account else found.addinfo
+            f"there is no account {account}"
+            if found.condition == Bib1.BAD_USER_ID
+            else found.addinfo
         )
     if slash and found.institution != code.upper():
         raise NoSuchAccountError(f"{account} is no account of {code}")
-    if not found.may_upload:
-        raise NoSuchAccountError(f"{account} has no right to upload")
+    refused = refusal(found, Operation.UPLOAD_INSERT)
+    if refused is not None:
+        raise NoSuchAccountError(refused.english)
     return found
 
 
@@ -77,11 +81,13 @@ def send_files(
     encoding: str = "auto",
     confirmed: bool = False,
     report: Path,
+    address: str = "",
     progress: OnProgress | None = None,
 ) -> Sent:
     """Upload every record of `paths`; a record of one's own that is there is replaced.
 
-    `report` is a CSV file of those refused, made when there is one.
+    `report` is a CSV file of those refused, made when there is one. `address` says
+    for the audit who is at which machine.
 
     Raises:
         StoreError: a file cannot be opened.
@@ -96,7 +102,7 @@ def send_files(
         return uploader.run(
             Upload(
                 principal=principal, database=database, action=Action.UPDATE, record=record,
-                confirmed=confirmed, protocol="load",
+                confirmed=confirmed, protocol="load", address=address,
             )
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ _FIELDS = "lianmu_fields"
 class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields = "".join([f" {name}={value}" for name, value in _fields(record).items()])
+        fields = "".join([f" {name}={value}" for name, value in fields_of(record).items()])
         line = f"{at[:-6]}Z {record.levelname.lower():7} {record.getMessage()}{fields}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -32,14 +32,15 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **_fields(record),
+            **fields_of(record),
         }
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(event, enc_hook=str).decode()
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """The named fields of an event."""
     fields: dict[str, Any] = getattr(record, _FIELDS, {})
     return fields
 

@@ -14,8 +14,9 @@ from metering.interface import Delivery, Meter, MeteringError, Receipt
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.frozen import frozen
 from protocol.record import Holding, StoredRecord
-from server.access import Principal, download_refused
+from server.access import Principal
 from server.log import Log, Seldom
+from server.permissions import Grant, Operation, is_granted, refusal, to_bib1
 from store.interface import Catalogue
 
 log = Log("lianmu.retrieval")
@@ -107,9 +108,12 @@ def choose_at_once(
     if form.full and not principal.may_download:
         return None
     chosen = Chosen(form, [], [])
+    granted = principal.download_from if form.full else None
     size = 0
     for record in catalogue.fetch_at_once(record_ids):
         if record is None or record.deleted:
+            return None
+        if granted is not None and record.database.name not in granted:
             return None
         content = _made(form.make, record)
         if isinstance(content, Diagnostic):
@@ -147,8 +151,10 @@ async def retrieve(
     """
     only = form if isinstance(form, RecordForm) else None
     if only is not None and only.full and not principal.may_download and record_ids:
-        return Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, download_refused(principal))
+        return _not_to_download(principal)
     make = only.make if only is not None and only.make_with_holdings is None else None
+    if make is not None and only is not None and only.full and principal.download_from is not None:
+        make = None  # each record is looked at
     items: list[Item] = []
     size = 0
     content: bytes | Diagnostic | None = b""
@@ -201,6 +207,13 @@ def _made(
         return Diagnostic(Bib1.SYSTEM_ERROR_IN_PRESENTING, record.control_number)
 
 
+def _not_to_download(principal: Principal, database: str = "") -> Diagnostic:
+    """What whoever may have no full record, or none of that database, is told."""
+    refused = refusal(principal, Operation.DOWNLOAD, database=database)
+    assert refused is not None  # noqa: S101 - the caller has asked
+    return to_bib1(refused)
+
+
 def _deleted(catalogue: Catalogue, record: StoredRecord | None) -> Diagnostic:
     """What stands at the place of a record that is no more, and where it went if it was merged."""
     if record is None:
@@ -231,11 +244,13 @@ async def _first_of(
     catalogue: Catalogue, forms: Sequence[RecordForm], record: StoredRecord, principal: Principal
 ) -> tuple[RecordForm, bytes | Diagnostic]:
     """The first of `forms` that can be made of `record`, or why the first cannot."""
-    refusal: tuple[RecordForm, Diagnostic] | None = None
+    failed: tuple[RecordForm, Diagnostic] | None = None
     for form in forms:
         content: bytes | Diagnostic
-        if form.full and not principal.may_download:
-            content = Diagnostic(Bib1.SYNTAX_NOT_AUTHORISED, download_refused(principal))
+        if form.full and not (
+            principal.may_download and is_granted(principal, Grant.DOWNLOAD, record.database.name)
+        ):
+            content = _not_to_download(principal, record.database.name)
         elif form.make_with_holdings is not None:
             held = await catalogue.holdings((record.record_id,))
             content = _made(form.make_with_holdings, record, held.get(record.record_id, ()))
@@ -243,6 +258,6 @@ async def _first_of(
             content = _made(form.make, record)
         if not isinstance(content, Diagnostic):
             return form, content
-        refusal = refusal or (form, content)
-    assert refusal is not None  # noqa: S101 - there is at least one form
-    return refusal
+        failed = failed or (form, content)
+    assert failed is not None  # noqa: S101 - there is at least one form
+    return failed

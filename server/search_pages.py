@@ -15,7 +15,8 @@ from aiohttp import hdrs, web
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.record import Database
-from server.config import Config
+from server.access_control.databases import databases_for
+from server.covers.pages import CoverPages
 from server.outbox import Outbox
 from server.search_query import (
     FIELDS,
@@ -30,11 +31,9 @@ from server.search_query import (
 )
 from server.search_record import RecordPages
 from server.search_results import FacetGroup, facet_groups, pick_labels
-from server.search_shell import ALL_NAMES, Handler, Shell, Visit, redirect
-from server.search_sign_in import SignInPages
-from server.search_texts import Texts, prefers_html
 from server.search_view import line
-from server.service import Service
+from server.web.shell import ALL_NAMES, Handler, Shell, Visit, redirect
+from server.web.texts import Texts, prefers_html
 
 # Their details say in English what the marked place shows.
 _EXPLAINED = frozenset({
@@ -46,17 +45,14 @@ _EXPLAINED = frozenset({
 
 
 class SearchPages:
-    """Every page of one worker."""
+    """The pages for searching of one worker."""
 
-    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
-        self._shell = Shell(config, service)
-        self._sign_in = SignInPages(self._shell)
-        self._records = RecordPages(self._shell, self._sign_in, outbox)
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
+        self._shell = shell
+        self._records = RecordPages(self._shell, outbox, covers)
 
     def add_routes(self, app: web.Application) -> None:
         """Everything but `/` and `/{database}`, which `first` stands before."""
-        app.router.add_get(self._shell.style_path, self._shell.stylesheet)
-        self._sign_in.add_routes(app)
         self._records.add_routes(app)
 
     def first(self, otherwise: Handler) -> Handler:
@@ -72,14 +68,17 @@ class SearchPages:
 
     async def _search(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         name = request.match_info.get("database", "")
-        databases = self._shell.service.catalogue.resolve(
-            ("Default",) if name.lower() in ALL_NAMES else (name,)
-        )
+        names = ("Default",) if name.lower() in ALL_NAMES else (name,)
+        catalogue = self._shell.service.catalogue
+        databases = catalogue.resolve(names)
         if isinstance(databases, Diagnostic):
             message = visit.texts("unknown_database", name=name)
             return self._shell.problem(request, visit, 404, message)
         if isinstance(visit.principal, Diagnostic):
-            return self._sign_in.ask(request, visit, visit.principal)
+            return self._shell.ask(request, visit, visit.principal)
+        granted = databases_for(catalogue, names, visit.principal)
+        if isinstance(granted, Diagnostic):
+            return self._shell.problem(request, visit, 403, granted.addinfo)
         chosen = request.query.get("db")
         search = read_search(
             "" if name.lower() in ALL_NAMES else databases[0].name, list(request.query.items())
@@ -90,8 +89,8 @@ class SearchPages:
                 Search(known.name if known else "", search.words, search.field, search.sort).url
             )
         if search.is_empty:
-            return self._shell.render(request, visit, "start.html", self._form(search))
-        return await self._results(request, visit, search, databases)
+            return self._shell.render(request, visit, "search/start.html", self._form(search))
+        return await self._results(request, visit, search, granted)
 
     def _form(self, search: Search) -> dict[str, Any]:
         """What the search form and the list of databases are made of."""
@@ -163,7 +162,7 @@ class SearchPages:
             "pages": pages,
             "page_numbers": page_numbers(search.page, pages),
         }
-        return self._shell.render(request, visit, "results.html", values)
+        return self._shell.render(request, visit, "search/results.html", values)
 
     def _refused(
         self,
@@ -175,7 +174,7 @@ class SearchPages:
     ) -> web.Response:
         """A search that cannot be carried out. `marked`: the words, cut about the fault."""
         values |= {"reason": reason, "marked": marked}
-        return self._shell.render(request, visit, "refused.html", values, 400)
+        return self._shell.render(request, visit, "search/refused.html", values, 400)
 
 
 def _message(diagnostic: Diagnostic, t: Texts) -> str:

@@ -12,6 +12,8 @@ from protocol.query import Clause, Structure
 from protocol.record import StoredRecord
 from protocol.search_term import clean
 from server.access import Principal
+from server.access_control.databases import databases_for
+from server.covers.pages import CoverPages, shown
 from server.http_log import SESSION
 from server.outbox import Outbox
 from server.search_download import (
@@ -23,9 +25,8 @@ from server.search_download import (
     running_figures,
     send,
 )
-from server.search_shell import ALL_NAMES, HEADERS, Shell, Visit, redirect
-from server.search_sign_in import SignInPages
 from server.search_view import labelled, line, marc_lines, record_path
+from server.web.shell import ALL_NAMES, HEADERS, FormExpiredError, Shell, Visit, redirect
 
 _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 
@@ -33,20 +34,23 @@ _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 class RecordPages:
     """`/{database}/record/{number}`: GET shows, POST downloads."""
 
-    def __init__(self, shell: Shell, sign_in: SignInPages, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
         self._shell = shell
-        self._sign_in = sign_in
         self._outbox = outbox
+        self._covers = covers
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/{database}/record/{number:.+}", self._shell.page(self._record))
         app.router.add_post("/{database}/record/{number:.+}", self._shell.page(self._download))
 
-    async def _candidates(self, request: web.Request) -> list[StoredRecord] | Diagnostic:
+    async def _candidates(
+        self, request: web.Request, principal: Principal
+    ) -> list[StoredRecord] | Diagnostic:
         """The records that the address means: nearly always one."""
         catalogue = self._shell.service.catalogue
         name, number = request.match_info["database"], clean(request.match_info["number"])
-        databases = catalogue.resolve(("Default",) if name.lower() in ALL_NAMES else (name,))
+        names = ("Default",) if name.lower() in ALL_NAMES else (name,)
+        databases = databases_for(catalogue, names, principal)
         if isinstance(databases, Diagnostic):
             return databases
         found = await catalogue.search(
@@ -75,8 +79,8 @@ class RecordPages:
     ) -> StoredRecord | web.StreamResponse:
         """The record of the address, or the page that says why there is none."""
         if isinstance(visit.principal, Diagnostic):
-            return self._sign_in.ask(request, visit, visit.principal)
-        candidates = await self._candidates(request)
+            return self._shell.ask(request, visit, visit.principal)
+        candidates = await self._candidates(request, visit.principal)
         if isinstance(candidates, Diagnostic):
             name = request.match_info["database"]
             return self._shell.problem(
@@ -89,7 +93,7 @@ class RecordPages:
             )
         if len(candidates) > 1:
             lines = [line(record, apart=True) for record in candidates]
-            return self._shell.render(request, visit, "several.html", {"lines": lines}, 300)
+            return self._shell.render(request, visit, "search/several.html", {"lines": lines}, 300)
         (record,) = candidates
         if request.method in ("GET", "HEAD") and (
             request.match_info["database"] != record.database.name
@@ -131,8 +135,10 @@ class RecordPages:
         institution = principal.institution
         path = record_path(record)
         public = self._shell.config.http.public_url.rstrip("/") or str(request.url.origin())
+        cover = self._covers.of_record(record)
         values: dict[str, Any] = {
             "path": path,
+            "cover": shown(record, cover) if cover is not None else None,
             "by_id": request.query.get("id", ""),
             "address": public + path,
             "database": record.database,
@@ -158,7 +164,7 @@ class RecordPages:
             values["marc"] = {"leader": marc.leader, "lines": marc_lines(marc)}
         if institution:
             values["figures"] = await running_figures(self._shell.config, institution)
-        return self._shell.render(request, visit, "record.html", values, status)
+        return self._shell.render(request, visit, "search/record.html", values, status)
 
     async def _download(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         record = await self._one_record(request, visit)
@@ -166,8 +172,9 @@ class RecordPages:
             return record
         assert isinstance(visit.principal, Principal)  # noqa: S101 - asked before
         t = visit.texts
-        form = await request.post()
-        if not self._shell.sessions.is_form_token(visit.session, form.get("token")):
+        try:
+            form = await visit.form()
+        except FormExpiredError:
             return await self._show(request, visit, record, t("form_expired"), 403)
         if not visit.principal.may_download:
             return await self._show(request, visit, record, t("download_needs_member"), 403)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from protocol.description import clean
 from protocol.diagnostic import Diagnostic
 from server.search_query import FACETS, Search
-from server.search_texts import Texts
+from server.web.texts import Texts
 from store.interface import Catalogue, ResultSet
 
 _VALUES_MAX = 20

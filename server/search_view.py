@@ -12,7 +12,7 @@ from protocol.description import Description
 from protocol.iso2709 import Field, MarcRecord, parse
 from protocol.record import StoredRecord
 from server.search_query import Search
-from server.search_texts import Texts
+from server.web.texts import Texts
 
 # What browsers and screen readers call the languages of records.
 _LANGUAGE_TAGS = {

@@ -17,8 +17,8 @@ from pathlib import Path
 from server import worker, writer_process
 from server.config import Config
 from server.errors import StartError
+from server.live.board import LiveBoard
 from server.log import Log
-from server.metrics.registry import Board
 from server.tls import server_context
 
 START_TIMEOUT_S = 60.0
@@ -82,7 +82,8 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True)
         writer_process.prepare(self.config)
         listeners = open_listeners(self.config)
-        board = Board(self.config.workers)
+        board = LiveBoard(self.config.workers)
+        board.recent.keep("supervisor")
         self._lifeline_read, self._lifeline_write = os.pipe()
         # Blocked here and taken by sigtimedwait, so that none is lost between
         # a check and a wait; each child unblocks them for itself.
@@ -113,7 +114,9 @@ class Supervisor:
             self._stop([writer])
             os.close(self._lifeline_write)
 
-    def _worker_body(self, index: int, listeners: Listeners, board: Board) -> Callable[[int], None]:
+    def _worker_body(
+        self, index: int, listeners: Listeners, board: LiveBoard
+    ) -> Callable[[int], None]:
         return lambda ready: worker.run(
             self.config,
             board,

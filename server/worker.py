@@ -12,8 +12,8 @@ from server import eventloop
 from server.config import Config
 from server.errors import StartError
 from server.http import HttpServer
+from server.live.board import LiveBoard
 from server.log import Log
-from server.metrics.registry import Board
 from server.service import Service
 from server.tls import server_context
 from server.z3950 import Z3950Server
@@ -23,7 +23,7 @@ log = Log("lianmu.worker")
 
 def run(
     config: Config,
-    board: Board,
+    board: LiveBoard,
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,
@@ -37,6 +37,7 @@ def run(
     readable when the supervisor has ended. SIGHUP reads the certificates of
     TLS again.
     """
+    board.recent.keep(f"worker-{index}")
     eventloop.run(
         _serve(config, board, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
     )
@@ -44,7 +45,7 @@ def run(
 
 async def _serve(
     config: Config,
-    board: Board,
+    board: LiveBoard,
     index: int,
     z3950_listener: socket.socket,
     http_listener: socket.socket,

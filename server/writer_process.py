@@ -13,9 +13,11 @@ from functools import partial
 from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
+from server.covers.keeping import CoverKeeper
 from server.crediting import post_credits
+from server.live.board import LiveBoard
+from server.live.history import SAMPLE_S
 from server.log import Log
-from server.metrics.registry import Board
 from server.metrics.writing import Measured
 from store.members import Members
 from store.sqlite import StoreError
@@ -23,6 +25,7 @@ from store.writer import CatalogueWriter
 
 # Only credits of records merged away wait for it, and what a crash kept from the ledger.
 CREDITS_INTERVAL_S = 60.0
+SWEEP_INTERVAL_S = 3600.0
 # However seldom there is something to do, the others see that the process turns.
 TURN_S_MAX = 1.0
 
@@ -70,8 +73,9 @@ class Chore:
             self.failing = False
 
 
-def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
+def run(config: Config, board: LiveBoard, ready: int, lifeline: int) -> None:
     """Do the chores until SIGTERM, or until the supervisor is gone."""
+    board.recent.keep("writer")
     stop_read, stop_write = os.pipe()
     os.set_blocking(stop_write, False)
     signal.set_wakeup_fd(stop_write)
@@ -82,7 +86,9 @@ def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
     chores = [
         Chore("fold", config.metering.fold_interval_s, measured.fold, measured.failed),
         Chore("merge", config.catalogue.merge_interval_s, measured.merge, measured.failed),
+        Chore("sample", SAMPLE_S, partial(_sample, board)),
         Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config), measured.failed),
+        Chore("covers", SWEEP_INTERVAL_S, CoverKeeper(config).sweep, measured.failed),
     ]
     poll = select.poll()
     poll.register(stop_read, select.POLLIN)
@@ -101,3 +107,7 @@ def run(config: Config, board: Board, ready: int, lifeline: int) -> None:
     Chore("last fold", 0.0, lambda: accounting.folder.fold(lag_us=0)).run()
     writer.close()
     accounting.close()
+
+
+def _sample(board: LiveBoard) -> None:
+    board.history.sample(board.snapshots(), time.time_ns() // 1_000)

@@ -11,7 +11,9 @@ from protocol.frozen import frozen
 from protocol.known_requests import KnownSearch
 from protocol.usual_responses import before_record, no_records
 from server import z3950_es, z3950_explain
-from server.access import Principal, search_refused
+from server.access import Principal
+from server.access_control.databases import databases_for
+from server.permissions import Operation, refusal, to_bib1
 from server.retrieval import Chosen, withheld
 from server.service import Service
 from server.sessions import SessionInfo
@@ -80,8 +82,7 @@ class Z3950Session:
             case apdu.InitializeRequest():
                 return await self._initialize(request)
             case apdu.ScanRequest():
-                refusal = search_refused(self._principal)
-                return Answer(await scan(self._service, request, self._negotiated, refusal))
+                return Answer(await scan(self._service, request, self._negotiated, self._principal))
             case apdu.SortRequest():
                 return Answer(
                     await sort(self._service, request, self._negotiated, self._sets, self._room_for)
@@ -150,7 +151,7 @@ class Z3950Session:
     def _search_at_once(self, known: KnownSearch) -> AnswerAtOnce | None:
         request = known.shape.request
         service = self._service
-        databases = service.catalogue.resolve(request.database_names)
+        databases = databases_for(service.catalogue, request.database_names, self._principal)
         query = known.query(self._negotiated.charsets.terms)
         if (
             isinstance(databases, Diagnostic)
@@ -188,7 +189,7 @@ class Z3950Session:
 
     def refused(self) -> Diagnostic | None:
         """Why the association must end before its next answer: the member is one no more."""
-        return self._service.sign_in.standing(self._principal)
+        return self._service.sign_in.standing(self._principal, self._info.address)
 
     def withheld(self, answer: AnswerAtOnce, error: MeteringError) -> apdu.Apdu:
         """What goes out instead of records that the ledger did not take."""
@@ -254,7 +255,7 @@ class Z3950Session:
             return refusal
         if z3950_explain.is_asked(request.database_names):
             return z3950_explain.search(self._service, request, self._sets)
-        databases = self._service.catalogue.resolve(request.database_names)
+        databases = databases_for(self._service.catalogue, request.database_names, self._principal)
         if isinstance(databases, Diagnostic):
             return databases
         query = rpn.query_of(request.query, self._negotiated.charsets.terms)
@@ -272,7 +273,8 @@ class Z3950Session:
     def _refused(self, request: apdu.SearchRequest) -> Diagnostic | None:
         """Why a Search may not be made, or not make the set that it names."""
         if not self._principal.may_search:
-            return search_refused(self._principal)
+            refused = refusal(self._principal, Operation.SEARCH)
+            return to_bib1(refused) if refused is not None else None
         name = request.result_set_name
         if name in self._sets:
             if not request.replace_indicator:

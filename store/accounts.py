@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from store.audit import UNKNOWN, Origin
 from store.members import Account, Institution, MemberError, Members
-from store.membership import write_audit
+from store.rights import OPERATOR_RIGHTS
 
 LANGUAGES = ("chinese", "western", "japanese", "russian", "other", "ancient")
 LEVELS = ("basic", "full")  # each covers those before it
@@ -48,11 +49,12 @@ class Certificate:
 class Accounts:
     """Changes accounts, on the writing side of `Members`; `certificates` reads on either side.
 
-    `who` does it and `reason` is why; both are kept.
+    `who` does it, `reason` is why and `origin` from where; all are kept.
     """
 
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: Members, origin: Origin = UNKNOWN) -> None:
         self._members = members
+        self._origin = origin
         self._connection = members.connection
 
     def add(
@@ -74,8 +76,21 @@ class Accounts:
         with self._members.transaction():
             institution = self._institution(code)
             self._members.add_account(name, password, institution.code, now_us, rights=rights)
-            self._audit("account add", institution, now_us, who, reason, name, "", rights)
+            self._audit("account add", institution, now_us, who, reason, name, (), rights)
         return Account(name, institution, "member", tuple(rights))
+
+    def add_operator(
+        self, name: str, password: str, now_us: int, *, who: str, reason: str = ""
+    ) -> Account:
+        """Add an account of an operator of the consortium.
+
+        Raises:
+            MemberError: a name that is malformed or taken, or no password.
+        """
+        with self._members.transaction():
+            self._members.add_account(name, password, None, now_us)
+            self._audit("operator add", None, now_us, who, reason, name, (), OPERATOR_RIGHTS)
+        return Account(name, None, "operator", OPERATOR_RIGHTS)
 
     def set_rights(
         self, name: str, rights: Sequence[str], now_us: int, *, who: str, reason: str
@@ -109,7 +124,10 @@ class Accounts:
         with self._members.transaction():
             account, institution = self._account(name)
             self._members.set_password(name, password)
-            self._audit("password", institution, now_us, who, reason, account.name, "", ())
+            self._audit(
+                "password", institution, now_us, who, reason, account.name,
+                ("a password",), ("another password",),
+            )  # fmt: skip
         return account
 
     def remove(self, name: str, now_us: int, *, who: str, reason: str) -> Account:
@@ -124,6 +142,9 @@ class Accounts:
         with self._members.transaction():
             account, institution = self._account(name)
             self._connection.execute("DELETE FROM certificate WHERE account = ?", (name,))
+            self._connection.execute(
+                "UPDATE address_range SET account = NULL WHERE account = ?", (name,)
+            )
             self._connection.execute("DELETE FROM account WHERE name = ?", (name,))
             self._audit(
                 "account remove", institution, now_us, who, reason, account.name, account.rights, ()
@@ -144,9 +165,9 @@ class Accounts:
             self._connection.execute(
                 "UPDATE institution SET uploads = ? WHERE code = ?", (allowed, institution.code)
             )
-            write_audit(
-                self._connection, "uploads", institution.code, now_us, who, reason,
-                _on(institution.uploads), _on(allowed),
+            self._audit(
+                "uploads", institution, now_us, who, reason, "",
+                (_on(institution.uploads),), (_on(allowed),),
             )  # fmt: skip
         return self._institution(code)
 
@@ -179,7 +200,7 @@ class Accounts:
                 (account.name, language, level, now_us, expires_us),
             ).lastrowid
             self._audit(
-                "certificate", institution, now_us, who, reason, account.name, "",
+                "certificate", institution, now_us, who, reason, account.name, (),
                 (f"{language}/{level}",),
             )  # fmt: skip
         return Certificate(
@@ -238,7 +259,7 @@ class Accounts:
     def _audit(
         self,
         action: str,
-        institution: Institution,
+        institution: Institution | None,
         now_us: int,
         who: str,
         reason: str,
@@ -246,10 +267,10 @@ class Accounts:
         before: Sequence[str],
         after: Sequence[str],
     ) -> None:
-        write_audit(
-            self._connection, action, institution.code, now_us, who, reason,
-            " ".join((f"{account}:", *before)) if before else "",
-            " ".join((f"{account}:", *after)) if after else account,
+        self._origin.write(
+            self._connection, action, institution.code if institution is not None else "", now_us,
+            who=who, reason=reason, subject=account, before=" ".join(before),
+            after=" ".join(after),
         )  # fmt: skip
 
 

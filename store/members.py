@@ -9,19 +9,23 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 import argon2
 
-from store.members_migrations import MIGRATIONS
-from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
+from store.access_rules import AddressRanges, read_ranges, rules_of
+from store.audit import UNKNOWN, Origin
+from store.member_values import Account, ApiKey, Institution, MemberError
+from store.members_migrations import migrate, version_of
+from store.rights import FIRST_RIGHTS, MEMBER_RIGHTS, OPERATOR_RIGHTS
 from store.snapshot import WalIndex
 from store.sqlite import StoreError, statements, transaction
 
-SCHEMA_VERSION = 5
+__all__ = ["Account", "ApiKey", "Institution", "MemberError", "Members", "note_key_use"]
+
+SCHEMA_VERSION = 7
 # What an institution's system can be pinned to, beside UTF-8 ("").
 CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -30,84 +34,15 @@ VERIFIED_MAX = 4096
 KEY_PREFIX = "lianmu_"
 KEY_SIZE_BYTES = 32
 
-_INSTITUTION = "code, name, status, created_us, charset, reason, ends_us, contact, uploads"
-_ACCOUNT = "name, institution, password_hash, role, rights"
+_INSTITUTION = (
+    "code, name, status, created_us, charset, reason, ends_us, contact, uploads,"
+    " search_in, download_from, sessions_max, addresses_only"
+)
+_ACCOUNT = "name, institution, password_hash, role, rights, search_in, download_from, sessions_max"
 _API_KEY = "key_id, institution, name, created_us, last_used_us, revoked_us, rights"
 _Key = TypeVar("_Key", bytes, str)
 _Answer = TypeVar("_Answer")
-_AccountRow = tuple[str, str | None, str, str, str]
-
-
-class MemberError(Exception):
-    """A change that cannot be made; the message says why in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Institution:
-    """A member library. Times are UTC, microseconds since 1970.
-
-    `status` is "registered", "signed", "active", "warned", "suspended" or
-    "ended", and `reason` says why it is one of the last three; from `ends_us` on
-    it is "ended" whatever it says. `charset` is one of CHARSETS when its library
-    system sends and reads that set without negotiating it, else "". `uploads`:
-    what its certified cataloguers upload is credited.
-    """
-
-    code: str
-    name: str
-    status: str
-    created_us: int
-    charset: str = ""
-    reason: str = ""
-    ends_us: int | None = None
-    contact: str = ""
-    uploads: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its accounts and keys are good."""
-        return self.status in ("active", "warned")
-
-    def at(self, now_us: int) -> Institution:
-        """The same as it is at that moment: an agreement may have come to its end."""
-        if self.ends_us is None or now_us < self.ends_us or self.status == "ended":
-            return self
-        return replace(self, status="ended", reason=self.reason or "the agreement has ended")
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who signs in, with rights of `store.rights`.
-
-    `institution` is None for an operator of the consortium.
-    """
-
-    name: str
-    institution: Institution | None
-    role: str  # "member" or "operator"
-    rights: tuple[str, ...] = MEMBER_RIGHTS
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key of an institution's program; the secret itself is not known here.
-
-    Times are UTC, microseconds since 1970; `last_used_us` is right to a minute
-    or so and None before the first use, `revoked_us` is None while it is good.
-    """
-
-    key_id: int
-    institution: str
-    name: str
-    created_us: int
-    last_used_us: int | None = None
-    revoked_us: int | None = None
-    rights: tuple[str, ...] = MEMBER_RIGHTS
-
-    @property
-    def account(self) -> str:
-        """Who uses it, for logs and the ledger: no account has a name with `+`."""
-        return f"{self.institution.lower()}+{self.name}"
+_AccountRow = tuple[str, str | None, str, str, str, str | None, str | None, int | None]
 
 
 class Members:
@@ -143,13 +78,14 @@ class Members:
         self._accounts: dict[bytes, Account] = {}
         self._key_holders: dict[bytes, tuple[ApiKey, Institution]] = {}
         self._named: dict[str, Account] = {}
+        self._ranges: dict[str, AddressRanges] = {}
 
     def _open(self, path: Path, create: bool) -> None:
         if create:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._create_schema()
-            _migrate(self._connection)
+            migrate(self._connection)
         else:
             _bring_up_to_date(path)
             self._connection = sqlite3.connect(
@@ -160,7 +96,7 @@ class Members:
                 check_same_thread=False,
             )
         self._connection.execute("PRAGMA foreign_keys = ON")
-        version = _version(self._connection)
+        version = version_of(self._connection)
         if version != SCHEMA_VERSION:
             self._connection.close()
             raise MemberError(f"{path}: schema version {version}, expected {SCHEMA_VERSION}")
@@ -168,7 +104,7 @@ class Members:
 
     def _create_schema(self) -> None:
         with self.transaction():
-            if _version(self._connection) == 0:
+            if version_of(self._connection) == 0:
                 schema = resources.files("store").joinpath("members.sql").read_text("utf-8")
                 for statement in statements(schema):
                     self._connection.execute(statement)
@@ -268,7 +204,14 @@ class Members:
             raise MemberError(f"there is no account {name}")
 
     def add_member(
-        self, code: str, name: str, password: str, now_us: int, *, who: str = ""
+        self,
+        code: str,
+        name: str,
+        password: str,
+        now_us: int,
+        *,
+        who: str = "",
+        origin: Origin = UNKNOWN,
     ) -> Account:
         """Add an active institution with its first account, named as its code in lower case.
 
@@ -280,16 +223,17 @@ class Members:
                 "INSERT INTO agreement (institution, signed_us, from_us) VALUES (?, ?, ?)",
                 (institution.code, now_us, now_us),
             )
-            self._connection.execute(
-                "INSERT INTO member_audit"
-                " (at_us, who, action, institution, reason, status_before, status_after)"
-                " VALUES (?, ?, 'add', ?, '', '', 'active')",
-                (now_us, who, institution.code),
-            )
-            self.add_account(institution.code.lower(), password, institution.code, now_us)
-        return Account(institution.code.lower(), institution, "member")
+            account = institution.code.lower()
+            self.add_account(account, password, institution.code, now_us, rights=FIRST_RIGHTS)
+            origin.write(
+                self._connection, "add", institution.code, now_us, who=who, subject=account,
+                after="active",
+            )  # fmt: skip
+        return Account(institution.code.lower(), institution, "member", FIRST_RIGHTS)
 
-    def set_charset(self, code: str, charset: str) -> None:
+    def set_charset(
+        self, code: str, charset: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN
+    ) -> None:
         """Pin the institution's system to one of CHARSETS, or "" to none.
 
         Raises:
@@ -297,11 +241,15 @@ class Members:
         """
         if charset and charset not in CHARSETS:
             raise MemberError(f"{charset!r} is none of {', '.join(CHARSETS)}")
-        changed = self._connection.execute(
-            "UPDATE institution SET charset = ? WHERE code = ?", (charset, code)
-        )
-        if not changed.rowcount:
-            raise MemberError(f"there is no institution {code}")
+        with self.transaction():
+            known = self._existing(code)
+            self._connection.execute(
+                "UPDATE institution SET charset = ? WHERE code = ?", (charset, known.code)
+            )
+            origin.write(
+                self._connection, "charset", known.code, now_us, who=who,
+                before=known.charset or "utf-8", after=charset or "utf-8",
+            )  # fmt: skip
 
     def institution(self, code: str) -> Institution | None:
         row = self._connection.execute(
@@ -333,6 +281,14 @@ class Members:
         """As `account`, read again only when anything was written; for who asks all the time."""
         return self._unless_changed(self._named, name, lambda: self.account(name))
 
+    def address_ranges(self) -> AddressRanges:
+        """The address ranges of all institutions, read again only when anything was written."""
+        kept = self._unless_changed(
+            self._ranges, "", lambda: AddressRanges(read_ranges(self._connection))
+        )
+        assert kept is not None  # noqa: S101 - it is read when it is not kept
+        return kept
+
     def recognise(self, name: str, password: str) -> Account | None:
         """The account, when this process verified the same password before."""
         return self._unless_changed(
@@ -356,6 +312,7 @@ class Members:
             self._accounts.clear()
             self._key_holders.clear()
             self._named.clear()
+            self._ranges.clear()
             self._header = header  # of before the reading: a commit meanwhile differs
         known = kept.get(key)
         if known is not None:
@@ -385,7 +342,14 @@ class Members:
         return self._account(row)
 
     def add_key(
-        self, code: str, name: str, now_us: int, *, rights: Sequence[str] = MEMBER_RIGHTS
+        self,
+        code: str,
+        name: str,
+        now_us: int,
+        *,
+        rights: Sequence[str] = MEMBER_RIGHTS,
+        who: str = "",
+        origin: Origin = UNKNOWN,
     ) -> tuple[ApiKey, str]:
         """Make a key for the institution's programs; returns it with its secret.
 
@@ -399,35 +363,45 @@ class Members:
             raise MemberError(
                 f"{name!r} is no name of a key: 1 to 32 letters, digits, '-', '_' or '.'"
             )
-        institution = self._existing(code)
-        secret = KEY_PREFIX + secrets.token_urlsafe(KEY_SIZE_BYTES)
-        try:
-            key_id = self._connection.execute(
-                "INSERT INTO api_key (institution, name, key_hash, created_us, rights)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (institution.code, name, _key_hash(secret), now_us, " ".join(rights)),
-            ).lastrowid
-        except sqlite3.IntegrityError:
-            raise MemberError(f"{institution.code} has a key {name} already") from None
-        made = ApiKey(
-            int(key_id or 0), institution.code, name, now_us, rights=tuple(rights)
-        )  # fmt: skip
+        secret, words = KEY_PREFIX + secrets.token_urlsafe(KEY_SIZE_BYTES), " ".join(rights)
+        with self.transaction():
+            institution = self._existing(code)
+            try:
+                key_id = self._connection.execute(
+                    "INSERT INTO api_key (institution, name, key_hash, created_us, rights)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (institution.code, name, _key_hash(secret), now_us, words),
+                ).lastrowid
+            except sqlite3.IntegrityError:
+                raise MemberError(f"{institution.code} has a key {name} already") from None
+            origin.write(
+                self._connection, "key add", institution.code, now_us, who=who, subject=name,
+                after=words,
+            )  # fmt: skip
+        made = ApiKey(int(key_id or 0), institution.code, name, now_us, rights=tuple(rights))
         return made, secret
 
-    def revoke_key(self, code: str, name: str, now_us: int) -> None:
+    def revoke_key(
+        self, code: str, name: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN
+    ) -> None:
         """Make the institution's key of that name good for nothing, at once.
 
         Raises:
             MemberError: no such institution, or no good key of that name.
         """
-        institution = self._existing(code)
-        changed = self._connection.execute(
-            "UPDATE api_key SET revoked_us = ?"
-            " WHERE institution = ? AND name = ? AND revoked_us IS NULL",
-            (now_us, institution.code, name),
-        )
-        if not changed.rowcount:
-            raise MemberError(f"{institution.code} has no good key {name}")
+        with self.transaction():
+            institution = self._existing(code)
+            revoked = self._connection.execute(
+                "UPDATE api_key SET revoked_us = ?"
+                " WHERE institution = ? AND name = ? AND revoked_us IS NULL RETURNING name, rights",
+                (now_us, institution.code, name),
+            ).fetchone()
+            if revoked is None:
+                raise MemberError(f"{institution.code} has no good key {name}")
+            origin.write(
+                self._connection, "key revoke", institution.code, now_us, who=who,
+                subject=revoked[0], before=revoked[1],
+            )  # fmt: skip
 
     def keys(self, code: str) -> list[ApiKey]:
         """The institution's keys, good and revoked, oldest first.
@@ -489,9 +463,10 @@ class Members:
         return row
 
     def _account(self, row: _AccountRow) -> Account:
-        name, code, _, role, rights = row
+        name, code, _, role, rights, search_in, download_from, sessions_max = row
         institution = self.institution(code) if code is not None else None
-        return Account(name, institution, role, tuple(rights.split()))
+        access = rules_of(search_in, download_from, sessions_max)
+        return Account(name, institution, role, tuple(rights.split()), access)
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
@@ -525,8 +500,10 @@ def note_key_use(path: Path, key_id: int, now_us: int) -> None:
 
 
 def _institution(row: tuple[Any, ...]) -> Institution:
-    values = [*row[:-1], bool(row[-1])]
-    return Institution(*values)
+    *values, uploads, search_in, download_from, sessions_max, only = row
+    access = rules_of(search_in, download_from, sessions_max, only)
+    read = [*values, bool(uploads), access]
+    return Institution(*read)
 
 
 def _api_key(row: tuple[Any, ...]) -> ApiKey:
@@ -543,28 +520,8 @@ def _bring_up_to_date(path: Path) -> None:
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
         try:
-            _migrate(connection)
+            migrate(connection)
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
         raise MemberError(f"{path}: cannot be brought up to date: {error}") from None
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Apply what is missing, once, whichever process comes first."""
-    if _version(connection) not in MIGRATIONS:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        while (version := _version(connection)) in MIGRATIONS:
-            for statement in MIGRATIONS[version]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])

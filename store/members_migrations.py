@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+
+# From where each change came, and what was changed when it was not the institution itself.
+AUDIT_OF_EVERYTHING: Sequence[str] = (
+    "ALTER TABLE member_audit RENAME COLUMN status_before TO before",
+    "ALTER TABLE member_audit RENAME COLUMN status_after TO after",
+    *(
+        f"ALTER TABLE member_audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"
+        for column in ("account", "address", "protocol", "subject")
+    ),
+)
+
+# Which databases, how many sessions at a time and which addresses a member has; NULL is
+# all databases, or as many sessions as the configuration says.
+ACCESS_RULES: Sequence[str] = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {column}"
+        for table in ("institution", "account")
+        for column in (
+            "search_in TEXT", "download_from TEXT",
+            "sessions_max INTEGER CHECK (sessions_max > 0)",
+        )
+    ),
+    "ALTER TABLE institution ADD COLUMN addresses_only INTEGER NOT NULL DEFAULT 0"
+    " CHECK (addresses_only IN (0, 1))",
+    "CREATE TABLE address_range (range_id INTEGER PRIMARY KEY,"
+    " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
+    " network TEXT NOT NULL UNIQUE, account TEXT COLLATE NOCASE REFERENCES account (name),"
+    " added_us INTEGER NOT NULL) STRICT",
+    "CREATE INDEX address_range_of ON address_range (institution, range_id)",
+)  # fmt: skip
 
 MIGRATIONS: Mapping[int, Sequence[str]] = {
     1: (
@@ -63,4 +94,27 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
         " issued_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, revoked_us INTEGER) STRICT",
         "CREATE INDEX certificate_of ON certificate (account, language)",
     ),
+    5: AUDIT_OF_EVERYTHING,
+    6: ACCESS_RULES,
 }
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing, once, whichever process comes first."""
+    if version_of(connection) not in MIGRATIONS:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        while (version := version_of(connection)) in MIGRATIONS:
+            for statement in MIGRATIONS[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Which version a database has; 0 is one without anything."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from protocol.china_time import CHINA, china_clock, china_time
+from store.audit import UNKNOWN, AuditRow, Origin, audit_rows
 from store.members import Account, Institution, MemberError, Members
+from store.rights import FIRST_RIGHTS
 
 TERM_YEARS = 3
 TOKEN_PREFIX = "lianmu_join_"  # noqa: S105 - tells tokens from keys at sight
@@ -66,27 +67,14 @@ class Agreement:
         return last
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One step: who made it, when and why. `who` names an operator, or a person at the machine."""
-
-    seq: int
-    at_us: int
-    who: str
-    action: str
-    institution: str
-    reason: str
-    status_before: str
-    status_after: str
-
-
 class Membership:
     """The steps, on the writing side of `Members`."""
 
-    def __init__(self, members: Members) -> None:
-        """`members` must be opened with `create`."""
+    def __init__(self, members: Members, origin: Origin = UNKNOWN) -> None:
+        """`members` must be opened with `create`; `origin` is where the steps come from."""
         self._members = members
         self._connection = members.connection
+        self._origin = origin
 
     def register(
         self, code: str, name: str, now_us: int, *, who: str, contact: str = "", reason: str = ""
@@ -141,7 +129,7 @@ class Membership:
                 (now_us, institution.code),
             )
             token = self._new_token(institution.code, now_us)
-            self._audit("token", institution.code, now_us, who, reason, "signed", "signed")
+            self._audit("token", institution.code, now_us, who, reason, "a token", "another token")
         return token
 
     def activate(
@@ -170,7 +158,9 @@ class Membership:
             name = account or institution.code.lower()
             known = self._members.account(name)
             if known is None:
-                self._members.add_account(name, password, institution.code, now_us)
+                self._members.add_account(
+                    name, password, institution.code, now_us, rights=FIRST_RIGHTS
+                )
             elif known.institution is None or known.institution.code != institution.code:
                 raise MemberError(f"the account {name} is not one of {institution.code}")
             else:
@@ -224,7 +214,7 @@ class Membership:
                 self._allowed("end", institution, reason)
                 self._audit(
                     "end", institution.code, now_us, who, f"after {last_day}: {reason}",
-                    institution.status, institution.status,
+                    institution.status, f"{institution.status} until {last_day}",
                 )  # fmt: skip
             self._connection.execute(
                 "UPDATE institution SET ends_us = ? WHERE code = ?", (ends_us, institution.code)
@@ -257,17 +247,7 @@ class Membership:
 
     def audit(self, code: str | None = None, *, after: int = 0) -> list[AuditRow]:
         """The steps of one institution or of all, in order, behind number `after`."""
-        condition, parameters = "seq > ?", [after]
-        values: Sequence[object] = parameters
-        if code is not None:
-            condition += " AND institution = ?"
-            values = (*parameters, code)
-        rows = self._connection.execute(
-            "SELECT seq, at_us, who, action, institution, reason, status_before, status_after"
-            f" FROM member_audit WHERE {condition} ORDER BY seq",
-            values,
-        )
-        return [AuditRow(*row) for row in rows]
+        return list(audit_rows(self._connection, code, after=after))
 
     def _change(self, step: str, code: str, now_us: int, who: str, reason: str) -> Institution:
         with self._members.transaction():
@@ -314,26 +294,10 @@ class Membership:
     def _audit(
         self, action: str, code: str, now_us: int, who: str, reason: str, before: str, after: str
     ) -> None:
-        write_audit(self._connection, action, code, now_us, who, reason, before, after)
-
-
-def write_audit(
-    connection: sqlite3.Connection,
-    action: str,
-    code: str,
-    now_us: int,
-    who: str,
-    reason: str,
-    before: str,
-    after: str,
-) -> None:
-    """Write down one step; `before` and `after` are a status, or what the step changes."""
-    connection.execute(
-        "INSERT INTO member_audit"
-        " (at_us, who, action, institution, reason, status_before, status_after)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (now_us, who, action, code, reason.strip(), before, after),
-    )
+        self._origin.write(
+            self._connection, action, code, now_us, who=who, reason=reason, before=before,
+            after=after,
+        )  # fmt: skip
 
 
 def day_of(at_us: int) -> date:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from datetime import UTC, datetime
 
@@ -10,9 +9,11 @@ import click
 import msgspec
 
 from server import log
-from server.commands import member_account, member_steps
+from server.commands import member_access, member_account, member_steps
 from server.commands.options import config_option, now_us
+from server.commands.person import here, login, person_option
 from server.config import Config
+from store.accounts import Accounts
 from store.members import CHARSETS, Members
 
 audit = log.Log("lianmu.audit")
@@ -21,6 +22,10 @@ audit = log.Log("lianmu.audit")
 @click.group(epilog="Example: lianmu member list --config config.toml")
 def member() -> None:
     """Institutions of the consortium and their accounts."""
+
+
+def _who(given: str | None) -> str:
+    return given or login()
 
 
 def _made_up() -> str:
@@ -37,6 +42,7 @@ for step in (
     member_steps.warn, member_steps.suspend, member_steps.restore, member_steps.end,
     member_steps.show,
     member_account.account, member_account.certificate, member_account.uploads,
+    member_access.databases, member_access.sessions, member_access.address,
 ):  # fmt: skip
     member.add_command(step)
 
@@ -53,8 +59,11 @@ for step in (
     type=click.Choice(CHARSETS),
     help="What its library system sends and reads without negotiating; else UTF-8.",
 )
+@person_option
 @config_option
-def add(code: str, name: str, password: str | None, charset: str | None, config: Config) -> None:
+def add(
+    code: str, name: str, password: str | None, charset: str | None, who: str | None, config: Config
+) -> None:
     """Add the institution CODE and an account of the same name in lower case.
 
     It is active at once, with an agreement from today on; `register`, `sign` and
@@ -63,9 +72,10 @@ def add(code: str, name: str, password: str | None, charset: str | None, config:
     chosen = _made_up() if password is None else password
     members = Members(config.members_path, create=True)
     try:
-        account = members.add_member(code, name, chosen, now_us(), who=getpass.getuser())
+        who, at_us = _who(who), now_us()
+        account = members.add_member(code, name, chosen, at_us, who=who, origin=here())
         if charset is not None:
-            members.set_charset(code, charset)
+            members.set_charset(code, charset, at_us, who=who, origin=here())
     finally:
         members.close()
     click.echo(f"added     {code.upper()}, {name}")
@@ -76,8 +86,9 @@ def add(code: str, name: str, password: str | None, charset: str | None, config:
 @member.command("charset", epilog="Example: lianmu member charset PKU gb18030 --config config.toml")
 @click.argument("code")
 @click.argument("charset", type=click.Choice(("utf-8", *CHARSETS)))
+@person_option
 @config_option
-def set_charset(code: str, charset: str, config: Config) -> None:
+def set_charset(code: str, charset: str, who: str | None, config: Config) -> None:
     """Say in which CHARSET the library system of CODE searches and reads MARC.
 
     It holds for Z39.50 sessions that begin from now on and negotiate no
@@ -85,7 +96,9 @@ def set_charset(code: str, charset: str, config: Config) -> None:
     """
     members = Members(config.members_path, create=True)
     try:
-        members.set_charset(code, "" if charset == "utf-8" else charset)
+        members.set_charset(
+            code, "" if charset == "utf-8" else charset, now_us(), who=_who(who), origin=here()
+        )
     finally:
         members.close()
     click.echo(f"charset   {code.upper()}, {charset}")
@@ -136,15 +149,18 @@ def key() -> None:
 @click.argument("code")
 @click.argument("name")
 @member_account.rights_option
+@person_option
 @config_option
-def add_key(code: str, name: str, rights: tuple[str, ...], config: Config) -> None:
+def add_key(code: str, name: str, rights: tuple[str, ...], who: str | None, config: Config) -> None:
     """Make a key called NAME for the institution CODE, and show it once.
 
     It is good for its RIGHTS and no others.
     """
     members = Members(config.members_path, create=True)
     try:
-        made, secret = members.add_key(code, name, now_us(), rights=rights)
+        made, secret = members.add_key(
+            code, name, now_us(), rights=rights, who=_who(who), origin=here()
+        )
     finally:
         members.close()
     click.echo(f"account   {made.account}")
@@ -182,12 +198,13 @@ def list_keys(code: str, as_json: bool, config: Config) -> None:
 @key.command("revoke", epilog="Example: lianmu member key revoke PKU ils --config config.toml")
 @click.argument("code")
 @click.argument("name")
+@person_option
 @config_option
-def revoke_key(code: str, name: str, config: Config) -> None:
+def revoke_key(code: str, name: str, who: str | None, config: Config) -> None:
     """Revoke the key NAME of the institution CODE; it is refused from now on."""
     members = Members(config.members_path, create=True)
     try:
-        members.revoke_key(code, name, now_us())
+        members.revoke_key(code, name, now_us(), who=_who(who), origin=here())
     finally:
         members.close()
     click.echo(f"revoked   {code.lower()}+{name}")
@@ -212,13 +229,14 @@ def operator() -> None:
 @operator.command("add", epilog="Example: lianmu operator add admin --config config.toml")
 @click.argument("name")
 @click.option("--password", help="One is made up and shown without it.")
+@person_option
 @config_option
-def add_operator(name: str, password: str | None, config: Config) -> None:
+def add_operator(name: str, password: str | None, who: str | None, config: Config) -> None:
     """Add an operator, who may see the status page."""
     chosen = _made_up() if password is None else password
     members = Members(config.members_path, create=True)
     try:
-        members.add_account(name, chosen, None, now_us())
+        Accounts(members, here()).add_operator(name, chosen, now_us(), who=_who(who))
     finally:
         members.close()
     click.echo(f"operator  {name}")

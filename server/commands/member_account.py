@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from datetime import date, timedelta
 import click
 import msgspec
 
-from server.commands.member_steps import Day, person_option
+from server.commands.member_steps import Day
 from server.commands.options import config_option, now_us
+from server.commands.person import here, login, person_option
 from server.config import Config
 from store.accounts import LANGUAGES, LEVELS, Accounts, Certificate
 from store.members import Members
@@ -52,13 +52,13 @@ _password_option = click.option("--password", help="One is made up and shown wit
 def _opened(config: Config) -> Iterator[tuple[Members, Accounts]]:
     members = Members(config.members_path, create=True)
     try:
-        yield members, Accounts(members)
+        yield members, Accounts(members, here())
     finally:
         members.close()
 
 
 def _who(given: str | None) -> str:
-    return given or getpass.getuser()
+    return given or login()
 
 
 @click.group(epilog="Example: lianmu member account list PKU --config config.toml")

@@ -43,7 +43,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in {
         "batch/20261126-0123456789abcdef/state.json": "{}",
         "batch/.20261126-0123456789abcdef-half/job.json": "{}",
-        "covers/ab/cd.jpg": "picture",
+        "attachments/ab/cd.jpg": "picture",
         "reports/load-20261126T000000.000000Z.jsonl": "{}\n",
         "run/sets/0-1": "a set",
         "before-restore-20261126T000000Z/members.sqlite": "old",
@@ -85,7 +85,7 @@ def test_all_is_in_it_that_another_machine_needs_and_nothing_of_the_running_serv
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert there == {
         MANIFEST_NAME, "config/config.toml", "data/catalogue.sqlite", "data/members.sqlite",
-        "data/ledger.sqlite", "data/web_session.key", "data/covers/ab/cd.jpg",
+        "data/ledger.sqlite", "data/web_session.key", "data/attachments/ab/cd.jpg",
         "data/batch/20261126-0123456789abcdef/state.json",
         "data/reports/load-20261126T000000.000000Z.jsonl",
     }  # fmt: skip
@@ -118,7 +118,10 @@ def flip(path: Path) -> None:
     [
         (lambda folder: flip(folder / "data/ledger.sqlite"), "SHA-256"),
         (lambda folder: (folder / "data/members.sqlite").unlink(), "members.sqlite is missing"),
-        (lambda folder: (folder / "data/covers/ab/cd.jpg").write_bytes(b"x"), "1 octets instead"),
+        (
+            lambda folder: (folder / "data/attachments/ab/cd.jpg").write_bytes(b"x"),
+            "1 octets instead",
+        ),
         (lambda folder: (folder / "data/more").write_bytes(b"x"), "more does not belong"),
     ],
 )
@@ -181,8 +184,8 @@ def test_restore_fills_an_empty_folder_and_moves_a_full_one_aside_only_when_told
     assert not data.exists()
     done = lianmu(*arguments)
     assert done.returncode == 0, done
-    assert (data / "covers/ab/cd.jpg").read_text() == "picture"
-    assert not (data / "covers" / ".restoring").exists()
+    assert (data / "attachments/ab/cd.jpg").read_text() == "picture"
+    assert not (data / ".restoring").exists()
     (data / "mine").write_text("mine")
     done = lianmu(*arguments)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from selenium import webdriver
@@ -19,6 +21,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.harness import CHECKOUT
 
+SCREENSHOTS = CHECKOUT / "build" / "screenshots"
 AXE = CHECKOUT / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -41,7 +44,7 @@ _TOO_WIDE = """
 const wide = document.documentElement.clientWidth;
 return [...document.querySelectorAll('body *')].filter(each => {
     const box = each.getBoundingClientRect();
-    return box.width > 0 && box.right > wide + 1 && !each.closest('.table, .unseen');
+    return box.width > 0 && box.right > wide + 1 && !each.closest('.table, .unseen, .plot');
 }).map(each => each.outerHTML.slice(0, 120))
     .concat(document.documentElement.scrollWidth > wide ? ['the page itself'] : []);
 """
@@ -131,6 +134,57 @@ class Chromium:
         self.driver.execute_script(AXE.read_text("utf-8"))
         found: list[str] = self.driver.execute_async_script(_OFFENCES)
         return found
+
+    def sign_in(self, account: str, path: str = "/", password: str | None = None) -> None:
+        """Be signed in with the account, whose password is its name if not said, and at `path`."""
+        self.forget()
+        self.open(f"/-/sign-in?{urlencode({'next': path})}")
+        self.find("#account").send_keys(account)
+        self.find("#password").send_keys(account if password is None else password)
+        self.leave_by(self.find(".sign-in button"))
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Wait for what a script of the page does; failing to come is a failure."""
+        WebDriverWait(self.driver, WAIT_S).until(lambda _: condition())
+
+    def screenshot(self, name: str) -> Path:
+        """A picture of the whole page, in SCREENSHOTS, to be looked at."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        taken = self.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True}
+        )
+        path = SCREENSHOTS / f"{name}.png"
+        path.write_bytes(b64decode(taken["data"]))
+        return path
+
+    def check_page(
+        self,
+        path: str,
+        signed_in_as: str = "",
+        *,
+        name: str = "",
+        ready: Callable[[], object] | None = None,
+    ) -> None:
+        """A page as it must be: it fits a phone and a desk, offends nobody, breaks no policy.
+
+        Signs in first where `signed_in_as` names an account whose password is its
+        name; "" goes on as whoever is signed in. `ready` says when scripts have
+        done their part. Screenshots are `name` (the path by default), width and language.
+        """
+        if signed_in_as:
+            self.sign_in(signed_in_as, path)
+        for size in (DESKTOP, PHONE):
+            self.resize(size)
+            self.open(path)
+            if ready is not None:
+                self.wait_until(ready)
+            language = str(self.find("html").get_attribute("lang"))[:2]
+            shown = name or path.partition("?")[0].strip("/-").replace("/", "-") or "start"
+            self.screenshot(f"{shown}-{size[0]}-{language}")
+            assert self.too_wide() == [], (path, size)
+            assert self.offences() == [], (path, size)
+            assert self.complaints() == [], (path, size)
+        self.resize(DESKTOP)
 
     def complaints(self) -> list[Any]:
         """What the browser's console says, such as of a broken security policy."""

@@ -17,7 +17,7 @@ from lxml import etree
 
 from protocol.iso2709 import decode_record, parse
 from protocol.record import MarcFamily
-from server.web_session import COOKIE
+from server.web.session import COOKIE
 from tests.harness import RunningServer, lianmu, running_demo, serving
 from tests.pages.plain_browser import Page, PlainBrowser
 from tests.server.own_server import cnmarc, marc21, own_server

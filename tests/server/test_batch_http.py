@@ -158,9 +158,9 @@ def test_spreadsheets_and_csv_are_read(server: RunningServer, tmp_path: Path) ->
         ('{"isbns": [], "x": 1}', "", (*USER, *JSON), 400, "unknown field `x`"),
         ('{"isbns": []}', "", (*USER, *JSON), 400, "Between 1 and 100000"),
         (A, "", USER, 415, "Send text/plain"),
-        (A, "", TEXT, 401, "Sign in with a member's account"),
+        (A, "", TEXT, 401, "sign in to run ISBN batch jobs"),
         (A, "", ("--user", "demo1:wrong", *TEXT), 401, "demo1"),
-        (A, "", ("--user", "admin:admin", *TEXT), 403, "for accounts of members"),
+        (A, "", ("--user", "admin:admin", *TEXT), 403, "accounts of members may run ISBN"),
         (
             A, "", (*USER, *TEXT, "--header", "Sec-Fetch-Site: cross-site"), 403,
             "Pages of other sites",

@@ -41,17 +41,17 @@ def test_every_change_is_written_down_with_who_and_why(
     accounts.set_uploads("PKU", True, NOW_US + 5, who="zhao", reason="agreement of 2026")
     accounts.remove("wang", NOW_US + 6, who="li", reason="left")
     steps = [
-        (row.at_us - NOW_US, row.who, row.action, row.reason, row.status_before, row.status_after)
+        (row.at_us - NOW_US, row.who, row.action, row.subject, row.reason, row.before, row.after)
         for row in Membership(members).audit("PKU", after=1)
     ]
     assert steps == [
-        (0, "li", "account add", "new", "", "wang: search upload"),
-        (1, "li", "rights", "moved", "wang: search upload", "wang: search"),
-        (2, "wang", "password", "", "", "wang"),
-        (3, "chen", "certificate", "", "", "wang: chinese/full"),
-        (4, "chen", "revoke", "failed review", "wang: chinese/full", "wang"),
-        (5, "zhao", "uploads", "agreement of 2026", "off", "on"),
-        (6, "li", "account remove", "left", "wang: search", "wang"),
+        (0, "li", "account add", "wang", "new", "", "search upload"),
+        (1, "li", "rights", "wang", "moved", "search upload", "search"),
+        (2, "wang", "password", "wang", "", "a password", "another password"),
+        (3, "chen", "certificate", "wang", "", "", "chinese/full"),
+        (4, "chen", "revoke", "wang", "failed review", "chinese/full", ""),
+        (5, "zhao", "uploads", "", "agreement of 2026", "off", "on"),
+        (6, "li", "account remove", "wang", "left", "search", ""),
     ]
 
 

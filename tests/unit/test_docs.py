@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs import sru, validation, z3950
+from docs import rights, sru, validation, z3950
 from protocol.validation_definition import FORMATS
 from protocol.validation_rules import RULES
 
@@ -31,6 +31,11 @@ def test_the_validation_page_is_that_of_the_tables() -> None:
     assert validation.PAGE.read_text("utf-8") == validation.page(), (
         "run `python -m docs.validation`"
     )
+
+
+def test_the_table_of_rights_is_that_of_the_code() -> None:
+    written = rights.PAGE.read_text("utf-8")
+    assert written == rights.page(written), "run `python -m docs.rights`"
 
 
 def test_the_validation_page_has_every_rule_and_field() -> None:

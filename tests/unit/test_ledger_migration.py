@@ -10,6 +10,7 @@ import pytest
 
 from metering.entry import Draft, Kind
 from metering.ledger import EntryConflict, Ledger, Outcome, Totals
+from metering.ledger_listing import Selection
 from tests.unit.test_ledger import NOON, SECOND_US, delivery, tampered, void
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -134,6 +135,26 @@ def test_a_ledger_of_schema_2_has_its_pages_and_rows_still(tmp_path: Path) -> No
     outsider = sqlite3.connect(path)
     (index,) = outsider.execute(
         "SELECT count(*) FROM sqlite_master WHERE name = 'range_by_end'"
+    ).fetchone()
+    outsider.close()
+    assert index == 1
+
+
+def test_a_ledger_of_schema_3_has_its_entries_by_day(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    outsider = sqlite3.connect(path)
+    outsider.executescript((SCHEMAS / "ledger-3.sql").read_text())
+    outsider.execute("PRAGMA user_version = 3")
+    outsider.close()
+    with contextlib.closing(Ledger(path)) as ledger:
+        assert ledger.verify().entries == 24
+        of_day = Selection(institution="PKU", day=20240506)
+        listed = list(ledger.entries(selection=of_day))
+        assert listed == list(ledger.entries("PKU", 2024))
+        assert len(listed) > 20
+    outsider = sqlite3.connect(path)
+    (index,) = outsider.execute(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'entry_of_day'"
     ).fetchone()
     outsider.close()
     assert index == 1

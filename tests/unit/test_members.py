@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from store.access_rules import OPEN
+from store.audit import AuditRow, Origin, audit_rows
 from store.members import MemberError, Members, note_key_use
 from store.members_migrations import MIGRATIONS
 from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
@@ -137,7 +139,7 @@ def test_a_missing_database_says_so(tmp_path: Path) -> None:
 def test_an_institution_is_pinned_to_a_character_set_and_freed_again(members: Members) -> None:
     members.add_member("PKU", "Peking University Library", "secret", NOW_US)
     for charset in ("gb18030", "marc-8", ""):
-        members.set_charset("pku", charset)
+        members.set_charset("pku", charset, NOW_US)
         institution = members.institution("PKU")
         assert institution is not None
         assert institution.charset == charset
@@ -152,7 +154,7 @@ def test_a_pin_that_cannot_be_is_refused(
 ) -> None:
     members.add_member("PKU", "Peking University Library", "secret", NOW_US)
     with pytest.raises(MemberError, match=message):
-        members.set_charset(code, charset)
+        members.set_charset(code, charset, NOW_US)
 
 
 VERSION_1 = """
@@ -199,11 +201,26 @@ COMMIT;
 PRAGMA user_version = 4;
 """
 )
+VERSION_5 = (
+    VERSION_4
+    + "PRAGMA foreign_keys = OFF; BEGIN;"
+    + ";".join(MIGRATIONS[4])
+    + """;
+INSERT INTO member_audit
+    (at_us, who, action, institution, reason, status_before, status_after)
+    VALUES (7, 'li', 'suspend', 'PKU', 'bill open', 'active', 'suspended');
+COMMIT;
+PRAGMA user_version = 5;
+"""
+)
+VERSION_6 = f"{VERSION_5};{';'.join(MIGRATIONS[5])}; PRAGMA user_version = 6;"
 
 
 @pytest.mark.parametrize("create", [True, False])
 @pytest.mark.parametrize(
-    "version", [VERSION_1, VERSION_2, VERSION_3, VERSION_4], ids=["1", "2", "3", "4"]
+    "version",
+    [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6],
+    ids=["1", "2", "3", "4", "5", "6"],
 )
 def test_a_database_of_an_earlier_version_is_brought_up_to_date_however_it_is_opened(
     tmp_path: Path, version: str, create: bool
@@ -244,6 +261,18 @@ def test_who_is_there_before_rights_are_may_do_what_it_could(tmp_path: Path, cre
     assert member.rights == key.rights == MEMBER_RIGHTS
     assert operator.rights == OPERATOR_RIGHTS
     assert institution.uploads is False
+    assert institution.access == member.access == OPEN
+
+
+def test_what_was_audited_before_there_were_addresses_is_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "members.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(VERSION_5)
+    old.close()
+    members = Members(path)
+    (row,) = audit_rows(members.connection, "pku")
+    members.close()
+    assert row == AuditRow(1, 7, "li", "suspend", "PKU", "bill open", "active", "suspended")
 
 
 def shape(path: Path) -> list[object]:
@@ -267,7 +296,7 @@ def test_a_database_of_a_later_version_is_refused(members: Members, tmp_path: Pa
     later = sqlite3.connect(tmp_path / "members.sqlite")
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(MemberError, match="schema version 99, expected 5"):
+    with pytest.raises(MemberError, match="schema version 99, expected 7"):
         Members(tmp_path / "members.sqlite")
 
 
@@ -343,3 +372,39 @@ def test_the_last_use_of_a_key_never_goes_back(members: Members, tmp_path: Path)
     for at_us in (NOW_US + 9, NOW_US + 3):
         note_key_use(tmp_path / "members.sqlite", key.key_id, at_us)
     assert members.keys("PKU")[0].last_used_us == NOW_US + 9
+
+
+def test_keys_and_character_sets_are_audited_with_where_the_change_came_from(
+    members: Members,
+) -> None:
+    origin = Origin("http", "root", "192.0.2.7")
+    members.add_member(
+        "PKU", "Peking University Library", "secret", NOW_US, who="root", origin=origin
+    )
+    members.set_charset("pku", "gb18030", NOW_US + 1, who="root", origin=origin)
+    members.add_key("pku", "ils", NOW_US + 2, rights=("search",), who="root", origin=origin)
+    members.revoke_key("pku", "ILS", NOW_US + 3, who="root", origin=origin)
+    rows = list(audit_rows(members.connection))
+    assert [
+        (row.at_us - NOW_US, row.action, row.subject, row.before, row.after) for row in rows
+    ] == [
+        (0, "add", "pku", "", "active"),
+        (1, "charset", "", "utf-8", "gb18030"),
+        (2, "key add", "ils", "", "search"),
+        (3, "key revoke", "ils", "search", ""),
+    ]
+    assert {(row.who, row.account, row.address, row.protocol, row.institution) for row in rows} == {
+        ("root", "root", "192.0.2.7", "http", "PKU")
+    }
+
+
+def test_a_change_that_fails_leaves_no_audit_row(members: Members) -> None:
+    members.add_member("PKU", "Peking University Library", "secret", NOW_US)
+    for change in (
+        lambda: members.revoke_key("PKU", "ils", NOW_US),
+        lambda: members.set_charset("THU", "gb18030", NOW_US),
+        lambda: members.add_key("THU", "ils", NOW_US),
+    ):
+        with pytest.raises(MemberError):
+            change()
+    assert [row.action for row in audit_rows(members.connection)] == ["add"]

@@ -53,8 +53,7 @@ def test_a_member_goes_through_its_life_and_every_step_is_written_down(
     membership.end("PKU", NOW_US, who="zhao", reason="closed")
     assert status(members) == "ended"
     assert [
-        (row.action, row.who, row.reason, row.status_before, row.status_after)
-        for row in membership.audit("pku")
+        (row.action, row.who, row.reason, row.before, row.after) for row in membership.audit("pku")
     ] == [
         ("register", "li", "", "", "registered"),
         ("sign", "li", "", "registered", "signed"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from protocol.diagnostic import SruDiagnostic
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Database, MarcFamily, StoredRecord
-from server.search_texts import LANGUAGES, preferred_language, prefers_html, texts
 from server.search_view import Value, labelled, line, marc_lines, record_path
+from server.web.texts import preferred_language, prefers_html, texts
 from tests.unit.cql_corpus import CORPUS
 
 WESTERN = Database("we_cat", "Western", MarcFamily.MARC21)
@@ -118,32 +117,12 @@ def test_marc_is_shown_with_blanks_and_controls_made_visible() -> None:
 # Texts
 
 
-def test_both_languages_say_the_same_things() -> None:
-    chinese, english = (texts(language).tables for language in LANGUAGES)
-    assert {table: set(keys) for table, keys in chinese.items()} == {
-        table: set(keys) for table, keys in english.items()
-    }
-    for key, text in english["text"].items():
-        blanks = set(re.findall(r"{(\w+)}", text))
-        assert set(re.findall(r"{(\w+)}", chinese["text"][key])) == blanks, key
-
-
 def test_every_refusal_of_a_query_has_a_text_in_both_languages() -> None:
     english = texts("en").tables["diagnostic"]
     for number, text in english.items():
         assert SruDiagnostic(int(number)).message == text
     refused = (case.outcome for case in CORPUS if case.outcome.startswith("!"))
     assert {text.split()[1] for text in refused} <= set(english)
-
-
-def test_every_text_is_used_and_every_text_used_is_there() -> None:
-    sources = [*PAGES.glob("*.html"), *(PAGES.parent).glob("search_*.py")]
-    source = "\n".join(path.read_text("utf-8") for path in sources)
-    keys = set(texts("en").tables["text"])
-    used = set(re.findall(r"\bt(?:exts)?\(\s*['\"](\w+)['\"]\s*[,)]", source))
-    assert used <= keys
-    for key in keys:
-        assert key.startswith("sort_") or re.search(rf"['\"]{key}['\"]", source), key
 
 
 @pytest.mark.parametrize(

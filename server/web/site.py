@@ -1,0 +1,32 @@
+"""All pages of one worker, area by area."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.config import Config
+from server.covers.pages import CoverPages
+from server.outbox import Outbox
+from server.search_pages import SearchPages
+from server.service import Service
+from server.web.shell import Shell
+from server.web.sign_in_pages import SignInPages
+
+
+class Site:
+    """Adds the routes of every area over one shell."""
+
+    def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
+        self.shell = Shell(config, service)
+        self._covers = CoverPages(self.shell)
+        self.search = SearchPages(self.shell, outbox, self._covers)
+        self._areas = (SignInPages(self.shell), self._covers, self.search)
+
+    def add_routes(self, app: web.Application) -> None:
+        self.shell.assets.add_routes(app)
+        for area in self._areas:
+            area.add_routes(app)
+
+    def close(self) -> None:
+        self._covers.close()
+        self.shell.close()
