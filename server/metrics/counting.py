@@ -57,6 +57,10 @@ class Counting:
         """Note a refusal; `reason` is one of those of `layout.REFUSALS`."""
         self._figures.count(REFUSALS, reason)
 
+    def diagnosed(self, condition: int) -> None:
+        """Note a diagnostic of Bib-1 that is not among the answer's own, as that of Init is not."""
+        self._figures.count(DIAGNOSTICS, BIB1, str(int(condition)))
+
     def z3950(
         self,
         request: apdu.Apdu,
