@@ -103,8 +103,8 @@ class History:
         The parts are as long as several samples, or as one.
         """
         rows = [row for row in self._rows() if row[0] >= now_us - (length_s + SAMPLE_S) * 1e6]
-        whole = max(int(length_s) // SAMPLE_S, 1)
-        step = -(-whole // spans_max)
+        whole = min(max(int(length_s) // SAMPLE_S, 1), len(rows) - 1)
+        step = max(-(-whole // spans_max), 1)
         # Parts end where they ended the last time they were asked for.
         first = (self.taken - len(rows)) % step
         kept = rows[(step - first) % step :: step] if step > 1 else rows
