@@ -18,7 +18,7 @@ import msgspec
 
 from server import VERSION
 from server.config import Config
-from server.live.figures import Figures, near_quota
+from server.live.figures import Figures
 from server.log import Log
 from server.service import Service
 
@@ -116,7 +116,6 @@ class Status:
             "totals": {name: sum(worker["totals"][name] for worker in answered) for name in TOTALS},
             "catalogue": dict(self._service.catalogue.totals()),
             "estimate": True,
-            "near_quota": near_quota(figures["members"]),
             "recent": [asdict(event) for event in self._service.board.recent.events(EVENTS_MAX)],
             **figures,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
+from metering.interface import MeteringError
 from protocol.diagnostic import Bib1, SruDiagnostic
 from protocol.sru_update import UpdateDiagnostic
 from server.access import Principal
@@ -26,8 +29,11 @@ from server.status import Status
 from server.web.navigation import CONSOLE
 from server.web.shell import CHART_SCRIPTS, Shell, Visit
 from server.web.texts import LANGUAGES, Texts, texts
+from store.members import MemberError
+from store.sqlite import StoreError
 
 UPDATE_INTERVAL_S = 5.0
+FIRST_READING_S = 2.0
 # What a page shows of long lists; the JSON has all of them.
 SESSIONS_MAX = 100
 GROUPS_MAX = 30
@@ -50,6 +56,7 @@ class StatusPages:
             self._messages, UPDATE_INTERVAL_S, write_timeout_s=config.http.write_timeout_s
         )
         self._page = shell.page(self._show, Operation.STATUS_READ)
+        self._first_reading: asyncio.Task[None] | None = None
 
     def add_routes(self, app: web.Application) -> None:
         self._shell.get(app, f"{CONSOLE}/status", self._show, Operation.STATUS_READ)
@@ -57,8 +64,19 @@ class StatusPages:
         self._shell.get(app, "/status/series", self._series, Operation.STATUS_READ)
         self._shell.get(app, "/status/events", self._events, Operation.STATUS_READ)
 
+    def start(self) -> None:
+        """Read the figures once, a moment after the start: nobody who looks need wait then."""
+        self._first_reading = asyncio.get_running_loop().create_task(self._read_first())
+
+    async def _read_first(self) -> None:
+        await asyncio.sleep(FIRST_READING_S * (1 + self._service.worker))  # not all at once
+        with contextlib.suppress(MeteringError, MemberError, StoreError, OSError):
+            await self._status.collect(kept=True)
+
     async def stop(self) -> None:
         """Let go of the pages that are being told."""
+        if self._first_reading is not None:
+            self._first_reading.cancel()
         await self._stream.stop()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
