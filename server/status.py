@@ -128,12 +128,16 @@ class Status:
 
 
 def by_member(sessions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Open sessions by protocol and member, the most first; "" is nobody's."""
+    """Open sessions by protocol and member, the most first; "" is nobody's.
+
+    Those over TLS are of the protocol with an `s` behind it.
+    """
     counted: Tally[tuple[str, str]] = Tally()
     searches: Tally[tuple[str, str]] = Tally()
     records: Tally[tuple[str, str]] = Tally()
     for session in sessions:
-        key = (session["protocol"], session["institution"])
+        protocol = f"{session['protocol']}s" if session["tls"] else session["protocol"]
+        key = (protocol, session["institution"])
         counted[key] += 1
         searches[key] += session["searches"]
         records[key] += session["records"]

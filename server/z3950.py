@@ -120,9 +120,9 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         service = self._server.service
         self._info = service.sessions.open("z3950", peer[0] if isinstance(peer, tuple) else "")
-        self._info.certified_account = account_of(
-            transport.get_extra_info("ssl_object"), self._server.client_accounts
-        )
+        tls = transport.get_extra_info("ssl_object")
+        self._info.tls = tls is not None
+        self._info.certified_account = account_of(tls, self._server.client_accounts)
         self._session = Z3950Session(service, self._info)
         self._server.connections.add(self)
         self._last_activity = self._loop.time()

@@ -19,6 +19,7 @@ from server.live.figures import KEPT_S, STALE_S_MAX, Figures
 from server.live.pages import concerns
 from server.metrics.layout import DIAGNOSTICS, Level
 from server.service import Service
+from server.status import by_member
 from server.web.texts import texts
 
 
@@ -71,6 +72,22 @@ def test_diagnostics_are_told_by_how_often_they_were_given() -> None:
         {"set": "sru", "condition": "10", "count": 3},
         {"set": "bib-1", "condition": "3", "count": 1},
     ]
+
+
+def test_sessions_are_told_by_protocol_and_member() -> None:
+    def session(institution: str, *, tls: bool = False) -> dict[str, Any]:
+        return {
+            "protocol": "z3950", "tls": tls, "institution": institution, "searches": 2,
+            "records": 5,
+        }  # fmt: skip
+
+    told = by_member([session("A"), session(""), session("A"), session("A", tls=True)])
+    assert told[0] == {
+        "protocol": "z3950", "institution": "A", "sessions": 2, "searches": 4, "records": 10,
+    }  # fmt: skip
+    assert {(each["protocol"], each["institution"]) for each in told[1:]} == {
+        ("z3950", ""), ("z3950s", "A"),
+    }  # fmt: skip
 
 
 def test_now_is_the_last_minute() -> None:
