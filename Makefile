@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
 TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl \
 	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver \
-	faketime fonts-noto-cjk fonts-dejavu-core prometheus
+	faketime haproxy fonts-noto-cjk fonts-dejavu-core prometheus
 # An SRU client, and what the tests ask of a page's accessibility: from npm, in a folder of their own.
 NODE := .node
 SRU_CLIENT := @natlibfi/sru-client
@@ -57,7 +57,7 @@ install-dev: $(VENV)/installed-dev
 
 test-tools:
 	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver faketime \
-		promtool; do \
+		haproxy promtool; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	for module in ZOOM Catmandu::Importer::SRU Catmandu::MARC; do \
 		perl -M$$module -e1 2>/dev/null || missing=yes; done; \

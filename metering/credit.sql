@@ -1,4 +1,4 @@
--- Claims of credit for accepted records, and what was decided of each. Version 1;
+-- Claims of credit for accepted records, and what was decided of each. Version 2;
 -- `PRAGMA user_version` holds the version of a file. Nothing is changed or removed:
 -- what holds of a claim is its last decision. Times are UTC, microseconds since 1970.
 
@@ -36,7 +36,10 @@ CREATE TABLE decision (
     ),
     at_us INTEGER NOT NULL,
     by_whom TEXT NOT NULL,             -- an operator, or '' for the rules
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    account TEXT NOT NULL DEFAULT '',  -- from where the operator decided: `metering/author.py`
+    address TEXT NOT NULL DEFAULT '',
+    protocol TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 CREATE INDEX decision_of_claim ON decision (claim_id, decision_id);

@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from metering.author import THE_RULES, Author
 from metering.counting import UploadReversal
 from metering.credit import Accepted, cover_draft, credit_drafts, reversal_drafts
 from metering.entry import Draft, accounting_day
@@ -26,7 +27,7 @@ from metering.sqlite_scripts import naming_errors_of, run
 from metering.tariff import Tariff, tariff_of_year
 from metering.tariff_category import Category, Level
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Status(StrEnum):
@@ -76,8 +77,28 @@ class Claim:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision about a claim; `before` is the status until then, "" for a new claim."""
+
+    claim_id: int
+    institution: str
+    control_number: str
+    at_us: int
+    before: str
+    status: str
+    reason: str
+    by: Author
+
+
+_DECISIONS = """
+SELECT claim_id, institution, control_number, decision.at_us,
+       coalesce(lag(status) OVER (PARTITION BY claim_id ORDER BY decision_id), ''),
+       status, reason, by_whom, decision.account, address, protocol
+FROM decision JOIN claim USING (claim_id) ORDER BY decision_id
+"""
 _CLAIM = """
-SELECT claim.claim_id, catalogue, record_id, institution, account, database, control_number,
+SELECT claim.claim_id, catalogue, record_id, institution, claim.account, database, control_number,
        claim.at_us, year, category, level, detailed_holdings, claim.cover, worth_fen, cover.at_us,
        status, decision.at_us, by_whom, reason
 FROM claim JOIN decision ON decision.decision_id = (
@@ -167,7 +188,7 @@ class Credits:
                 )  # fmt: skip
                 claim_id = int(cursor.lastrowid or 0)
                 status, reason = self._by_rules(accepted, year, worth_fen)
-                self._decide(claim_id, status, "", reason)
+                self._decide(claim_id, status, THE_RULES, reason)
             else:
                 claim_id = claim.claim_id
         return self._posted(claim_id)
@@ -175,7 +196,8 @@ class Credits:
     def add_cover(self, record_id: int, institution: str, at_us: int) -> Claim | None:
         """A cover image of a record came after it; one counts, from the record's creator.
 
-        None: the record has no claim of this member, so the picture earns nothing.
+        None: the record has no claim of this member, or none any more, so the picture
+        earns nothing.
 
         Raises:
             MeteringError: as `submit`.
@@ -184,6 +206,8 @@ class Credits:
             claim = self._of_record(record_id)
             if claim is None or claim.accepted.institution != institution:
                 return None
+            if claim.status in (Status.WITHDRAWN, Status.REVERSED):
+                return None  # nothing would take it back any more
             if not claim.accepted.cover:
                 self._connection.execute(
                     "INSERT INTO cover (claim_id, at_us) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -207,9 +231,9 @@ class Credits:
                 return None
             reason = f"merged into {into}"
             if claim.status in _OPEN:
-                self._decide(claim.claim_id, Status.WITHDRAWN, "", reason, at_us)
+                self._decide(claim.claim_id, Status.WITHDRAWN, THE_RULES, reason, at_us)
             elif claim.status is Status.ACCEPTED and self._is_reversed(claim, year):
-                self._decide(claim.claim_id, Status.REVERSED, "", reason, at_us)
+                self._decide(claim.claim_id, Status.REVERSED, THE_RULES, reason, at_us)
         return self._posted(claim.claim_id)
 
     def _is_reversed(self, claim: Claim, year: int) -> bool:
@@ -219,7 +243,7 @@ class Credits:
             claim.cover_at_us is not None and year == accounting_day(claim.cover_at_us)[0]
         )
 
-    def accept(self, claim_id: int, by_whom: str, *, over_cap: bool = False) -> Claim:
+    def accept(self, claim_id: int, by: Author, *, over_cap: bool = False) -> Claim:
         """Have a claim counted that is pending, capped or refused.
 
         Raises:
@@ -233,10 +257,10 @@ class Credits:
                 reason = self._cap_reached(claim.accepted, claim.year, claim.worth_fen)
                 if reason:
                     raise CreditError(f"claim {claim_id}: {reason}")
-            self._decide(claim_id, Status.ACCEPTED, by_whom, "beyond the cap" if over_cap else "")
+            self._decide(claim_id, Status.ACCEPTED, by, "beyond the cap" if over_cap else "")
         return self._posted(claim_id)
 
-    def refuse(self, claim_id: int, by_whom: str, reason: str) -> Claim:
+    def refuse(self, claim_id: int, by: Author, reason: str) -> Claim:
         """Have a claim counted nothing. What was accepted is corrected in the ledger instead.
 
         Raises:
@@ -244,7 +268,7 @@ class Credits:
         """
         with self._transaction():
             self._to_decide(claim_id)
-            self._decide(claim_id, Status.REFUSED, by_whom, reason)
+            self._decide(claim_id, Status.REFUSED, by, reason)
         return self.claim(claim_id)
 
     def claim(self, claim_id: int) -> Claim:
@@ -267,6 +291,16 @@ class Credits:
                 conditions.append(f"{column} = ?")
                 values.append(value)
         yield from self._claims(" AND ".join(conditions), *values)
+
+    def decisions(self) -> Iterator[Decision]:
+        """Every decision about every claim, the rules' own too, in the order they were made."""
+        with _naming_errors():
+            rows = self._connection.execute(_DECISIONS).fetchall()
+        for row in rows:
+            claim_id, institution, number, at_us, before, status, reason, *author = row
+            yield Decision(
+                claim_id, institution, number, at_us, before, status, reason, Author(*author)
+            )
 
     def post(self, claim_id: int | None = None) -> int:
         """Put into the ledger what was decided and is not there yet; how many entries are new.
@@ -345,13 +379,16 @@ class Credits:
         return claim
 
     def _decide(
-        self, claim_id: int, status: Status, by_whom: str, reason: str, at_us: int | None = None
+        self, claim_id: int, status: Status, by: Author, reason: str, at_us: int | None = None
     ) -> None:
         self._connection.execute(
-            "INSERT INTO decision (claim_id, status, at_us, by_whom, reason)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (claim_id, status.value, self._clock() if at_us is None else at_us, by_whom, reason),
-        )
+            "INSERT INTO decision (claim_id, status, at_us, by_whom, reason, account, address,"
+            " protocol) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                claim_id, status.value, self._clock() if at_us is None else at_us, by.who, reason,
+                by.account, by.address, by.protocol,
+            ),
+        )  # fmt: skip
 
     def _of_record(self, record_id: int) -> Claim | None:
         where = "catalogue = ? AND record_id = ?"
@@ -406,6 +443,14 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+_FROM_WHERE = """
+ALTER TABLE decision ADD COLUMN account TEXT NOT NULL DEFAULT '';
+ALTER TABLE decision ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE decision ADD COLUMN protocol TEXT NOT NULL DEFAULT '';
+"""
+_MIGRATIONS = (_FROM_WHERE,)  # each from its number to the next
+
+
 def _create(connection: sqlite3.Connection) -> None:
     if _version(connection) == SCHEMA_VERSION:
         return
@@ -413,7 +458,10 @@ def _create(connection: sqlite3.Connection) -> None:
     try:
         if _version(connection) == 0:  # nobody was faster
             run(connection, files("metering").joinpath("credit.sql").read_text("utf-8"))
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        else:
+            for migrate in _MIGRATIONS[_version(connection) - 1 :]:
+                run(connection, migrate)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
@@ -423,7 +471,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, SCHEMA_VERSION):
+    if not 0 <= version <= SCHEMA_VERSION:
         raise MeteringError(
             f"the claims of credit have schema {version}, this program knows {SCHEMA_VERSION}"
         )

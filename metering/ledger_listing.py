@@ -16,6 +16,7 @@ from metering.entry import FIELDS, Entry, Kind, Meter, span_of_day_us
 from metering.ledger_page import PAGE_COLUMNS, Contents, Page, entries
 from metering.ledger_schema import naming_errors
 
+_SEQ_MAX = 2**63 - 1
 _ROWS_PER_QUERY = 1_000
 _PAGES_PER_QUERY = 8
 _COLUMNS = ", ".join(FIELDS)
@@ -37,6 +38,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     day: int | None = None  # of accounting, as 20240131; it is of one year
     after: int = 0  # behind this sequence number
     up_to: int | None = None  # this one and those before it
+    newest_first: bool = False
 
     def conditions(self) -> tuple[str, list[Any]]:
         """For the table `entry`, without `after`."""
@@ -103,38 +105,46 @@ def listed(
     selection: Selection,
     lock: AbstractContextManager[Any] | None = None,
 ) -> Iterator[Entry]:
-    """The entries of a selection in order; `lock` is held while the database is read."""
+    """The entries of a selection in order, or backwards if it says so.
+
+    `lock` is held while the database is read.
+    """
     held = lock if lock is not None else contextlib.nullcontext()
     streams = [_rows(connection, selection, held)]
     if selection.may_be_in_pages:
         streams.append(_of_pages(connection, selection, held))
-    return heapq.merge(*streams, key=attrgetter("seq"))
+    return heapq.merge(*streams, key=attrgetter("seq"), reverse=selection.newest_first)
 
 
 def _rows(
     connection: sqlite3.Connection, selection: Selection, held: AbstractContextManager[Any]
 ) -> Iterator[Entry]:
     condition, parameters = selection.conditions()
+    bounds, order = "seq > ? AND seq < ?", "DESC" if selection.newest_first else "ASC"
     query = (
-        f"SELECT {_COLUMNS} FROM entry WHERE seq > ?{condition} ORDER BY seq"
+        f"SELECT {_COLUMNS} FROM entry WHERE {bounds}{condition} ORDER BY seq {order}"
         f" LIMIT {_ROWS_PER_QUERY}"
     )
-    after = selection.after
+    after, before = selection.after, _SEQ_MAX
     while True:
         with held, naming_errors():
-            rows = connection.execute(query, (after, *parameters)).fetchall()
+            rows = connection.execute(query, (after, before, *parameters)).fetchall()
         for row in rows:
             yield Entry(row[0], row[1], Kind(row[2]), Meter(row[3]), *row[4:])
         if len(rows) < _ROWS_PER_QUERY:
             return
-        after = rows[-1][0]
+        if selection.newest_first:
+            before = rows[-1][0]
+        else:
+            after = rows[-1][0]
 
 
 def _of_pages(
     connection: sqlite3.Connection, selection: Selection, held: AbstractContextManager[Any]
 ) -> Iterator[Entry]:
     for page in _pages(connection, selection, held):
-        yield from entries(page, selection.wanted(page))
+        found = entries(page, selection.wanted(page))
+        yield from reversed(list(found)) if selection.newest_first else found
 
 
 def _pages(
@@ -165,10 +175,10 @@ def _pages(
         )
         for year in years
     ]  # fmt: skip
-    newest = 0
-    for page in heapq.merge(*streams, key=attrgetter("first_seq")):
-        if page.first_seq > newest:  # a page of New Year's Eve is in two years
-            newest = page.first_seq
+    last = 0
+    for page in heapq.merge(*streams, key=attrgetter("first_seq"), reverse=selection.newest_first):
+        if page.first_seq != last:  # a page of New Year's Eve is in two years
+            last = page.first_seq
             yield page
 
 
@@ -197,14 +207,21 @@ def _scan(
     if selection.up_to is not None:
         times += " AND first_seq <= ?"
         bounds.append(selection.up_to)
+    order = "DESC" if selection.newest_first else "ASC"
     query = (
-        f"SELECT {PAGE_COLUMNS} FROM {table} WHERE {condition} AND first_seq >= ?{times}"
-        f" ORDER BY first_seq LIMIT {_PAGES_PER_QUERY}"
+        f"SELECT {PAGE_COLUMNS} FROM {table}"
+        f" WHERE {condition} AND first_seq >= ? AND first_seq < ?{times}"
+        f" ORDER BY first_seq {order} LIMIT {_PAGES_PER_QUERY}"
     )
+    end = _SEQ_MAX
     while True:
         with held, naming_errors():
-            pages = [Page(*row) for row in connection.execute(query, (*parameters, begin, *bounds))]
+            rows = connection.execute(query, (*parameters, begin, end, *bounds))
+            pages = [Page(*row) for row in rows]
         yield from pages
         if len(pages) < _PAGES_PER_QUERY:
             return
-        begin = pages[-1].first_seq + 1
+        if selection.newest_first:
+            end = pages[-1].first_seq
+        else:
+            begin = pages[-1].first_seq + 1

@@ -19,3 +19,8 @@ def billable(downloads: int, holdings_uploaded: int) -> int:
 def charge_fen(downloads: int, holdings_uploaded: int, price_fen: int) -> int:
     """The charge for a year's downloads at `price_fen` each."""
     return billable(downloads, holdings_uploaded) * price_fen
+
+
+def holdings_needed(downloads: int) -> int:
+    """The fewest holdings whose quota covers so many downloads."""
+    return -(-5 * downloads // 6)

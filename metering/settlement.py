@@ -35,6 +35,7 @@ from pathlib import Path
 import msgspec
 
 from metering import journal
+from metering.author import THE_RULES, Author
 from metering.counting import CountingRules
 from metering.entry import DAY_US, Draft, Kind, Meter, accounting_day, year_span_us
 from metering.interface import MeteringError
@@ -42,7 +43,14 @@ from metering.ledger import Snapshot, Totals, Transaction
 from metering.ledger_listing import Selection
 from metering.ledger_verify import Verification
 from metering.settlement_bill import Counts, bill, difference
-from metering.settlement_store import Settlement, connect, store, stored, transaction
+from metering.settlement_store import (
+    Settlement,
+    authors,
+    connect,
+    store,
+    stored,
+    transaction,
+)
 from metering.tariff import BUILT_IN, NO_TARIFF, Tariff, tariff_of_year
 
 _AUDIT = "settlement:"  # with the number of the document: the id of its audit entry
@@ -95,8 +103,8 @@ class Settlements:
         with transaction(self._connection, writing=False):
             return self._final(year, institution)
 
-    def documents(self, year: int, institution: str | None = None) -> list[Settlement]:
-        """The final settlements and notes of a year, in the order they were made."""
+    def documents(self, year: int | None, institution: str | None = None) -> list[Settlement]:
+        """The final settlements and notes of a year or of all, in the order they were made."""
         with transaction(self._connection, writing=False):
             return stored(self._connection, year, institution)
 
@@ -108,6 +116,13 @@ class Settlements:
     def drafts(self, year: int, institution: str) -> list[Settlement]:
         with transaction(self._connection, writing=False):
             return stored(self._connection, year, institution, status=("draft",))
+
+    def made(self) -> list[tuple[Settlement, Author]]:
+        """Every draft, final settlement and note in the order they were made, and by whom."""
+        with transaction(self._connection, writing=False):
+            known = authors(self._connection)
+            documents = stored(self._connection, None, status=("draft", "final", "note"))
+        return [(each, known.get(each.number, THE_RULES)) for each in documents]
 
     def postings(self, year: int | None = None) -> list[journal.Posting]:
         with transaction(self._connection, writing=False):
@@ -146,7 +161,9 @@ class Settlements:
 
     # Making
 
-    def draft(self, year: int, now_us: int, institution: str | None = None) -> list[Settlement]:
+    def draft(
+        self, year: int, now_us: int, institution: str | None = None, *, by: Author = THE_RULES
+    ) -> list[Settlement]:
         """A document for each member; one that is final, or drafted with these figures, stays.
 
         Raises:
@@ -158,7 +175,9 @@ class Settlements:
             if not self._all_final(year, members):
                 self._check_over(year, now_us)
             for code, totals in members:
-                documents.append(self._final(year, code) or self._draft(year, code, totals, now_us))
+                documents.append(
+                    self._final(year, code) or self._draft(year, code, totals, now_us, by)
+                )
         return documents
 
     def settle(
@@ -169,6 +188,7 @@ class Settlements:
         institution: str | None = None,
         *,
         forced: str = "",
+        by: Author = THE_RULES,
     ) -> list[Settlement]:
         """The final settlement of each member; those that are there are given as they are.
 
@@ -204,7 +224,7 @@ class Settlements:
                 documents.append(document)
             # Filed together: all have the position from before their own audit entries.
             for document in new:
-                self._file(document)
+                self._file(document, by)
         return documents
 
     def note(
@@ -215,6 +235,7 @@ class Settlements:
         institution: str | None = None,
         *,
         reason: str,
+        by: Author = THE_RULES,
     ) -> list[Settlement]:
         """Notes for members whose settled year has changed by enough; maybe none.
 
@@ -232,7 +253,7 @@ class Settlements:
             minimum_fen = max(1, self._note_minimum_fen)
             notes = [note for note in asked if note is not None and _moves_fen(note) >= minimum_fen]
             for note in notes:
-                self._file(note)
+                self._file(note, by)
         return notes
 
     def grace_end_us(self, year: int) -> int:
@@ -295,7 +316,9 @@ class Settlements:
         found = stored(self._connection, year, institution, status=("final",))
         return found[0] if found else None
 
-    def _draft(self, year: int, institution: str, totals: Totals, now_us: int) -> Settlement:
+    def _draft(
+        self, year: int, institution: str, totals: Totals, now_us: int, by: Author
+    ) -> Settlement:
         estimate = self._estimate(year, institution, totals)
         drafts = stored(self._connection, year, institution, status=("draft",))
         if drafts and _same_figures(drafts[-1], estimate):
@@ -303,7 +326,7 @@ class Settlements:
         # In front, for the code of an institution may end in -D1 or -N1.
         number = f"D{len(drafts) + 1}-{year}-{institution}"
         draft = msgspec.structs.replace(estimate, number=number, status="draft", made_us=now_us)
-        store(self._connection, draft)
+        store(self._connection, draft, by)
         return draft
 
     def _settled(
@@ -339,9 +362,9 @@ class Settlements:
             shown_in=shown_in, made_us=now_us, reason=reason, lines=lines,
         )  # fmt: skip
 
-    def _file(self, document: Settlement) -> None:
+    def _file(self, document: Settlement, by: Author) -> None:
         """Store a final document or a note, post it, and enter it in the ledger."""
-        settlement_id = store(self._connection, document)
+        settlement_id = store(self._connection, document, by)
         text = journal.text_of(document)
         lines = journal.posting_lines(document.institution, document.lines)
         journal.post(self._connection, settlement_id, document.made_us, text, lines)

@@ -1,5 +1,5 @@
 -- Settlements and the journal, in the ledger's file: a settlement freezes a position
--- of the ledger, and one transaction must see the one and store the other. Version 1.
+-- of the ledger, and one transaction must see the one and store the other. Version 2.
 
 -- One document: a draft, the final settlement of a member's year, or a note after it.
 CREATE TABLE settlement (
@@ -107,5 +107,19 @@ BEGIN SELECT RAISE(ABORT, 'a posting line is never updated'); END;
 CREATE TRIGGER posting_line_stays BEFORE DELETE ON posting_line
 BEGIN SELECT RAISE(ABORT, 'a posting line is never deleted'); END;
 
+-- Who made a document, and from where (`metering/author.py`); none has what is older
+-- than version 2.
+CREATE TABLE settlement_author (
+    settlement_id INTEGER PRIMARY KEY REFERENCES settlement (settlement_id),
+    who TEXT NOT NULL,
+    account TEXT NOT NULL,
+    address TEXT NOT NULL,
+    protocol TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER settlement_author_is_final BEFORE UPDATE ON settlement_author
+BEGIN SELECT RAISE(ABORT, 'an author is never updated'); END;
+CREATE TRIGGER settlement_author_stays BEFORE DELETE ON settlement_author
+BEGIN SELECT RAISE(ABORT, 'an author is never deleted'); END;
+
 CREATE TABLE settlement_schema (version INTEGER NOT NULL) STRICT;
-INSERT INTO settlement_schema VALUES (1);
+INSERT INTO settlement_schema VALUES (2);

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from metering.author import THE_RULES, Author
 from metering.interface import MeteringError
 from metering.settlement_bill import Line
 from metering.sqlite_scripts import naming_errors_of, run
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _COLUMNS = (
     "number, status, year, institution, shown_in, made_us, ledger_seq, head_hash,"
     " tariff_version, holdings, downloads, repeats, voided, quota, billable, reason"
@@ -148,7 +149,16 @@ def _settlement(connection: sqlite3.Connection, settlement_id: int, *row: object
     return msgspec.convert(fields, Settlement)
 
 
-def store(connection: sqlite3.Connection, settlement: Settlement) -> int:
+def authors(connection: sqlite3.Connection) -> dict[str, Author]:
+    """Who made each document, by its number; older ones are not there."""
+    rows = connection.execute(
+        "SELECT number, who, account, address, protocol"
+        " FROM settlement_author JOIN settlement USING (settlement_id)"
+    )
+    return {number: Author(*author) for number, *author in rows}
+
+
+def store(connection: sqlite3.Connection, settlement: Settlement, by: Author = THE_RULES) -> int:
     """Add a document in the open transaction; its id."""
     query = "SELECT coalesce(max(settlement_id), 0) + 1 FROM settlement"
     (settlement_id,) = connection.execute(query).fetchone()
@@ -164,6 +174,10 @@ def store(connection: sqlite3.Connection, settlement: Settlement) -> int:
     connection.execute(
         f"INSERT INTO settlement (settlement_id, {_COLUMNS}) VALUES ({', '.join('?' * 17)})",
         (settlement_id, *values),
+    )
+    connection.execute(
+        "INSERT INTO settlement_author VALUES (?, ?, ?, ?, ?)",
+        (settlement_id, by.who, by.account, by.address, by.protocol),
     )
     return int(settlement_id)
 
@@ -206,19 +220,27 @@ def settlement_counts(path: Path) -> dict[tuple[int, str], int]:
 
 def _create(connection: sqlite3.Connection) -> None:
     """Make the tables where there are none: an older ledger gets them when first asked."""
-    if _version(connection) is not None:
+    if _version(connection) == SCHEMA_VERSION:
         return
     with transaction(connection, writing=True):
-        if _version(connection) is None:  # nobody was faster
-            run(connection, files("metering").joinpath("settlement.sql").read_text("utf-8"))
+        version = _version(connection)
+        script = files("metering").joinpath("settlement.sql").read_text("utf-8")
+        if version == 0:
+            run(connection, script)
+        elif version < SCHEMA_VERSION:  # nobody was faster
+            # The table of authors and what guards it, as they are in a new file.
+            first = script.index("CREATE TABLE settlement_author")
+            run(connection, script[first : script.index("CREATE TABLE settlement_schema")])
+            connection.execute("UPDATE settlement_schema SET version = 2")
 
 
-def _version(connection: sqlite3.Connection) -> int | None:
+def _version(connection: sqlite3.Connection) -> int:
+    """Which version there is; 0: none."""
     query = "SELECT 1 FROM sqlite_schema WHERE name = 'settlement_schema'"
     if connection.execute(query).fetchone() is None:
-        return None
+        return 0
     (version,) = connection.execute("SELECT version FROM settlement_schema").fetchone()
-    if version != SCHEMA_VERSION:
+    if not 1 <= version <= SCHEMA_VERSION:
         raise MeteringError(
             f"the settlements have schema {version}, this program knows {SCHEMA_VERSION}"
         )

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from protocol.frozen import frozen
+from protocol.holding_statement import HoldingStatement, RecordName
 from protocol.iso2709 import Field, MarcRecord, build, parse
 from protocol.record import Holding, MarcFamily
 
 HOLDINGS_TAG = {MarcFamily.MARC21: "852", MarcFamily.UNIMARC: "905"}
+_EXTENT = {MarcFamily.MARC21: "3", MarcFamily.UNIMARC: "v"}
 # library, location, call number, barcode, copies
 _CODES = {MarcFamily.MARC21: tuple("achpt"), MarcFamily.UNIMARC: tuple("acsbf")}
 
@@ -42,7 +45,10 @@ def _field(tag: str, family: MarcFamily, holding: Holding) -> Field:
         (call_number, holding.call_number),
         *((barcode, each) for each in holding.barcodes),
         (copies, str(holding.copies)),
+        (_EXTENT[family], holding.extent),
     ]
+    if family is MarcFamily.MARC21:  # 905 has no place for it
+        subfields.append(("z", holding.note))
     return Field.of(tag, "  ", _filled(subfields))
 
 
@@ -81,11 +87,15 @@ def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Hold
     _, location, _, barcode, copies = _CODES[family]
     numbers: dict[str, None] = {}
     places: dict[str, None] = {}
+    extents: dict[str, None] = {}
+    notes: dict[str, None] = {}
     barcodes: dict[str, None] = {}
     count = 0
     for field in fields:
         numbers[_call_number(field, family)] = None
         places[field.first(location).strip()] = None
+        extents[_extent(field, family)] = None
+        notes["; ".join(field.values("z")) if family is MarcFamily.MARC21 else ""] = None
         here = [value.strip() for value in field.values(barcode) if value.strip()]
         barcodes.update(dict.fromkeys(here))
         said = field.first(copies).strip()
@@ -93,8 +103,15 @@ def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Hold
         count += max(1, int(said)) if is_number else max(1, len(here))
     return Holding(
         institution, 0, "; ".join(filter(None, numbers)), count,
-        "; ".join(filter(None, places)), tuple(barcodes),
+        "; ".join(filter(None, places)), tuple(barcodes), "; ".join(filter(None, extents)),
+        "; ".join(filter(None, notes)),
     )  # fmt: skip
+
+
+def _extent(field: Field, family: MarcFamily) -> str:
+    """852 $3 in MARC 21; 905 $v volumes and $y years in CNMARC."""
+    codes = "3" if family is MarcFamily.MARC21 else "vy"
+    return " ".join(value.strip() for value in field.values(codes) if value.strip())
 
 
 def _call_number(field: Field, family: MarcFamily) -> str:
@@ -106,3 +123,110 @@ def _call_number(field: Field, family: MarcFamily) -> str:
 
 
 _COPIES_DIGITS_MAX = 6
+
+
+# Holdings records of their own, and records sent for the holdings in them
+
+HOLDINGS_KINDS = frozenset("uvxy")  # leader/06 of MARC 21 holdings records
+_DELETED = "d"  # leader/05
+_TEXTUAL_EXTENTS = ("866", "867", "868")
+_ITEMS = ("876", "877", "878")
+
+
+@frozen
+class SaidInMarc:
+    """What a record says that is sent for the holdings in it.
+
+    No `statement`: they are to be removed. `fields` and `others` count the fields
+    of the member and of other libraries.
+    """
+
+    name: RecordName
+    statement: HoldingStatement | None
+    fields: int
+    others: int
+
+
+def is_holdings_record(record: MarcRecord, family: MarcFamily) -> bool:
+    """Whether it is a holdings record of MARC 21, which names its record in 004."""
+    return family is MarcFamily.MARC21 and record.leader[6:7] in HOLDINGS_KINDS
+
+
+def read_holdings(record: MarcRecord, family: MarcFamily, institution: str) -> SaidInMarc:
+    """What `institution` says with a record: a holdings record, or one with 905 or 852.
+
+    A field that names no library is the sender's own here. A record with status
+    "d" takes the holdings away.
+    Sources: MARC 21 Format for Holdings Data, 004, 014, 852, 866-868, 876-878.
+    """
+    tag, library = HOLDINGS_TAG[family], _CODES[family][0]
+    own, others = [], 0
+    for field in record.get(tag):
+        named = field.first(library).strip()
+        if not named or named.casefold() == institution.casefold():
+            own.append(field)
+        else:
+            others += 1
+    apart = is_holdings_record(record, family)
+    name = _name_in_holdings(record) if apart else _name_in_record(record, family)
+    if record.leader[5:6] == _DELETED:
+        return SaidInMarc(name, None, len(own), others)
+    if not own:
+        return SaidInMarc(name, HoldingStatement(), 0, others)
+    held = _read(own, family, institution)
+    barcodes, copies, extent = held.barcodes, held.copies, held.extent
+    if family is MarcFamily.MARC21:
+        items = [value.strip() for tag in _ITEMS for each in record.get(tag)
+                 for value in each.values("p") if value.strip()]  # fmt: skip
+        if items:
+            barcodes = tuple(dict.fromkeys((*barcodes, *items)))
+            copies = max(copies, len(barcodes))
+        stated = [value.strip() for tag in _TEXTUAL_EXTENTS for each in record.get(tag)
+                  for value in each.values("a") if value.strip()]  # fmt: skip
+        extent = "; ".join(dict.fromkeys(filter(None, (extent, *stated))))
+    statement = HoldingStatement(
+        held.call_number, copies, held.location, barcodes, extent,
+        held.note if family is MarcFamily.MARC21 else None,
+    )  # fmt: skip
+    return SaidInMarc(name, statement, len(own), others)
+
+
+def _name_in_holdings(record: MarcRecord) -> RecordName:
+    field = record.first("004")
+    numbers = [value.strip() for each in record.get("014") for value in each.values("a")]
+    return RecordName(
+        control_number=field.text.strip() if field is not None else "",
+        numbers=tuple(number for number in numbers if number.startswith("(")),
+    )
+
+
+def _name_in_record(record: MarcRecord, family: MarcFamily) -> RecordName:
+    number = record.control_number.strip()
+    numbers = [value.strip() for each in record.get("035") for value in each.values("a")]
+    agency = record.first("003")
+    if number and agency is not None and agency.text.strip():
+        numbers.append(f"({agency.text.strip()}){number}")
+    tag = "020" if family is MarcFamily.MARC21 else "010"
+    isbns = (value.strip() for each in record.get(tag) for value in each.values("a"))
+    return RecordName(
+        control_number=number,
+        numbers=tuple(each for each in numbers if each.startswith("(")),
+        # It may have been given its number by the member's own system.
+        local_number=number,
+        isbn=next(filter(None, isbns), ""),
+    )
+
+
+def holdings_record(
+    control_number: str, family: MarcFamily, holding: Holding, *, extra: Sequence[Field] = ()
+) -> bytes:
+    """A record that says what is held, in the stored form, as `read_holdings` reads it.
+
+    In MARC 21 a holdings record; in CNMARC, which has none, 001 and 905 alone.
+    """
+    tag = HOLDINGS_TAG[family]
+    if family is MarcFamily.MARC21:
+        leader, number = "00000nx  a2200000un 4500", Field("004", control_number)
+    else:
+        leader, number = "00000nam0 2200000   450 ", Field("001", control_number)
+    return build(leader, [number, *extra, _field(tag, family, holding)], oversize=True)

@@ -45,7 +45,10 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one institution holds of one record."""
+    """What one institution holds of one record.
+
+    `extent` says which volumes or years, of what appears in parts.
+    """
 
     institution: str
     record_id: int
@@ -53,3 +56,5 @@ class Holding:
     copies: int = 1
     location: str = ""
     barcodes: tuple[str, ...] = ()
+    extent: str = ""
+    note: str = ""

@@ -13,6 +13,7 @@ import msgspec
 from metering.counting import CountingRules, HoldingRemoval, UploadReversal
 from metering.tariff import Tariff, TariffError, load_tariffs
 from protocol.record import Database, MarcFamily
+from store.access_rules import read_network
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -131,12 +132,23 @@ class Sru(_Section, frozen=True):
 
 
 class Access(_Section, frozen=True):
-    """Who may come in without an account, and how often a login may fail."""
+    """Who may come in without an account, how often a login may fail, and through whom.
+
+    Sessions at a time are counted over all workers; 0: any number. `trusted_proxies`
+    tell the addresses of clients: over HTTP in headers, and on the listeners of
+    `proxy_protocol` in front of each connection.
+    """
 
     anonymous: bool = False
     login_failures_max: Positive = 5
     login_failures_of_address_max: Positive = 50
+    login_failures_of_account_max: Positive = 100
     login_pause_s: Seconds = 30.0
+    login_pause_max_s: Seconds = 900.0
+    sessions_of_account_max: Count = 0
+    sessions_of_institution_max: Count = 0
+    trusted_proxies: tuple[str, ...] = ()
+    proxy_protocol: tuple[Literal["z3950", "z3950s", "http"], ...] = ("z3950", "z3950s")
 
 
 class Catalogue(_Section, frozen=True):
@@ -177,6 +189,14 @@ class Uploads(_Section, frozen=True):
     """Records that members send over Z39.50 and SRU."""
 
     waiting_max: Positive = 64
+
+
+class Covers(_Section, frozen=True):
+    """What is taken as a cover image; sides are in pixels."""
+
+    size_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 28)] = 1_000_000
+    side_pixels_min: Positive = 80
+    side_pixels_max: Annotated[int, msgspec.Meta(ge=1, le=8_000)] = 4_000
 
 
 class Batch(_Section, frozen=True):
@@ -283,6 +303,7 @@ class Config(_Section, frozen=True):
     tariff: TariffSection = TariffSection()
     credit: Credit = Credit()
     uploads: Uploads = Uploads()
+    covers: Covers = Covers()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()
@@ -332,6 +353,14 @@ class Config(_Section, frozen=True):
     @property
     def credit_path(self) -> Path:
         return self.data_dir / "credit.sqlite"
+
+    @property
+    def covers_path(self) -> Path:
+        return self.data_dir / "covers.sqlite"
+
+    @property
+    def covers_dir(self) -> Path:
+        return self.data_dir / "covers"
 
     @property
     def batch_dir(self) -> Path:
@@ -387,6 +416,13 @@ def parse_config(document: dict[str, Any], path: Path) -> Config:
         raise ConfigError(
             f"{path}: Expected at most maximum_records_max - at `$.sru.maximum_records_default`"
         )
+    for number, network in enumerate(config.access.trusted_proxies):
+        try:
+            read_network(network)
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}: {error} - at `$.access.trusted_proxies[{number}]`"
+            ) from None
     tls = config.z3950.tls
     if (tls.client_accounts or tls.client_certificate_required) and not tls.client_ca:
         raise ConfigError(

@@ -10,7 +10,10 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from server import status
-from server.batch_http import BatchApi
+from server.access_control.proxied_listener import ProxiedListener
+from server.access_control.proxies import TrustedProxies
+from server.api.routes import Api
+from server.batch_worker import BatchWorker
 from server.config import Config
 from server.http_connection import Connection
 from server.http_guard import Guard
@@ -36,20 +39,22 @@ class HttpServer:
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
         self._site = Site(config, service, z3950.outbox)
-        self._batch = BatchApi(config, service)
+        self._batch = BatchWorker(config, service)
         self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
+        self._api = Api(config, service, z3950.outbox, self._batch)
         self._status_socket = status.StatusSocket(config, service)
         self._outbox = z3950.outbox
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: asyncio.Server | ProxiedListener | None = None
+        self._proxies = TrustedProxies(config.access.trusted_proxies)
 
     async def start(self, listener: socket.socket) -> None:
         app = web.Application(client_max_size=self._config.http.body_bytes_max)
         app[WRITE_TIMEOUT_S] = self._config.http.write_timeout_s
         self._guard.install(app)
         self._metrics.add_routes(app)
-        self._batch.add_routes(app)
+        self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._site.search.first(self._sru.respond))
         app.router.add_get("/{database}", self._site.search.first(self._sru.respond))
@@ -61,18 +66,24 @@ class HttpServer:
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
+        access = self._config.access
+        if access.trusted_proxies and "http" in access.proxy_protocol:
+            self._listener = ProxiedListener(
+                listener, lambda client: self._connection(loop, client), self._proxies
+            )
+        else:
+            self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
         self._batch.start()
         self._site.start()
         self._metrics.start()
 
-    def _connection(self, loop: asyncio.AbstractEventLoop) -> Connection:
+    def _connection(self, loop: asyncio.AbstractEventLoop, client: str = "") -> Connection:
         assert self._runner is not None  # noqa: S101
         assert self._runner.server is not None  # noqa: S101 - set by setup()
         return Connection(
             self._runner.server, self._service, self._outbox, self._sru.at_once,
-            self._connections, loop,
+            self._connections, loop, self._proxies, client,
         )  # fmt: skip
 
     async def stop(self) -> None:
@@ -84,6 +95,7 @@ class HttpServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._api.stop()
         self._site.close()
         self._metrics.stop()
 

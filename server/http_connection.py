@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
@@ -14,6 +14,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from metering.interface import Entering, MeteringError, Receipt
 from server import http_log
+from server.access_control.proxies import TrustedProxies
 from server.http_at_once import AnswerAtOnce, AtOnce
 from server.http_log import AccessLog, access_logger
 from server.http_refusals import problem
@@ -38,12 +39,14 @@ class Connection(web.RequestHandler):
 
     A request that comes alone while no other is under way is answered here, if
     `at_once` can. `others` are the worker's open connections; one too many is
-    turned away.
+    turned away. `client` is its address where a proxy has told it in front of the
+    connection; what `proxies` tell in headers, requests have as their `remote`.
     """
 
     __slots__ = (
         "_address", "_answer", "_answered", "_at_boundary", "_at_once", "_entering", "_held",
-        "_max", "_others", "_outbox", "_sends_to", "_service", "_turned_away", "head",
+        "_make_request", "_max", "_others", "_outbox", "_proxies", "_sends_to", "_service",
+        "_turned_away", "head",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +57,8 @@ class Connection(web.RequestHandler):
         at_once: AtOnce,
         others: set[Connection],
         loop: asyncio.AbstractEventLoop,
+        proxies: TrustedProxies,
+        client: str = "",
     ) -> None:
         config = service.config.http
         super().__init__(
@@ -74,7 +79,8 @@ class Connection(web.RequestHandler):
         self._answer: AnswerAtOnce | None = None
         self._entering: Entering | None = None
         self._held: list[bytes] = []
-        self._address = ""
+        self._address = client
+        self._proxies = proxies
         self._answered: asyncio.Future[None] | None = None
         self._others = others
         self._max = config.connections_max
@@ -92,8 +98,18 @@ class Connection(web.RequestHandler):
         self._others.add(self)
         self._sends_to = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self._address = peer[0] if isinstance(peer, tuple) else ""
+        remote = peer[0] if isinstance(peer, tuple) else ""
+        self._address = self._address or remote
+        if self._address != remote or self._proxies.trusts(self._address):
+            self._make_request = self._request_factory
+            self._request_factory = self._request_of_client
         super().connection_made(transport)
+
+    def _request_of_client(self, *arguments: Any) -> web.BaseRequest:
+        """A request that knows where its client is, rather than where the connection is from."""
+        assert self._make_request is not None  # noqa: S101 - the connection is made
+        request = self._make_request(*arguments)
+        return request.clone(remote=self._proxies.client_of(request, self._address))
 
     def data_received(self, data: bytes) -> None:
         if self._turned_away is not None:
@@ -238,7 +254,7 @@ class Connection(web.RequestHandler):
         else:
             reason = (message or "").strip().partition("\n")[0].rstrip(":.")
             detail = f"This is not HTTP as it should be: {reason}." if reason else "Bad request."
-        log.info("bad request", address=request.remote or "", status=status, reason=detail)
+        log.info("bad request", address=self._address, status=status, reason=detail)
         response = problem(status, detail, {hdrs.CONNECTION: "close"})
         response.force_close()
         return response

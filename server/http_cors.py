@@ -10,9 +10,10 @@ from aiohttp import hdrs, web
 
 from server.config import HttpCors
 
-ALLOWED_METHODS = "GET, HEAD, POST"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE"
 ALLOWED_HEADERS = (
-    "Authorization, Content-Type, If-None-Match, X-Requested-With, X-SRU-Authentication-Token"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Requested-With,"
+    " X-SRU-Authentication-Token"
 )
 
 

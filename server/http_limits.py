@@ -12,8 +12,8 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from server.access import Principal
 from server.config import HttpLimits
+from server.principal import Principal
 
 REMEMBERED_MAX = 10_000
 # One subscriber has a network of this size, and all addresses in it.

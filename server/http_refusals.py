@@ -17,6 +17,7 @@ from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.sru import RefusedRequest
 from protocol.sru_response import refusal_response
 from protocol.sru_version import V1_2, V2_0, VERSIONS
+from server.api.problem import PREFIX, refusal_of_status
 from server.http_responses import NO_STORE
 from server.sign_in import wants_html
 
@@ -59,6 +60,8 @@ def refuse(
     request: web.Request, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """The response of `status` that this client can read; `detail` says why, in a sentence."""
+    if request.path.startswith(PREFIX):
+        return refusal_of_status(status, detail, headers)
     if wants_html(request):
         return page(status, detail, headers)
     resource = request.match_info.route.resource

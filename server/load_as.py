@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from protocol.diagnostic import Diagnostic
+from protocol.diagnostic import Bib1, Diagnostic
 from protocol.iso2709 import RawRecord, RefusedRecord, control_number, decode_record
 from protocol.iso2709_structure import guess_control_number
 from protocol.record import Database
@@ -55,12 +55,14 @@ def principal_named(config: Config, name: str) -> Principal:
     code, slash, account = name.rpartition("/")
     sign_in = SignIn(config.members_path, config.access)
     try:
-        found = sign_in.certified(account)
+        found = sign_in.certified(account, None)
     finally:
         sign_in.close()
     if isinstance(found, Diagnostic):
         raise NoSuchAccountError(
-            f"there is no account {account}" if found.addinfo == account else found.addinfo
+            f"there is no account {account}"
+            if found.condition == Bib1.BAD_USER_ID
+            else found.addinfo
         )
     if slash and found.institution != code.upper():
         raise NoSuchAccountError(f"{account} is no account of {code}")
@@ -79,11 +81,13 @@ def send_files(
     encoding: str = "auto",
     confirmed: bool = False,
     report: Path,
+    address: str = "",
     progress: OnProgress | None = None,
 ) -> Sent:
     """Upload every record of `paths`; a record of one's own that is there is replaced.
 
-    `report` is a CSV file of those refused, made when there is one.
+    `report` is a CSV file of those refused, made when there is one. `address` says
+    for the audit who is at which machine.
 
     Raises:
         StoreError: a file cannot be opened.
@@ -98,7 +102,7 @@ def send_files(
         return uploader.run(
             Upload(
                 principal=principal, database=database, action=Action.UPDATE, record=record,
-                confirmed=confirmed, protocol="load",
+                confirmed=confirmed, protocol="load", address=address,
             )
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.commands.progress import Stages
+from store.audit import Origin
 from store.dedupe import Pair, merge_certain
 from store.load import LoadSummary
 from store.load_duplicates import Screen, new_pairs
@@ -87,7 +88,8 @@ class LoadCheck:
                     possible += 1
         merged = 0
         if self._mode == MERGE:
-            merged = sum(1 for _ in merge_certain(self._writer, certain, account=ACCOUNT))
+            pairs = merge_certain(self._writer, certain, account=ACCOUNT, origin=Origin("cli"))
+            merged = sum(1 for _ in pairs)
         return Duplicates(True, possible, len(certain), merged)
 
 

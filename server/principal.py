@@ -15,6 +15,7 @@ class Principal:
     `store.rights`; whoever has no institution can still download nothing.
 
     `search_in` and `download_from` are the databases granted, by name; None: all.
+    `by_address`: it sent no login, and is known by where it comes from.
     """
 
     account: str = ""
@@ -24,6 +25,7 @@ class Principal:
     rights: tuple[str, ...] = MEMBER_RIGHTS
     search_in: frozenset[str] | None = None
     download_from: frozenset[str] | None = None
+    by_address: bool = False
 
     @property
     def anonymous(self) -> bool:

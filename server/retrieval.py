@@ -16,7 +16,7 @@ from protocol.frozen import frozen
 from protocol.record import Holding, StoredRecord
 from server.access import Principal
 from server.log import Log, Seldom
-from server.permissions import Operation, refusal, to_bib1
+from server.permissions import Grant, Operation, is_granted, refusal, to_bib1
 from store.interface import Catalogue
 
 log = Log("lianmu.retrieval")
@@ -108,9 +108,12 @@ def choose_at_once(
     if form.full and not principal.may_download:
         return None
     chosen = Chosen(form, [], [])
+    granted = principal.download_from if form.full else None
     size = 0
     for record in catalogue.fetch_at_once(record_ids):
         if record is None or record.deleted:
+            return None
+        if granted is not None and record.database.name not in granted:
             return None
         content = _made(form.make, record)
         if isinstance(content, Diagnostic):
@@ -150,6 +153,8 @@ async def retrieve(
     if only is not None and only.full and not principal.may_download and record_ids:
         return _not_to_download(principal)
     make = only.make if only is not None and only.make_with_holdings is None else None
+    if make is not None and only is not None and only.full and principal.download_from is not None:
+        make = None  # each record is looked at
     items: list[Item] = []
     size = 0
     content: bytes | Diagnostic | None = b""
@@ -202,9 +207,9 @@ def _made(
         return Diagnostic(Bib1.SYSTEM_ERROR_IN_PRESENTING, record.control_number)
 
 
-def _not_to_download(principal: Principal) -> Diagnostic:
-    """What whoever may have no full record is told."""
-    refused = refusal(principal, Operation.DOWNLOAD)
+def _not_to_download(principal: Principal, database: str = "") -> Diagnostic:
+    """What whoever may have no full record, or none of that database, is told."""
+    refused = refusal(principal, Operation.DOWNLOAD, database=database)
     assert refused is not None  # noqa: S101 - the caller has asked
     return to_bib1(refused)
 
@@ -242,8 +247,10 @@ async def _first_of(
     failed: tuple[RecordForm, Diagnostic] | None = None
     for form in forms:
         content: bytes | Diagnostic
-        if form.full and not principal.may_download:
-            content = _not_to_download(principal)
+        if form.full and not (
+            principal.may_download and is_granted(principal, Grant.DOWNLOAD, record.database.name)
+        ):
+            content = _not_to_download(principal, record.database.name)
         elif form.make_with_holdings is not None:
             held = await catalogue.holdings((record.record_id,))
             content = _made(form.make_with_holdings, record, held.get(record.record_id, ()))

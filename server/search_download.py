@@ -103,13 +103,15 @@ async def send(
     record: StoredRecord,
     wanted: FileFormat,
     headers: Mapping[str, str],
+    *,
+    protocol: str = PROTOCOL,
 ) -> web.StreamResponse | Diagnostic:
     """Send one record as a file; its ledger entry is durable before the first octet leaves.
 
     A diagnostic: nothing was sent, and nothing counts.
     """
     retrieved = await service.retrieve(
-        principal, (record.record_id,), wanted.form, PROTOCOL, http[SESSION]
+        principal, (record.record_id,), wanted.form, protocol, http[SESSION]
     )
     if isinstance(retrieved, Diagnostic):
         return retrieved

@@ -15,6 +15,8 @@ from aiohttp import hdrs, web
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.record import Database
+from server.access_control.databases import databases_for
+from server.covers.pages import CoverPages
 from server.outbox import Outbox
 from server.search_query import (
     FIELDS,
@@ -45,9 +47,9 @@ _EXPLAINED = frozenset({
 class SearchPages:
     """The pages for searching of one worker."""
 
-    def __init__(self, shell: Shell, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
         self._shell = shell
-        self._records = RecordPages(self._shell, outbox)
+        self._records = RecordPages(self._shell, outbox, covers)
 
     def add_routes(self, app: web.Application) -> None:
         """Everything but `/` and `/{database}`, which `first` stands before."""
@@ -66,14 +68,17 @@ class SearchPages:
 
     async def _search(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         name = request.match_info.get("database", "")
-        databases = self._shell.service.catalogue.resolve(
-            ("Default",) if name.lower() in ALL_NAMES else (name,)
-        )
+        names = ("Default",) if name.lower() in ALL_NAMES else (name,)
+        catalogue = self._shell.service.catalogue
+        databases = catalogue.resolve(names)
         if isinstance(databases, Diagnostic):
             message = visit.texts("unknown_database", name=name)
             return self._shell.problem(request, visit, 404, message)
         if isinstance(visit.principal, Diagnostic):
             return self._shell.ask(request, visit, visit.principal)
+        granted = databases_for(catalogue, names, visit.principal)
+        if isinstance(granted, Diagnostic):
+            return self._shell.problem(request, visit, 403, granted.addinfo)
         chosen = request.query.get("db")
         search = read_search(
             "" if name.lower() in ALL_NAMES else databases[0].name, list(request.query.items())
@@ -85,7 +90,7 @@ class SearchPages:
             )
         if search.is_empty:
             return self._shell.render(request, visit, "search/start.html", self._form(search))
-        return await self._results(request, visit, search, databases)
+        return await self._results(request, visit, search, granted)
 
     def _form(self, search: Search) -> dict[str, Any]:
         """What the search form and the list of databases are made of."""

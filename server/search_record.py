@@ -12,6 +12,8 @@ from protocol.query import Clause, Structure
 from protocol.record import StoredRecord
 from protocol.search_term import clean
 from server.access import Principal
+from server.access_control.databases import databases_for
+from server.covers.pages import CoverPages, shown
 from server.http_log import SESSION
 from server.outbox import Outbox
 from server.search_download import (
@@ -32,19 +34,23 @@ _SAME_NUMBER_MAX = 50  # records of one control number that are told apart
 class RecordPages:
     """`/{database}/record/{number}`: GET shows, POST downloads."""
 
-    def __init__(self, shell: Shell, outbox: Outbox) -> None:
+    def __init__(self, shell: Shell, outbox: Outbox, covers: CoverPages) -> None:
         self._shell = shell
         self._outbox = outbox
+        self._covers = covers
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/{database}/record/{number:.+}", self._shell.page(self._record))
         app.router.add_post("/{database}/record/{number:.+}", self._shell.page(self._download))
 
-    async def _candidates(self, request: web.Request) -> list[StoredRecord] | Diagnostic:
+    async def _candidates(
+        self, request: web.Request, principal: Principal
+    ) -> list[StoredRecord] | Diagnostic:
         """The records that the address means: nearly always one."""
         catalogue = self._shell.service.catalogue
         name, number = request.match_info["database"], clean(request.match_info["number"])
-        databases = catalogue.resolve(("Default",) if name.lower() in ALL_NAMES else (name,))
+        names = ("Default",) if name.lower() in ALL_NAMES else (name,)
+        databases = databases_for(catalogue, names, principal)
         if isinstance(databases, Diagnostic):
             return databases
         found = await catalogue.search(
@@ -74,7 +80,7 @@ class RecordPages:
         """The record of the address, or the page that says why there is none."""
         if isinstance(visit.principal, Diagnostic):
             return self._shell.ask(request, visit, visit.principal)
-        candidates = await self._candidates(request)
+        candidates = await self._candidates(request, visit.principal)
         if isinstance(candidates, Diagnostic):
             name = request.match_info["database"]
             return self._shell.problem(
@@ -129,8 +135,10 @@ class RecordPages:
         institution = principal.institution
         path = record_path(record)
         public = self._shell.config.http.public_url.rstrip("/") or str(request.url.origin())
+        cover = self._covers.of_record(record)
         values: dict[str, Any] = {
             "path": path,
+            "cover": shown(record, cover) if cover is not None else None,
             "by_id": request.query.get("id", ""),
             "address": public + path,
             "database": record.database,

@@ -10,6 +10,7 @@ from types import TracebackType
 from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
+from server.access_control.session_table import SessionTable
 from server.config import Config
 from server.live.board import LiveBoard
 from server.metrics.counting import Counting
@@ -32,9 +33,15 @@ class Service:
         self.board = board or LiveBoard(worker + 1)
         self.figures = self.board.worker(worker)
         self.counting = Counting(self.figures)
-        self.sessions = Sessions(worker)
+        places = config.z3950.associations_max
+        self.sessions = Sessions(
+            worker, SessionTable(config.run_dir, worker, config.workers, places)
+        )
         self.forms = Forms(config.database)
-        self.sign_in = SignIn(config.members_path, config.access, refused=self.counting.refused)
+        self.sign_in = SignIn(
+            config.members_path, config.access, refused=self.counting.refused,
+            shared_dir=config.run_dir,
+        )  # fmt: skip
         self.catalogue = SqliteCatalogue(
             config.data_dir, cache_size_bytes_max=config.catalogue.cache_bytes_max
         )

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.access_control.session_table import SessionTable
+
 
 @dataclass(slots=True)
 class SessionInfo:
@@ -27,6 +29,7 @@ class SessionInfo:
     searches: int = 0
     presents: int = 0
     records: int = 0
+    place: int | None = None  # in the table of all workers, past Init
 
     def as_json(self) -> dict[str, Any]:
         now = time.time()
@@ -65,8 +68,9 @@ class Counters:
 class Sessions:
     """The open associations of a worker and its counters."""
 
-    def __init__(self, worker: int) -> None:
+    def __init__(self, worker: int, table: SessionTable | None = None) -> None:
         self._worker = worker
+        self._table = table
         self._open: dict[str, SessionInfo] = {}
         self._started = 0
         self._ended = Counters()
@@ -90,7 +94,43 @@ class Sessions:
         self._ended.sessions += 1
         return info
 
+    def admit(
+        self,
+        info: SessionInfo,
+        account: str,
+        institution: str,
+        of_account_max: int,
+        of_institution_max: int,
+    ) -> str | None:
+        """Count a session that has signed in; the account or institution that has too many.
+
+        None: it is let in. A bound of 0 is none. What the session counted as before
+        counts no more.
+        """
+        self._leave(info)
+        if self._table is None or not account:
+            return None
+        info.place = self._table.enter(account, institution)
+        over: str | None = None
+        if of_account_max and self._table.count_of_account(account) > of_account_max:
+            over = account
+        elif (
+            of_institution_max
+            and institution
+            and (self._table.count_of_institution(institution) > of_institution_max)
+        ):
+            over = institution
+        if over is not None:
+            self._leave(info)
+        return over
+
+    def _leave(self, info: SessionInfo) -> None:
+        if info.place is not None and self._table is not None:
+            self._table.leave(info.place)
+        info.place = None
+
     def close(self, info: SessionInfo) -> None:
+        self._leave(info)
         if self._open.pop(info.id, None) is not None:
             self._ended.searches += info.searches
             self._ended.presents += info.presents

@@ -7,7 +7,6 @@ kept with the request, so that limits, handlers and the log agree on who asks.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from multidict import CIMultiDict
 
 from protocol.diagnostic import Bib1, Diagnostic
 from server.access import Principal
+from server.access_control import answers
 from server.service import Service
 
 BASIC_CHALLENGE = 'Basic realm="Lianmu", charset="UTF-8"'
@@ -69,11 +69,11 @@ async def _sign_in(
     if scheme.lower() == "bearer":
         tokens |= {credentials.strip()}
     if len(tokens) > 1 or (tokens and header and scheme.lower() != "bearer"):
-        return Diagnostic(Bib1.BAD_USER_ID, "several credentials were sent; send one")
+        return answers.SEVERAL
     if tokens:
         return accounts.by_key(next(iter(tokens)), address)
     if not header:
-        return accounts.anonymous()
+        return accounts.without_login(address)
     try:
         basic = BasicAuth.decode(header, encoding="utf-8")
     except ValueError:
@@ -126,12 +126,11 @@ def refusal(
     service: Service, request: web.Request, diagnostic: Diagnostic
 ) -> tuple[int, CIMultiDict[str]]:
     """The status and headers of the response that tells why nobody was let in."""
-    if diagnostic.condition == Bib1.TEMPORARILY_UNAVAILABLE:
-        pause_s = math.ceil(service.config.access.login_pause_s)
-        return 429, CIMultiDict({hdrs.RETRY_AFTER: str(pause_s)})
+    if isinstance(diagnostic, answers.Paused):
+        return 429, CIMultiDict({hdrs.RETRY_AFTER: str(diagnostic.retry_s)})
     if diagnostic.condition == Bib1.AUTHENTICATION_SYSTEM_ERROR:
         return 503, CIMultiDict()
-    if diagnostic.condition == Bib1.ACCOUNT_EXPIRED:
+    if diagnostic.condition in (Bib1.ACCOUNT_EXPIRED, Bib1.BLOCKED_NETWORK_ADDRESS):
         return 403, CIMultiDict()  # other credentials would help as little
     return 401, challenge(request)
 

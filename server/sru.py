@@ -26,6 +26,7 @@ from protocol.sru_version import RECORD_SCHEMAS
 from protocol.zeerex import RESTRICTIONS, ServerDescription, explain_record
 from server import permissions, sru_quota, sru_update
 from server.access import Principal
+from server.access_control.databases import databases_for
 from server.config import Config, Sru
 from server.http_connection import Connection
 from server.http_limits import RequestLimits
@@ -120,18 +121,28 @@ class SruService:
             return call.answer(document, media_type=request.media_type)
         principal = await sign_in(self._service, http, request.extra)
         if isinstance(principal, Diagnostic):
-            fault = SruFault(SruDiagnostic.AUTHENTICATION_ERROR, principal.addinfo)
             status, headers = refusal(self._service, http, principal)
+            later = status in (429, 503)
+            fault = SruFault(
+                SruDiagnostic.SYSTEM_TEMPORARILY_UNAVAILABLE
+                if later
+                else SruDiagnostic.AUTHENTICATION_ERROR,
+                principal.addinfo,
+            )
             return self._refuse(call, request, fault, name, databases, status, headers)
         is_scan = isinstance(request, ScanRequest)
         refused = permissions.refusal(principal, Operation.SCAN if is_scan else Operation.SEARCH)
         if refused is not None:
             fault, status = permissions.to_sru(refused), permissions.http_status(refused)
             return self._refuse(call, request, fault, name, databases, status)
+        names = (name if name != "sru" else ALL,)
+        granted = databases_for(self._service.catalogue, names, principal)
+        if isinstance(granted, Diagnostic):
+            return self._refuse(call, request, to_sru(granted), name, databases, 403)
         if isinstance(request, ScanRequest):
-            return await self._scan(request, databases, principal, call)
+            return await self._scan(request, granted, principal, call)
         assert isinstance(request, SearchRetrieveRequest)  # noqa: S101 - nothing else is left
-        response = await self._search.respond(request, databases, principal, call)
+        response = await self._search.respond(request, granted, principal, call)
         self._learn(http, name, response)
         return response
 

@@ -20,6 +20,7 @@ from aiohttp import BasicAuth, hdrs, web
 from protocol.diagnostic import Diagnostic
 from protocol.sru import SearchRetrieveRequest, SruLimits, parse_request
 from server.access import Principal, SignIn
+from server.access_control.databases import databases_for
 from server.http_at_once import AnswerAtOnce
 from server.http_limits import RequestLimits
 from server.http_responses import (
@@ -131,7 +132,7 @@ class SruAtOnce:
         if not principal.may_search:
             return None
         request = parse_request(parameters, self._limits)
-        databases = self._service.catalogue.resolve((known.database,))
+        databases = databases_for(self._service.catalogue, (known.database,), principal)
         if not isinstance(request, SearchRetrieveRequest) or isinstance(databases, Diagnostic):
             return None
         session = self._service.sessions.next_id("s")
@@ -212,7 +213,7 @@ def _principal(
 ) -> Principal | Diagnostic | None:
     """Who asks, as `server.sign_in` finds it; None: that would take time."""
     if not credentials:
-        return sign_in.anonymous()
+        return sign_in.without_login(address)
     if len(credentials) == 1:
         return sign_in.by_key(credentials[0], address)
     name, password = credentials

@@ -111,7 +111,7 @@ class SearchRetrieve:
                 principal, ids, form, "sru", call.http[SESSION]
             )
         if isinstance(retrieved, Diagnostic):
-            return self._withheld(call, request, retrieved, total)
+            return self._withheld(call, request, retrieved, total, principal)
         try:
             extra: bytes | SruFault = b""
             if request.extra:
@@ -311,11 +311,18 @@ class SearchRetrieve:
         return count_facet(wished, len(found))
 
     def _withheld(
-        self, call: Call, request: SearchRetrieveRequest, reason: Diagnostic, total: int
+        self,
+        call: Call,
+        request: SearchRetrieveRequest,
+        reason: Diagnostic,
+        total: int,
+        principal: Principal,
     ) -> web.Response:
         """No record may be sent; where an account is missing, the client is asked for one."""
         if reason.condition != Bib1.SYNTAX_NOT_AUTHORISED:
             return self._failed(call, request, to_sru(reason), total)
+        if not principal.anonymous:
+            return self._failed(call, request, to_sru(reason), total, status=403)
         headers = challenge(call.http)
         return self._failed(call, request, to_sru(reason), total, status=401, headers=headers)
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metering.credit import Accepted
-from metering.interface import MeteringError
 from metering.tariff_category import classify
 from protocol.holdings_fields import HOLDINGS_TAG, take_holdings
 from protocol.iso2709 import (
@@ -32,7 +30,9 @@ from protocol.record import Holding, StoredRecord
 from protocol.validation import Finding, Severity, check
 from server.access import Principal
 from server.config import Config
-from server.crediting import accepted_record, category_rules, open_credits
+from server.crediting import category_rules, claim_due
+from server.holdings import change as of_holdings
+from server.holdings.desk import HoldingsDesk
 from server.log import Log
 from server.permissions import Operation, refusal
 from server.upload import Action, Change, Done, Outcome, Reason, Refused, Upload
@@ -41,7 +41,7 @@ from store.duplicates import DuplicateFinder
 from store.editing import Editor
 from store.members import MemberError, Members
 from store.sqlite import StoreError
-from store.uploaded import CREDIT_CLAIMED, CREDIT_DUE, UploadRow, UploadRows, digest_of
+from store.uploaded import CREDIT_CLAIMED, CREDIT_DUE, UploadRows, digest_of
 from store.versions import identifier, is_based_on, is_same_content
 from store.writer import CatalogueWriter, VersionConflict, now_us
 
@@ -91,7 +91,7 @@ class Uploader:
             opened = self._open()
             with opened.writer.transaction():
                 outcome = self._change(opened, upload, record, findings)
-            claimed = self._claim(opened)
+            claimed = claim_due(self._config, opened.writer)
         except (StoreError, MemberError) as error:
             log.error("upload failed", account=upload.principal.account, reason=str(error))
             return Refused(
@@ -104,6 +104,21 @@ class Uploader:
         if isinstance(outcome, Done) and outcome.credit in (CREDIT_DUE, CREDIT_CLAIMED):
             outcome = replace(outcome, credit=claimed.get(outcome.record.record_id, outcome.credit))
         return outcome
+
+    def hold(self, change: of_holdings.Change | of_holdings.MarcChange) -> of_holdings.Outcome:
+        """Carry out a change of holdings; it is on disk when this returns."""
+        try:
+            desk = self._open().desk
+            if isinstance(change, of_holdings.MarcChange):
+                return desk.apply_marc(change)
+            return desk.apply_one(change)
+        except (StoreError, MemberError) as error:
+            log.error("holding not changed", account=change.principal.account, reason=str(error))
+            return of_holdings.Refused(
+                reason=of_holdings.Reason.UNAVAILABLE,
+                text="the catalogue cannot be written at present; send it again later"
+                " / 目录暂时无法写入，请稍后重试",
+            )
 
     def close(self) -> None:
         if self._opened is not None:
@@ -188,7 +203,7 @@ class Uploader:
                 )  # fmt: skip
         stored = opened.editor.create(database.name, marc, account=principal.account, at_us=at_us)
         assert isinstance(stored, StoredRecord)  # noqa: S101 - it came without a number
-        notes = _hold(opened, principal, stored, holding, others, at_us)
+        notes = _hold(opened, upload, stored, holding, others, at_us)
         _write_down(opened, upload, stored, Action.INSERT, at_us, digest=digest, credit=credit)
         return Done(
             change=Change.CREATED, record=stored, findings=findings, notes=notes, credit=credit
@@ -214,41 +229,6 @@ class Uploader:
             f" / 账号 {principal.account} 无 {kind} 有效编目员资格"
         )
 
-    def _accepted(self, opened: _Opened, row: UploadRow) -> Accepted:
-        """A record as it was accepted: its first version, and who holds it now."""
-        stored = opened.writer.rows.get(row.record_id)
-        assert stored is not None  # noqa: S101 - rows of records stay
-        first = replace(stored, marc=opened.writer.rows.version(row.record_id, 1))
-        held = [each.holding for each in opened.writer.merges.holding_rows(row.record_id)]
-        return accepted_record(
-            self._config, first, row.institution, row.account, row.at_us, holdings=held
-        )
-
-    def _claim(self, opened: _Opened) -> dict[int, str]:
-        """Claim what is due, also what a crash or a full disk left; the states by record."""
-        due = opened.uploads.credit_due()
-        states: dict[int, str] = {}
-        if not due:
-            return states
-        try:
-            with open_credits(self._config) as crediting:
-                for row in due:
-                    accepted = self._accepted(opened, row)
-                    try:
-                        claim = crediting.submit(accepted)
-                    except KeyError as error:  # the tariff has no such item: others go on
-                        log.error(
-                            "credit not claimed", record=accepted.control_number, reason=str(error)
-                        )
-                        continue
-                    with opened.writer.transaction():
-                        opened.uploads.credit_claimed(row.upload_id)
-                    states[row.record_id] = claim.status.value
-        except (MeteringError, StoreError) as error:
-            # The record is stored; the row stays due, and the next upload claims it.
-            log.error("credit not claimed", records=len(due), reason=str(error))
-        return states
-
 
 class _Opened:
     """The files that uploads need."""
@@ -260,11 +240,13 @@ class _Opened:
         self.editor = Editor(self.writer)
         self.uploads = UploadRows(self.writer.connection)
         self.finder = DuplicateFinder(config.data_dir)
+        self.desk = HoldingsDesk(config, self.writer)
         self.members = Members(config.members_path)
         self.accounts = Accounts(self.members)
 
     def close(self) -> None:
         self.members.close()
+        self.desk.close()
         self.finder.close()
         self.writer.close()
 
@@ -348,7 +330,7 @@ def _replace(
     at_us = now_us()
     left_out = [field for field in others if field not in kept]
     if is_same_content(_without_number(new), _without_number(parse(target.marc))):
-        notes = _hold(opened, principal, target, holding, left_out, at_us)
+        notes = _hold(opened, upload, target, holding, left_out, at_us)
         return Done(change=Change.UNCHANGED, record=target, findings=findings, notes=notes)
     field_005 = sent.first("005")
     based_on = upload.based_on or ([field_005.text.strip()] if field_005 is not None else [])
@@ -366,7 +348,7 @@ def _replace(
         account=principal.account, at_us=at_us,
     )  # fmt: skip
     assert isinstance(stored, StoredRecord)  # noqa: S101 - nobody else writes meanwhile
-    notes = _hold(opened, principal, stored, holding, left_out, at_us)
+    notes = _hold(opened, upload, stored, holding, left_out, at_us)
     _write_down(opened, upload, stored, Action.REPLACE, at_us)
     return Done(change=Change.REPLACED, record=stored, findings=findings, notes=notes)
 
@@ -416,7 +398,7 @@ def _stale(target: StoredRecord, based_on: Sequence[int | str]) -> Refused | Non
 
 def _hold(
     opened: _Opened,
-    principal: Principal,
+    upload: Upload,
     stored: StoredRecord,
     holding: Holding | None,
     others: Sequence[Field],
@@ -424,11 +406,13 @@ def _hold(
 ) -> list[str]:
     """Store the member's own holding; returns what was left out."""
     notes = []
+    principal = upload.principal
     tag = HOLDINGS_TAG[stored.database.family]
     if holding is not None and refusal(principal, Operation.HOLDINGS_WRITE) is None:
-        opened.writer.put_holding(
-            replace(holding, record_id=stored.record_id), account=principal.account, at_us=at_us
-        )
+        opened.desk.hold(
+            principal, replace(holding, record_id=stored.record_id), stored.database.family,
+            protocol=upload.protocol, address=upload.address, at_us=at_us,
+        )  # fmt: skip
     elif holding is not None:
         notes.append(
             f"{tag} is left out: {principal.account} has no right to holdings"

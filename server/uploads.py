@@ -7,14 +7,24 @@ Z39.50 Update and SRU Record Update come through here; what they ask is a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from server.config import Config
+from server.holdings.change import Change, MarcChange
+from server.holdings.change import Outcome as HoldingOutcome
+from server.holdings.change import Reason as HoldingReason
+from server.holdings.change import Refused as HoldingRefused
 from server.log import Log
 from server.upload import Outcome, Reason, Refused, Upload
 from server.uploading import Uploader
 
 log = Log("lianmu.upload")
+_BUSY = "too many uploads wait; send it again in a moment / 上传繁忙，请稍后重试"
+_OUR_ERROR = "an error of this server / 服务器内部错误"
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
 
 
 class Uploads:
@@ -37,22 +47,31 @@ class Uploads:
         again tells what became of it.
         """
         if self._waiting >= self._waiting_max:
-            return Refused(
-                reason=Reason.BUSY,
-                text="too many uploads wait; send it again in a moment / 上传繁忙，请稍后重试",
+            return Refused(reason=Reason.BUSY, text=_BUSY)
+        try:
+            return await self._run(self._uploader.run, upload)
+        except Exception as error:
+            log.exception("upload failed", account=upload.principal.account, reason=str(error))
+            return Refused(reason=Reason.UNAVAILABLE, text=_OUR_ERROR)
+
+    async def hold(self, change: Change | MarcChange) -> HoldingOutcome:
+        """Carry out a change of holdings, in turn with the uploads."""
+        if self._waiting >= self._waiting_max:
+            return HoldingRefused(reason=HoldingReason.BUSY, text=_BUSY)
+        try:
+            return await self._run(self._uploader.hold, change)
+        except Exception as error:
+            log.exception(
+                "holding not changed", account=change.principal.account, reason=str(error)
             )
+            return HoldingRefused(reason=HoldingReason.UNAVAILABLE, text=_OUR_ERROR)
+
+    async def _run(self, work: Callable[[_Asked], _Answer], asked: _Asked) -> _Answer:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="uploads")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._uploader.run, upload
-            )
-        except Exception as error:
-            log.exception("upload failed", account=upload.principal.account, reason=str(error))
-            return Refused(
-                reason=Reason.UNAVAILABLE, text="an error of this server / 服务器内部错误"
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, asked)
         finally:
             self._waiting -= 1
 

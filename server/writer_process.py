@@ -13,6 +13,7 @@ from functools import partial
 from metering.interface import MeteringError
 from server.accounting import Accounting
 from server.config import Config
+from server.covers.keeping import CoverKeeper
 from server.crediting import post_credits
 from server.live.board import LiveBoard
 from server.live.history import SAMPLE_S
@@ -24,6 +25,7 @@ from store.writer import CatalogueWriter
 
 # Only credits of records merged away wait for it, and what a crash kept from the ledger.
 CREDITS_INTERVAL_S = 60.0
+SWEEP_INTERVAL_S = 3600.0
 # However seldom there is something to do, the others see that the process turns.
 TURN_S_MAX = 1.0
 
@@ -86,6 +88,7 @@ def run(config: Config, board: LiveBoard, ready: int, lifeline: int) -> None:
         Chore("merge", config.catalogue.merge_interval_s, measured.merge, measured.failed),
         Chore("sample", SAMPLE_S, partial(_sample, board)),
         Chore("credits", CREDITS_INTERVAL_S, partial(post_credits, config), measured.failed),
+        Chore("covers", SWEEP_INTERVAL_S, CoverKeeper(config).sweep, measured.failed),
     ]
     poll = select.poll()
     poll.register(stop_read, select.POLLIN)

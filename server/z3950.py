@@ -16,6 +16,8 @@ from protocol import apdu
 from protocol.association import Association, AssociationLimits
 from protocol.known_requests import KnownSearch
 from server import eager
+from server.access_control.proxied_listener import ProxiedListener
+from server.access_control.proxies import TrustedProxies
 from server.config import Config
 from server.log import Log
 from server.outbox import Outbox, error_of
@@ -45,8 +47,10 @@ class Z3950Server:
         )
         self.connections: set[Connection] = set()
         self.outbox = Outbox(service.meter)
-        self._servers: list[asyncio.Server] = []
-        self._over_tls: asyncio.Server | None = None
+        self._servers: list[asyncio.Server | ProxiedListener] = []
+        self._over_tls: asyncio.Server | ProxiedListener | None = None
+        self._proxies = TrustedProxies(config.access.trusted_proxies)
+        self._behind_proxies = config.access.proxy_protocol if config.access.trusted_proxies else ()
         self.client_accounts = config.z3950.tls.client_accounts
         self._drained: asyncio.Event | None = None
 
@@ -56,14 +60,20 @@ class Z3950Server:
         Another context takes the place of the one before it: handshakes from
         then on are by its certificates, and associations that are there go on.
         """
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Connection(self),
-            # A server closes what it listens on, and another may follow over TLS.
-            sock=listener if tls is None else listener.dup(),
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls is not None else None,
-        )
+        # A server closes what it listens on, and another may follow over TLS.
+        listener = listener if tls is None else listener.dup()
+        handshake_timeout_s = HANDSHAKE_TIMEOUT_S if tls is not None else None
+        server: asyncio.Server | ProxiedListener
+        if ("z3950" if tls is None else "z3950s") in self._behind_proxies:
+            server = ProxiedListener(
+                listener, lambda client: Connection(self, client), self._proxies,
+                tls=tls, handshake_timeout_s=handshake_timeout_s,
+            )  # fmt: skip
+        else:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self), sock=listener, ssl=tls,
+                ssl_handshake_timeout=handshake_timeout_s,
+            )  # fmt: skip
         self._servers.append(server)
         if tls is None:
             return
@@ -92,16 +102,20 @@ class Z3950Server:
 
 
 class Connection(asyncio.Protocol):
-    """One TCP connection and the Z-association on it."""
+    """One TCP connection and the Z-association on it.
+
+    `client` is its address where a proxy has told it; "" is that of the peer.
+    """
 
     __slots__ = (
-        "_association", "_busy", "_entering", "_eof", "_info", "_last_activity", "_loop",
+        "_association", "_busy", "_client", "_entering", "_eof", "_info", "_last_activity", "_loop",
         "_reading",
         "_requests", "_server", "_session", "_stopping", "_timer", "_transport", "_writable",
     )  # fmt: skip
 
-    def __init__(self, server: Z3950Server) -> None:
+    def __init__(self, server: Z3950Server, client: str = "") -> None:
         self._server = server
+        self._client = client
         self._association = Association(server.limits)
         self._requests: Iterator[apdu.Request] | None = None
         self._busy = False  # an answer is under way
@@ -119,7 +133,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         peer = transport.get_extra_info("peername")
         service = self._server.service
-        self._info = service.sessions.open("z3950", peer[0] if isinstance(peer, tuple) else "")
+        address = self._client or (peer[0] if isinstance(peer, tuple) else "")
+        self._info = service.sessions.open("z3950", address)
         tls = transport.get_extra_info("ssl_object")
         self._info.tls = tls is not None
         self._info.certified_account = account_of(tls, self._server.client_accounts)

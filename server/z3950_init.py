@@ -8,6 +8,7 @@ from protocol import apdu, user_information
 from protocol.diagnostic import Bib1, Diagnostic
 from server import VERSION
 from server.access import Principal
+from server.access_control import answers
 from server.log import Log
 from server.service import Service
 from server.sessions import SessionInfo
@@ -70,11 +71,19 @@ async def negotiate(
     z3950 = service.config.z3950
     principal: Principal | Diagnostic
     if not request.protocol_version & SPOKEN:
-        principal = Diagnostic(Bib1.UNSPECIFIED_ERROR, "versions 2 and 3 of Z39.50 are spoken here")
+        principal = Diagnostic(
+            Bib1.UNSPECIFIED_ERROR,
+            "versions 2 and 3 of Z39.50 are spoken here / 本服务器支持 Z39.50 第 2、3 版",
+        )
     elif len(service.sessions) > z3950.associations_max:
-        principal = Diagnostic(Bib1.TEMPORARILY_OUT_OF_RESOURCES, "too many associations")
+        principal = Diagnostic(
+            Bib1.TEMPORARILY_OUT_OF_RESOURCES,
+            "too many associations; try again later / 连接数过多，请稍后重试",
+        )
     else:
         principal = await _authenticate(service, request.id_authentication, info)
+        if isinstance(principal, Principal):
+            principal = _within_limits(service, principal, info)
     refusal = principal if isinstance(principal, Diagnostic) else None
     pinned = principal.charset if isinstance(principal, Principal) else ""
     charsets = settle(request, pinned, z3950.term_charsets)
@@ -163,11 +172,29 @@ async def _authenticate(
             if not name and not password:
                 return _without_login(service, info)
         case _:
-            return Diagnostic(Bib1.BAD_USER_ID, "authentication is open (user/password) or idPass")
+            return Diagnostic(
+                Bib1.BAD_USER_ID,
+                "authentication is open (user/password) or idPass"
+                " / 认证方式须为 open（用户名/密码）或 idPass",
+            )
     return await service.sign_in.sign_in(name, password, info.address)
 
 
 def _without_login(service: Service, info: SessionInfo) -> Principal | Diagnostic:
     if info.certified_account:
-        return service.sign_in.certified(info.certified_account)
-    return service.sign_in.anonymous()
+        return service.sign_in.certified(info.certified_account, info.address)
+    return service.sign_in.without_login(info.address)
+
+
+def _within_limits(
+    service: Service, principal: Principal, info: SessionInfo
+) -> Principal | Diagnostic:
+    """The principal, unless it or its institution has as many sessions as it may have."""
+    of_account, of_institution = service.sign_in.sessions_max(principal)
+    over = service.sessions.admit(
+        info, principal.account, principal.institution, of_account, of_institution
+    )
+    if over is None:
+        return principal
+    is_account = over == principal.account
+    return answers.too_many_sessions(over, of_account if is_account else of_institution)

@@ -9,6 +9,9 @@ from protocol.charset import decode_text, encode_text
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.oid import BIB_1
 from protocol.query import SortSpec
+from server.access_control.databases import databases_for
+from server.permissions import Operation, refusal, to_bib1
+from server.principal import Principal
 from server.service import Service
 from server.z3950_init import Negotiated
 from server.z3950_sets import too_large
@@ -33,10 +36,10 @@ async def scan(
     service: Service,
     request: apdu.ScanRequest,
     negotiated: Negotiated,
-    refusal: Diagnostic | None = None,
+    principal: Principal,
 ) -> apdu.ScanResponse:
-    """Answer a Scan: an ordered piece of the term list with exact counts, or `refusal`."""
-    found = refusal or await _scanned(service, request, negotiated)
+    """Answer a Scan: an ordered piece of the term list with exact counts."""
+    found = await _scanned(service, request, negotiated, principal)
     if isinstance(found, Diagnostic):
         return apdu.ScanResponse(
             reference_id=request.reference_id,
@@ -109,9 +112,12 @@ def _written(text: str, charset: str) -> bytes | Diagnostic:
 
 
 async def _scanned(
-    service: Service, request: apdu.ScanRequest, negotiated: Negotiated
+    service: Service, request: apdu.ScanRequest, negotiated: Negotiated, principal: Principal
 ) -> ScanResult | Diagnostic:
-    databases = service.catalogue.resolve(request.database_names)
+    refused = refusal(principal, Operation.SCAN)
+    if refused is not None:
+        return to_bib1(refused)
+    databases = databases_for(service.catalogue, request.database_names, principal, Operation.SCAN)
     if isinstance(databases, Diagnostic):
         return databases
     start = rpn.to_scan(

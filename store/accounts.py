@@ -142,6 +142,9 @@ class Accounts:
         with self._members.transaction():
             account, institution = self._account(name)
             self._connection.execute("DELETE FROM certificate WHERE account = ?", (name,))
+            self._connection.execute(
+                "UPDATE address_range SET account = NULL WHERE account = ?", (name,)
+            )
             self._connection.execute("DELETE FROM account WHERE name = ?", (name,))
             self._audit(
                 "account remove", institution, now_us, who, reason, account.name, account.rights, ()

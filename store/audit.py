@@ -1,7 +1,9 @@
-"""The audit of members: who changed what of whom, when, why, and from where.
+"""The audit: who changed what of whom, when, why, and from where.
 
-One row a change, in the transaction of the change, in the table `member_audit` of
-`members.sqlite`, whose rows cannot be changed or removed.
+Of members and what belongs to them it is the table `member_audit` of
+`members.sqlite`, written in the transaction of the change; its rows cannot be changed
+or removed. What is changed in another file is written down there, in the transaction
+of that change, and read as the same rows: `server/audit_trail.py` puts all together.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from dataclasses import dataclass
 class Origin:
     """From where a change came.
 
-    `protocol` is "cli" for the command line, "http" for pages and the API, "z3950"
-    or "sru", and "" where it is not known. `account` is the account that was signed
+    `protocol` is "cli" for the command line, "api", "http" for pages and covers,
+    "z3950" or "sru", and "" where it is not known. `account` is the account that was signed
     in, "" on the command line; `address` that of the client, or there `login@host`.
     """
 
@@ -52,10 +54,11 @@ UNKNOWN = Origin()
 class AuditRow:
     """One change. `at_us` is UTC, microseconds since 1970.
 
-    `who` is the person: an account's name, or whoever is at the machine.
-    `institution` is "" where the consortium itself is concerned. `subject` is
-    what was changed, an account or a key; "" is the institution. `before` and
-    `after` are a status or what else was and is; "" is nothing.
+    `who` is the person: an account's name, or whoever is at the machine; "" is
+    nobody, a rule. `institution` is "" where the consortium itself is concerned.
+    `subject` is what was changed, an account, a key or a record; "" is the
+    institution. `before` and `after` are a status or what else was and is; "" is
+    nothing. `seq` numbers the rows of one file and `kind`, one of KINDS.
     """
 
     seq: int
@@ -70,6 +73,65 @@ class AuditRow:
     address: str = ""
     protocol: str = ""
     subject: str = ""
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS, by the first word of the action."""
+        return _KIND_OF.get(self.action.partition(" ")[0], "member")
+
+
+KINDS = (
+    "member", "account", "record", "holdings", "cover", "load", "batch", "credit", "ledger",
+    "settlement",
+)  # fmt: skip
+_KIND_OF = {
+    **{kind: kind for kind in KINDS},
+    **dict.fromkeys(
+        ("operator", "key", "rights", "password", "certificate", "revoke"), "account"
+    ),
+    "holding": "holdings",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSelection:
+    """Which rows to list; what is None does not matter.
+
+    `account` is one that made the change or was changed. Times are UTC in
+    microseconds; `until_us` itself is not in it.
+    """
+
+    institution: str | None = None
+    account: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    protocol: str | None = None
+    kind: str | None = None
+
+    def takes(self, row: AuditRow) -> bool:
+        """Whether `row` is one of them; case does not matter in names."""
+        if self.account is not None:
+            named = (row.account, row.who, row.subject)
+            if self.account.casefold() not in {name.casefold() for name in named}:
+                return False
+        return (
+            (self.institution is None or row.institution.upper() == self.institution.upper())
+            and (self.since_us is None or row.at_us >= self.since_us)
+            and (self.until_us is None or row.at_us < self.until_us)
+            and (self.protocol is None or row.protocol == self.protocol)
+            and (self.kind is None or row.kind == self.kind)
+        )
+
+    @property
+    def bounds(self) -> tuple[str | None, int, int]:
+        """For SQL over many rows: the institution's code, and the times between which."""
+        code = self.institution.upper() if self.institution is not None else None
+        since_us = 0 if self.since_us is None else self.since_us
+        return code, since_us, _END_US if self.until_us is None else self.until_us
+
+
+EVERYTHING = AuditSelection()
+_END_US = (1 << 63) - 1
 
 
 _COLUMNS = (

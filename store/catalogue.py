@@ -29,7 +29,7 @@ from store.merging import MergeRows
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
 from store.record_values import RecordValuesCache
-from store.records import read_databases, read_holding
+from store.records import HOLDING_COLUMNS, read_databases, read_holding
 from store.result_set import RecordSet
 from store.scan import scan
 from store.sort import sort
@@ -54,10 +54,7 @@ _SELECT_RECORD = (
     "SELECT record_id, database_id, control_number, marc, version, modified_us, deleted"
     " FROM record WHERE record_id"
 )
-_SELECT_HOLDINGS = (
-    "SELECT institution, record_id, call_number, copies, location, barcodes FROM holding"
-    " WHERE record_id = ? ORDER BY institution"
-)
+_SELECT_HOLDINGS = f"SELECT {HOLDING_COLUMNS} FROM holding WHERE record_id = ? ORDER BY institution"
 _Answer = TypeVar("_Answer")
 
 

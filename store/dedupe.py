@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from protocol.iso2709 import MalformedRecord, parse
 from protocol.record import MarcFamily
+from store.audit import Origin
 from store.duplicate_facts import Facts, facts_of
 from store.duplicate_score import POSSIBLE, Score, compare
 from store.duplicates import DuplicateFinder
@@ -25,6 +26,7 @@ from store.editing import Editor, Merged
 from store.parallel import Workers
 from store.records import read_databases
 from store.sqlite import StoreError
+from store.uploaded import MERGE, UploadRows
 from store.writer import CatalogueWriter
 
 _CHUNK_RECORDS = 2000
@@ -118,13 +120,15 @@ def merge_certain(
     pairs: Iterable[tuple[int, int]],
     *,
     account: str,
+    origin: Origin,
 ) -> Iterator[Merged]:
     """Merge the pairs of record ids that are certain; yields what became one.
 
+    `account` is who merges, and `origin` from where; both are written down.
     Each is looked at once more in the transaction that merges it, as it is by
     then: a record that went into another one before stands for that one.
     """
-    editor = Editor(writer)
+    editor, rows = Editor(writer), UploadRows(writer.connection)
     for pair in pairs:
         with writer.transaction():
             one, other = (writer.merges.survivor(each) or each for each in pair)
@@ -146,6 +150,11 @@ def merge_certain(
             merged = editor.merge(
                 again.keep.record_id, again.away.record_id, account=account, reason=reason
             )
+            rows.add(
+                merged.away.record_id, merged.away.version, MERGE, institution="",
+                account=account, protocol=origin.protocol, address=origin.address,
+                at_us=merged.away.modified_us,
+            )  # fmt: skip
         yield merged
 
 

@@ -270,6 +270,7 @@ class Editor:
                     min(there.created_us, row.created_us),
                     at_us,
                     counted_under,
+                    there.submission_id,
                 )
             )
         return tuple(moved), tuple(combined)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from store.audit import AuditRow, AuditSelection
 from store.sqlite import FILE_NAME, open_reader
 
 _ROWS_PER_READ = 10_000
@@ -14,6 +15,11 @@ SELECT sequence, institution, record_id, change, at_us, holding_event.account, d
        control_number
 FROM holding_event JOIN record USING (record_id) JOIN database USING (database_id)
 WHERE sequence > ? ORDER BY sequence LIMIT ?
+"""
+_AUDIT = """
+SELECT sequence, at_us, holding_event.account, institution, change, database.name, control_number
+FROM holding_event JOIN record USING (record_id) JOIN database USING (database_id)
+WHERE (?1 IS NULL OR institution = ?1) AND at_us >= ?2 AND at_us < ?3 ORDER BY sequence
 """
 
 
@@ -54,6 +60,21 @@ class HoldingEvents:
             if len(rows) < _ROWS_PER_READ:
                 return
             sequence = rows[-1][0]
+
+    def audit(self, selection: AuditSelection) -> Iterator[AuditRow]:
+        """The changes that a selection's institution and times leave, as audit rows, in order.
+
+        The account is whose the change is; from where it came is written down
+        with the request: an upload of a record, or an import of holdings.
+        """
+        for sequence, at_us, account, institution, change, database, number in (
+            self._connection.execute(_AUDIT, selection.bounds)
+        ):  # fmt: skip
+            states = ("absent", "present") if change > 0 else ("present", "absent")
+            yield AuditRow(
+                sequence, at_us, account, "holding added" if change > 0 else "holding removed",
+                institution, "", *states, account=account, subject=f"{database} {number}",
+            )  # fmt: skip
 
     def close(self) -> None:
         self._connection.close()

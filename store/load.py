@@ -195,14 +195,14 @@ class RecordFile:
 
     def sources(self, family: MarcFamily) -> Iterator[Source]:
         """Its records. What is damaged behind them ends as a refused record."""
-        for stream in _unpacked(self._on_disk, self._open):
+        for stream in unpacked(self._on_disk, self._open):
             try:
                 yield from _records(stream, family)
             except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
                 yield RefusedRecord(0, "", f"the file ends early: {error}")
 
 
-def _unpacked(stream: BinaryIO, open_files: ExitStack) -> Iterator[BinaryIO]:
+def unpacked(stream: BinaryIO, open_files: ExitStack) -> Iterator[BinaryIO]:
     """What a stream holds: itself, what it was compressed from, or the members of a zip."""
     magic = stream.read(6)
     stream.seek(0)

@@ -9,20 +9,23 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 import argon2
 
+from store.access_rules import AddressRanges, read_ranges, rules_of
 from store.audit import UNKNOWN, Origin
+from store.member_values import Account, ApiKey, Institution, MemberError
 from store.members_migrations import migrate, version_of
-from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS
+from store.rights import FIRST_RIGHTS, MEMBER_RIGHTS, OPERATOR_RIGHTS
 from store.snapshot import WalIndex
 from store.sqlite import StoreError, statements, transaction
 
-SCHEMA_VERSION = 6
+__all__ = ["Account", "ApiKey", "Institution", "MemberError", "Members", "note_key_use"]
+
+SCHEMA_VERSION = 7
 # What an institution's system can be pinned to, beside UTF-8 ("").
 CHARSETS = ("gb18030", "marc-8")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -31,84 +34,15 @@ VERIFIED_MAX = 4096
 KEY_PREFIX = "lianmu_"
 KEY_SIZE_BYTES = 32
 
-_INSTITUTION = "code, name, status, created_us, charset, reason, ends_us, contact, uploads"
-_ACCOUNT = "name, institution, password_hash, role, rights"
+_INSTITUTION = (
+    "code, name, status, created_us, charset, reason, ends_us, contact, uploads,"
+    " search_in, download_from, sessions_max, addresses_only"
+)
+_ACCOUNT = "name, institution, password_hash, role, rights, search_in, download_from, sessions_max"
 _API_KEY = "key_id, institution, name, created_us, last_used_us, revoked_us, rights"
 _Key = TypeVar("_Key", bytes, str)
 _Answer = TypeVar("_Answer")
-_AccountRow = tuple[str, str | None, str, str, str]
-
-
-class MemberError(Exception):
-    """A change that cannot be made; the message says why in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Institution:
-    """A member library. Times are UTC, microseconds since 1970.
-
-    `status` is "registered", "signed", "active", "warned", "suspended" or
-    "ended", and `reason` says why it is one of the last three; from `ends_us` on
-    it is "ended" whatever it says. `charset` is one of CHARSETS when its library
-    system sends and reads that set without negotiating it, else "". `uploads`:
-    what its certified cataloguers upload is credited.
-    """
-
-    code: str
-    name: str
-    status: str
-    created_us: int
-    charset: str = ""
-    reason: str = ""
-    ends_us: int | None = None
-    contact: str = ""
-    uploads: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its accounts and keys are good."""
-        return self.status in ("active", "warned")
-
-    def at(self, now_us: int) -> Institution:
-        """The same as it is at that moment: an agreement may have come to its end."""
-        if self.ends_us is None or now_us < self.ends_us or self.status == "ended":
-            return self
-        return replace(self, status="ended", reason=self.reason or "the agreement has ended")
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who signs in, with rights of `store.rights`.
-
-    `institution` is None for an operator of the consortium.
-    """
-
-    name: str
-    institution: Institution | None
-    role: str  # "member" or "operator"
-    rights: tuple[str, ...] = MEMBER_RIGHTS
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key of an institution's program; the secret itself is not known here.
-
-    Times are UTC, microseconds since 1970; `last_used_us` is right to a minute
-    or so and None before the first use, `revoked_us` is None while it is good.
-    """
-
-    key_id: int
-    institution: str
-    name: str
-    created_us: int
-    last_used_us: int | None = None
-    revoked_us: int | None = None
-    rights: tuple[str, ...] = MEMBER_RIGHTS
-
-    @property
-    def account(self) -> str:
-        """Who uses it, for logs and the ledger: no account has a name with `+`."""
-        return f"{self.institution.lower()}+{self.name}"
+_AccountRow = tuple[str, str | None, str, str, str, str | None, str | None, int | None]
 
 
 class Members:
@@ -144,6 +78,7 @@ class Members:
         self._accounts: dict[bytes, Account] = {}
         self._key_holders: dict[bytes, tuple[ApiKey, Institution]] = {}
         self._named: dict[str, Account] = {}
+        self._ranges: dict[str, AddressRanges] = {}
 
     def _open(self, path: Path, create: bool) -> None:
         if create:
@@ -289,12 +224,12 @@ class Members:
                 (institution.code, now_us, now_us),
             )
             account = institution.code.lower()
-            self.add_account(account, password, institution.code, now_us)
+            self.add_account(account, password, institution.code, now_us, rights=FIRST_RIGHTS)
             origin.write(
                 self._connection, "add", institution.code, now_us, who=who, subject=account,
                 after="active",
             )  # fmt: skip
-        return Account(institution.code.lower(), institution, "member")
+        return Account(institution.code.lower(), institution, "member", FIRST_RIGHTS)
 
     def set_charset(
         self, code: str, charset: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN
@@ -346,6 +281,14 @@ class Members:
         """As `account`, read again only when anything was written; for who asks all the time."""
         return self._unless_changed(self._named, name, lambda: self.account(name))
 
+    def address_ranges(self) -> AddressRanges:
+        """The address ranges of all institutions, read again only when anything was written."""
+        kept = self._unless_changed(
+            self._ranges, "", lambda: AddressRanges(read_ranges(self._connection))
+        )
+        assert kept is not None  # noqa: S101 - it is read when it is not kept
+        return kept
+
     def recognise(self, name: str, password: str) -> Account | None:
         """The account, when this process verified the same password before."""
         return self._unless_changed(
@@ -369,6 +312,7 @@ class Members:
             self._accounts.clear()
             self._key_holders.clear()
             self._named.clear()
+            self._ranges.clear()
             self._header = header  # of before the reading: a commit meanwhile differs
         known = kept.get(key)
         if known is not None:
@@ -519,9 +463,10 @@ class Members:
         return row
 
     def _account(self, row: _AccountRow) -> Account:
-        name, code, _, role, rights = row
+        name, code, _, role, rights, search_in, download_from, sessions_max = row
         institution = self.institution(code) if code is not None else None
-        return Account(name, institution, role, tuple(rights.split()))
+        access = rules_of(search_in, download_from, sessions_max)
+        return Account(name, institution, role, tuple(rights.split()), access)
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
@@ -555,8 +500,10 @@ def note_key_use(path: Path, key_id: int, now_us: int) -> None:
 
 
 def _institution(row: tuple[Any, ...]) -> Institution:
-    values = [*row[:-1], bool(row[-1])]
-    return Institution(*values)
+    *values, uploads, search_in, download_from, sessions_max, only = row
+    access = rules_of(search_in, download_from, sessions_max, only)
+    read = [*values, bool(uploads), access]
+    return Institution(*read)
 
 
 def _api_key(row: tuple[Any, ...]) -> ApiKey:

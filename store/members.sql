@@ -14,7 +14,14 @@ CREATE TABLE institution (
     ends_us INTEGER,
     contact TEXT NOT NULL DEFAULT '',
     -- Whether the consortium credits what its certified cataloguers upload.
-    uploads INTEGER NOT NULL DEFAULT 0 CHECK (uploads IN (0, 1))
+    uploads INTEGER NOT NULL DEFAULT 0 CHECK (uploads IN (0, 1)),
+    -- Names of the databases granted, with spaces between; NULL: all (`store/access_rules.py`).
+    search_in TEXT,
+    download_from TEXT,
+    -- NULL: as the configuration says.
+    sessions_max INTEGER CHECK (sessions_max > 0),
+    -- Whether its accounts and keys may come from its address ranges alone.
+    addresses_only INTEGER NOT NULL DEFAULT 0 CHECK (addresses_only IN (0, 1))
 ) STRICT;
 
 -- What was signed: for three years each, and on and on until it is ended.
@@ -66,8 +73,23 @@ CREATE TABLE account (
     created_us INTEGER NOT NULL,
     -- Of `store/rights.py`, with spaces between them.
     rights TEXT NOT NULL DEFAULT 'search download holdings',
+    -- These narrow what the institution has.
+    search_in TEXT,
+    download_from TEXT,
+    sessions_max INTEGER CHECK (sessions_max > 0),
     CHECK ((role = 'operator') = (institution IS NULL))
 ) STRICT;
+
+-- Addresses of an institution, in CIDR form; those of different ones never overlap.
+CREATE TABLE address_range (
+    range_id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),
+    network TEXT NOT NULL UNIQUE,
+    -- Who comes from there without a login.
+    account TEXT COLLATE NOCASE REFERENCES account (name),
+    added_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX address_range_of ON address_range (institution, range_id);
 
 -- What lets the uploads of a cataloguer earn credit, in one language and up to one level.
 CREATE TABLE certificate (

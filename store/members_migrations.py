@@ -15,6 +15,26 @@ AUDIT_OF_EVERYTHING: Sequence[str] = (
     ),
 )
 
+# Which databases, how many sessions at a time and which addresses a member has; NULL is
+# all databases, or as many sessions as the configuration says.
+ACCESS_RULES: Sequence[str] = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {column}"
+        for table in ("institution", "account")
+        for column in (
+            "search_in TEXT", "download_from TEXT",
+            "sessions_max INTEGER CHECK (sessions_max > 0)",
+        )
+    ),
+    "ALTER TABLE institution ADD COLUMN addresses_only INTEGER NOT NULL DEFAULT 0"
+    " CHECK (addresses_only IN (0, 1))",
+    "CREATE TABLE address_range (range_id INTEGER PRIMARY KEY,"
+    " institution TEXT NOT NULL COLLATE NOCASE REFERENCES institution (code),"
+    " network TEXT NOT NULL UNIQUE, account TEXT COLLATE NOCASE REFERENCES account (name),"
+    " added_us INTEGER NOT NULL) STRICT",
+    "CREATE INDEX address_range_of ON address_range (institution, range_id)",
+)  # fmt: skip
+
 MIGRATIONS: Mapping[int, Sequence[str]] = {
     1: (
         "ALTER TABLE institution ADD COLUMN charset TEXT NOT NULL DEFAULT ''"
@@ -75,6 +95,7 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
         "CREATE INDEX certificate_of ON certificate (account, language)",
     ),
     5: AUDIT_OF_EVERYTHING,
+    6: ACCESS_RULES,
 }
 
 

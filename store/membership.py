@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from protocol.china_time import CHINA, china_clock, china_time
 from store.audit import UNKNOWN, AuditRow, Origin, audit_rows
 from store.members import Account, Institution, MemberError, Members
+from store.rights import FIRST_RIGHTS
 
 TERM_YEARS = 3
 TOKEN_PREFIX = "lianmu_join_"  # noqa: S105 - tells tokens from keys at sight
@@ -128,7 +129,7 @@ class Membership:
                 (now_us, institution.code),
             )
             token = self._new_token(institution.code, now_us)
-            self._audit("token", institution.code, now_us, who, reason, "signed", "signed")
+            self._audit("token", institution.code, now_us, who, reason, "a token", "another token")
         return token
 
     def activate(
@@ -157,7 +158,9 @@ class Membership:
             name = account or institution.code.lower()
             known = self._members.account(name)
             if known is None:
-                self._members.add_account(name, password, institution.code, now_us)
+                self._members.add_account(
+                    name, password, institution.code, now_us, rights=FIRST_RIGHTS
+                )
             elif known.institution is None or known.institution.code != institution.code:
                 raise MemberError(f"the account {name} is not one of {institution.code}")
             else:
@@ -211,7 +214,7 @@ class Membership:
                 self._allowed("end", institution, reason)
                 self._audit(
                     "end", institution.code, now_us, who, f"after {last_day}: {reason}",
-                    institution.status, institution.status,
+                    institution.status, f"{institution.status} until {last_day}",
                 )  # fmt: skip
             self._connection.execute(
                 "UPDATE institution SET ends_us = ? WHERE code = ?", (ends_us, institution.code)

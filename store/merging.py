@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from protocol.iso2709 import Field, MarcRecord
 from protocol.record import Holding
+from store.records import HOLDING_COLUMNS, read_holding
 
 _JOIN = "; "
 
@@ -32,6 +33,7 @@ class HoldingRow:
     created_us: int
     modified_us: int
     counted_under: tuple[int, ...]
+    submission_id: int = 0  # that made it what it is; 0: a load
 
 
 def combine(kept: Holding, moved: Holding) -> Holding:
@@ -57,6 +59,8 @@ def combine(kept: Holding, moved: Holding) -> Holding:
         copies,
         _joined(kept.location, moved.location),
         barcodes,
+        _joined(kept.extent, moved.extent),
+        _joined(kept.note, moved.note),
     )
 
 
@@ -177,18 +181,19 @@ class MergeRows:
     def holding_rows(self, record_id: int) -> list[HoldingRow]:
         """Every holding of a record, by institution."""
         rows = self._execute(
-            "SELECT institution, call_number, copies, location, barcodes, created_us, modified_us"
+            f"SELECT created_us, modified_us, submission_id, {HOLDING_COLUMNS}"
             " FROM holding WHERE record_id = ? ORDER BY institution",
             (record_id,),
         ).fetchall()
         return [
             HoldingRow(
-                Holding(code, record_id, call_number, copies, location, tuple(json.loads(codes))),
+                read_holding(held),
                 created_us,
                 modified_us,
-                tuple(self.counted_under(code, record_id)),
+                tuple(self.counted_under(held[0], record_id)),
+                submission_id,
             )
-            for code, call_number, copies, location, codes, created_us, modified_us in rows
+            for created_us, modified_us, submission_id, *held in rows
         ]
 
     def counted_under(self, institution: str, record_id: int) -> list[int]:
@@ -205,7 +210,9 @@ class MergeRows:
         holding = row.holding
         self.remove(holding.institution, holding.record_id)
         self._execute(
-            "INSERT INTO holding VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO holding (record_id, institution, call_number, copies, location, barcodes,"
+            " created_us, modified_us, extent, note, submission_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 holding.record_id,
                 holding.institution,
@@ -215,6 +222,9 @@ class MergeRows:
                 json.dumps(holding.barcodes, ensure_ascii=False),
                 row.created_us,
                 row.modified_us,
+                holding.extent,
+                holding.note,
+                row.submission_id,
             ),
         )
         if row.counted_under != (holding.record_id,):
@@ -239,7 +249,7 @@ def _to_json(rows: Sequence[HoldingRow]) -> str:
             [
                 row.holding.institution, row.holding.call_number, row.holding.copies,
                 row.holding.location, row.holding.barcodes, row.created_us, row.modified_us,
-                row.counted_under,
+                row.counted_under, row.holding.extent, row.holding.note, row.submission_id,
             ]
             for row in rows
         ],
@@ -250,9 +260,9 @@ def _to_json(rows: Sequence[HoldingRow]) -> str:
 def _from_json(record_id: int, text: str) -> list[HoldingRow]:
     return [
         HoldingRow(
-            Holding(code, record_id, call_number, copies, location, tuple(barcodes)),
-            created_us, modified_us, tuple(counted_under),
+            Holding(code, record_id, call_number, copies, location, tuple(barcodes), *more[:2]),
+            created_us, modified_us, tuple(counted_under), *more[2:],
         )
-        for code, call_number, copies, location, barcodes, created_us, modified_us, counted_under
-        in json.loads(text)
+        for code, call_number, copies, location, barcodes, created_us, modified_us, counted_under,
+        *more in json.loads(text)  # merges of before schema 6 say no more
     ]  # fmt: skip

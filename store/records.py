@@ -22,11 +22,16 @@ _SAVE_HISTORY = """
 INSERT INTO record_version (record_id, version, modified_us, account, deleted, marc)
 SELECT record_id, version, modified_us, account, deleted, marc FROM record WHERE record_id = ?
 """
+# What `read_holding` reads.
+HOLDING_COLUMNS = "institution, record_id, call_number, copies, location, barcodes, extent, note"
 _WRITE_HOLDING = """
-INSERT INTO holding VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) ON CONFLICT DO UPDATE SET
+INSERT INTO holding (record_id, institution, call_number, copies, location, barcodes, created_us,
+    modified_us, extent, note, submission_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)
+ON CONFLICT DO UPDATE SET
     call_number = excluded.call_number, copies = excluded.copies,
     location = excluded.location, barcodes = excluded.barcodes,
-    modified_us = excluded.modified_us
+    modified_us = excluded.modified_us, extent = excluded.extent, note = excluded.note,
+    submission_id = excluded.submission_id
 """
 
 
@@ -41,11 +46,11 @@ def read_databases(connection: sqlite3.Connection) -> dict[int, Database]:
 
 
 def read_holding(row: Sequence[object]) -> Holding:
-    """A `Holding` of institution, record_id, call_number, copies, location, barcodes."""
-    institution, record_id, call_number, copies, location, barcodes = row
+    """The `Holding` of a row of HOLDING_COLUMNS."""
+    institution, record_id, call_number, copies, location, barcodes, extent, note = row
     return Holding(
         str(institution), int(str(record_id)), str(call_number), int(str(copies)),
-        str(location), tuple(json.loads(str(barcodes))),
+        str(location), tuple(json.loads(str(barcodes))), str(extent), str(note),
     )  # fmt: skip
 
 
@@ -191,7 +196,7 @@ class RecordRows:
         rows = self._execute("SELECT institution FROM holding WHERE record_id = ?", (record_id,))
         return [row[0] for row in rows]
 
-    def write_holding(self, holding: Holding, at_us: int) -> None:
+    def write_holding(self, holding: Holding, at_us: int, submission_id: int = 0) -> None:
         self._execute(
             _WRITE_HOLDING,
             (
@@ -202,6 +207,9 @@ class RecordRows:
                 holding.location,
                 json.dumps(holding.barcodes, ensure_ascii=False),
                 at_us,
+                holding.extent,
+                holding.note,
+                submission_id,
             ),
         )
 

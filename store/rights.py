@@ -18,6 +18,8 @@ from collections.abc import Iterable
 
 RIGHTS = ("search", "download", "holdings", "upload", "manager")
 MEMBER_RIGHTS = ("search", "download", "holdings")
+# Of the first account of an institution: somebody must look after the others.
+FIRST_RIGHTS = (*MEMBER_RIGHTS, "manager")
 OPERATOR_RIGHTS = ("search", "upload", "manager")
 
 

@@ -1,4 +1,4 @@
--- The catalogue, schema version 5. Times are UTC in microseconds since 1970.
+-- The catalogue, schema version 6. Times are UTC in microseconds since 1970.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -110,9 +110,51 @@ CREATE TABLE holding (
     barcodes    TEXT NOT NULL,         -- a JSON list
     created_us  INTEGER NOT NULL,
     modified_us INTEGER NOT NULL,
+    extent      TEXT NOT NULL DEFAULT '',
+    note        TEXT NOT NULL DEFAULT '',
+    submission_id INTEGER NOT NULL DEFAULT 0, -- that made it what it is; 0: a load
     PRIMARY KEY (record_id, institution)
 ) WITHOUT ROWID;
 CREATE INDEX holding_by_institution ON holding (institution, record_id);
+
+-- Who changed holdings: one row for a request or a file. `source` names the file.
+CREATE TABLE holding_submission (
+    submission_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    institution   TEXT NOT NULL,       -- whose holdings
+    account       TEXT NOT NULL,
+    protocol      TEXT NOT NULL,
+    address       TEXT NOT NULL,
+    source        TEXT NOT NULL,
+    at_us         INTEGER NOT NULL,
+    added         INTEGER NOT NULL,
+    changed       INTEGER NOT NULL,
+    removed       INTEGER NOT NULL
+);
+CREATE INDEX holding_submission_of ON holding_submission (institution, submission_id);
+
+-- What stood in `holding` before each change or removal: made by `submission_id`,
+-- ended by `ended_by`.
+CREATE TABLE holding_version (
+    record_id     INTEGER NOT NULL REFERENCES record,
+    institution   TEXT NOT NULL,
+    ended_by      INTEGER NOT NULL,
+    ordinal       INTEGER NOT NULL,    -- among those ended by one submission
+    submission_id INTEGER NOT NULL,
+    modified_us   INTEGER NOT NULL,
+    removed       INTEGER NOT NULL,    -- 1: nothing came in its place
+    holding       TEXT NOT NULL,       -- JSON: see store/holdings_history.py
+    PRIMARY KEY (record_id, institution, ended_by, ordinal)
+) WITHOUT ROWID;
+
+-- Imports of holdings that have begun and not ended: see store/holdings_journal.py.
+CREATE TABLE holding_job (
+    command    TEXT PRIMARY KEY,       -- a digest of what was asked for
+    run        TEXT NOT NULL,          -- the process that is at it
+    files      TEXT NOT NULL,          -- JSON: path, size, time and digest of each
+    progress   TEXT NOT NULL,          -- JSON
+    started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- Pairs that came (+1) and went (-1), in order, for the ledger to fold.
 CREATE TABLE holding_event (

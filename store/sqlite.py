@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 5  # kept in PRAGMA user_version
+SCHEMA_VERSION = 6  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
@@ -73,6 +73,43 @@ CREATE TABLE upload (
 CREATE INDEX upload_of ON upload (record_id, upload_id);
 CREATE INDEX upload_digest ON upload (digest) WHERE digest IS NOT NULL;
 CREATE INDEX upload_credit ON upload (upload_id) WHERE credit = 'due';
+""",
+    5: """
+ALTER TABLE holding ADD COLUMN extent TEXT NOT NULL DEFAULT '';
+ALTER TABLE holding ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE holding ADD COLUMN submission_id INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE holding_submission (
+    submission_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    institution   TEXT NOT NULL,
+    account       TEXT NOT NULL,
+    protocol      TEXT NOT NULL,
+    address       TEXT NOT NULL,
+    source        TEXT NOT NULL,
+    at_us         INTEGER NOT NULL,
+    added         INTEGER NOT NULL,
+    changed       INTEGER NOT NULL,
+    removed       INTEGER NOT NULL
+);
+CREATE INDEX holding_submission_of ON holding_submission (institution, submission_id);
+CREATE TABLE holding_version (
+    record_id     INTEGER NOT NULL REFERENCES record,
+    institution   TEXT NOT NULL,
+    ended_by      INTEGER NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    submission_id INTEGER NOT NULL,
+    modified_us   INTEGER NOT NULL,
+    removed       INTEGER NOT NULL,
+    holding       TEXT NOT NULL,
+    PRIMARY KEY (record_id, institution, ended_by, ordinal)
+) WITHOUT ROWID;
+CREATE TABLE holding_job (
+    command    TEXT PRIMARY KEY,
+    run        TEXT NOT NULL,
+    files      TEXT NOT NULL,
+    progress   TEXT NOT NULL,
+    started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL
+) WITHOUT ROWID;
 """,
 }
 

@@ -1,7 +1,8 @@
-"""What members did to records over the network: who, from where, and what became of it.
+"""What people did to records, one by one: who, from where, and what became of it.
 
-One row a change, in the transaction of the change. The first row of a record says
-whose it is; the digest of what came tells a record that is sent again.
+Members over the network, and operators on the command line; loads are not in it. One
+row a change, in the transaction of the change. The first insert of a record says whose
+it is; the digest of what came tells a record that is sent again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from protocol.iso2709 import MarcRecord
+from store.audit import EVERYTHING, AuditRow, AuditSelection
 
 CREDIT_DUE, CREDIT_CLAIMED = "due", "claimed"
 DUE_MAX = 100
+COMMAND_LINE = "cli"
+REPLACE, DELETE, UNDELETE, MERGE = "replace", "delete", "undelete", "merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class UploadRow:
     upload_id: int
     record_id: int
     version: int
-    action: str  # "insert", "replace" or "delete"
+    action: str  # "insert", "replace", "delete"; by operators "undelete" and "merge", too
     institution: str
     account: str
     protocol: str
@@ -39,6 +43,19 @@ class UploadRow:
 _COLUMNS = (
     "upload_id, record_id, version, action, institution, account, protocol, address, at_us, credit"
 )
+
+
+_AUDIT = """
+SELECT upload_id, upload.at_us, upload.account, action, institution, protocol, address,
+       upload.version, action IN ('delete', 'merge'), database.name, record.control_number,
+       coalesce(record_remark.reason, ''), coalesce(other.control_number, '')
+FROM upload JOIN record USING (record_id) JOIN database USING (database_id)
+LEFT JOIN record_remark ON record_remark.record_id = upload.record_id
+    AND record_remark.version = upload.version
+LEFT JOIN record AS other ON other.record_id = record_remark.other_id
+WHERE (?1 IS NULL OR upload.institution = ?1) AND upload.at_us >= ?2 AND upload.at_us < ?3
+ORDER BY upload_id
+"""
 
 
 class UploadRows:
@@ -88,17 +105,37 @@ class UploadRows:
         """Everything that was done to a record over the network, in order."""
         return list(self._rows("record_id = ? ORDER BY upload_id", (record_id,)))
 
-    def listed(self, institution: str | None = None) -> Iterator[tuple[UploadRow, str, str]]:
-        """Every change in order, of one institution or all, with database and control number."""
+    def listed(
+        self, institution: str | None = None, *, after: int = 0
+    ) -> Iterator[tuple[UploadRow, str, str]]:
+        """Every change in order, of one institution or all, with database and control number.
+
+        `after` is the `upload_id` to go on behind.
+        """
         columns = ", ".join(f"upload.{name}" for name in _COLUMNS.split(", "))
         rows = self._execute(
             f"SELECT {columns}, database.name, record.control_number FROM upload"
             " JOIN record USING (record_id) JOIN database USING (database_id)"
-            " WHERE ?1 IS NULL OR upload.institution = ?1 ORDER BY upload_id",
-            (institution,),
+            " WHERE (?1 IS NULL OR upload.institution = ?1) AND upload_id > ?2 ORDER BY upload_id",
+            (institution, after),
         )
         for *values, database, number in rows:
             yield UploadRow(*values), database, number
+
+    def audit(self, selection: AuditSelection = EVERYTHING) -> Iterator[AuditRow]:
+        """Every change that a selection's institution and times leave, in order, as audit rows."""
+        for (
+            upload_id, at_us, account, action, institution, protocol, address, version, deleted,
+            database, number, reason, other,
+        ) in self._execute(_AUDIT, selection.bounds):  # fmt: skip
+            after = f"into {other}" if other and action == MERGE else f"version {version}"
+            yield AuditRow(
+                upload_id, at_us, account, f"record {action}", institution, reason,
+                f"version {version - 1}" if version > 1 else "",
+                f"{after}, deleted" if deleted else after,
+                "" if protocol == COMMAND_LINE else account, address, protocol,
+                f"{database} {number}",
+            )  # fmt: skip
 
     def credit_due(self) -> list[UploadRow]:
         """Inserts whose credit is to be claimed, the oldest first, at most DUE_MAX."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from protocol.iso2709 import Field, build
 from protocol.record import Database, MarcFamily, StoredRecord
 from store.catalogue import SqliteCatalogue
+from store.sqlite import MIGRATIONS, SCHEMA_VERSION
 from store.writer import CatalogueWriter
 
 LEADER = "00000nam a2200000 i 4500"
@@ -54,6 +57,16 @@ def put(writer: CatalogueWriter, marc: bytes, database: str = "we_cat") -> int:
     stored = writer.put(database, marc)
     assert isinstance(stored, StoredRecord)
     return stored.record_id
+
+
+def back_to_schema(connection: sqlite3.Connection, version: int) -> None:
+    """Make a catalogue what it was in an earlier schema, by what its migrations add."""
+    for step in range(version, SCHEMA_VERSION):
+        for table in re.findall(r"CREATE TABLE (\w+)", MIGRATIONS[step]):
+            connection.execute(f"DROP TABLE {table}")
+        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", MIGRATIONS[step]):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 class Library:

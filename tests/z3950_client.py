@@ -19,11 +19,16 @@ OPTIONS = frozenset(apdu.Option) - SEGMENTATION
 
 
 class Client:
-    """One association; `peer` is HOST:PORT."""
+    """One association; `peer` is HOST:PORT, `source` the address that it comes from.
 
-    def __init__(self, peer: str) -> None:
+    `before` is sent ahead of everything.
+    """
+
+    def __init__(self, peer: str, *, source: str = "", before: bytes = b"") -> None:
         host, port = peer.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), TIMEOUT_S)
+        self.socket = socket.create_connection((host, int(port)), TIMEOUT_S, (source, 0))
+        if before:
+            self.socket.sendall(before)
         self._framer = Framer(64 * 1024 * 1024)
         self._received: list[bytes] = []
 

@@ -33,6 +33,7 @@ from server.batch_isbns import BatchInputError, read_isbns
 from server.batch_job import Job, Jobs, Order, Phase, State, Status
 from server.batch_run import Runner, half_made_beside, hand_over, is_special
 from server.commands.options import config_option, existing_institution, now_us
+from server.commands.person import note_down
 from server.config import Config
 from server.errors import BatchError
 from store.catalogue import SqliteCatalogue
@@ -126,9 +127,19 @@ def batch(
     )  # fmt: skip
     job, is_new = jobs.create(order, lines, now_us(), again=again)
     before = job.state().phase
+    if before is not Phase.DONE:
+        note_down(
+            config, "batch", institution, subject=job.id, reason=isbns.name,
+            after=f"{len(lines)} numbers" if is_new else "gone on with",
+        )  # fmt: skip
     state = _run(config, job, len(lines))
     if state.phase is not Phase.DONE:
         raise BatchError(f"job {job.id} {state.phase.value}: {state.reason or 'by request'}")
+    if before is not Phase.DONE:
+        note_down(
+            config, "batch", institution, subject=job.id, reason=isbns.name,
+            before=f"{len(lines)} numbers", after=f"{state.delivered} records delivered",
+        )  # fmt: skip
     hand_over(job.result, out)
     job.note_handed_over()
     tariff = tariff_at(state.billed_at_us, config.tariffs)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from typing import Any
 
 import click
 import msgspec
 
+from metering.author import Author
 from metering.credit_claims import Claim, CreditError, Credits, Status
 from metering.money import yuan
 from protocol.china_time import china_time
 from server import log, writer_process
 from server.commands.options import config_option
+from server.commands.person import author
 from server.commands.tariff import FIRST_YEAR, LAST_YEAR
 from server.config import Config
 from server.crediting import open_credits, post_credits
@@ -116,7 +117,7 @@ def accept(ids: tuple[int, ...], over_cap: bool, by_whom: str | None, config: Co
     """
     return _decide(
         config, ids, by_whom,
-        lambda crediting, claim_id, who: crediting.accept(claim_id, who, over_cap=over_cap),
+        lambda crediting, claim_id, by: crediting.accept(claim_id, by, over_cap=over_cap),
     )  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def refuse(ids: tuple[int, ...], reason: str, by_whom: str | None, config: Confi
         raise click.BadParameter("say why", param_hint="--reason")
     return _decide(
         config, ids, by_whom,
-        lambda crediting, claim_id, who: crediting.refuse(claim_id, who, reason.strip()),
+        lambda crediting, claim_id, by: crediting.refuse(claim_id, by, reason.strip()),
     )  # fmt: skip
 
 
@@ -141,21 +142,21 @@ def _decide(
     config: Config,
     ids: tuple[int, ...],
     by_whom: str | None,
-    decide: Callable[[Credits, int, str], Claim],
+    decide: Callable[[Credits, int, Author], Claim],
 ) -> int:
-    who = by_whom or getpass.getuser()
+    by = author(by_whom)
     failed = False
     writer_process.prepare(config)
     with open_credits(config) as crediting:
         for claim_id in ids:
             try:
-                claim = decide(crediting, claim_id, who)
+                claim = decide(crediting, claim_id, by)
             except CreditError as error:
                 click.echo(f"lianmu: {error}", err=True)
                 failed = True
                 continue
             audit.info(
-                "credit decided", claim=claim_id, status=claim.status.value, operator=who,
+                "credit decided", claim=claim_id, status=claim.status.value, operator=by.who,
                 institution=claim.accepted.institution, reason=claim.reason,
             )  # fmt: skip
             click.echo(_line(claim))

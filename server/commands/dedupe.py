@@ -10,6 +10,7 @@ import msgspec
 
 from server import log
 from server.commands.options import config_option, report_path
+from server.commands.person import here
 from server.commands.progress import LongWork, Stages
 from server.config import Config
 from server.duplicate_report import DuplicateReport
@@ -98,7 +99,7 @@ def _merge(config: Config, pairs: list[tuple[int, int]], account: str) -> int:
     merged = 0
     try:
         with LongWork("merging") as work:
-            for done in merge_certain(writer, pairs, account=account):
+            for done in merge_certain(writer, pairs, account=account, origin=here()):
                 merged += 1
                 work.update(merged, merged, len(pairs))
                 audit.info(

@@ -20,6 +20,7 @@ from metering.spool_reading import DONE, read_spool
 from server.accounting import Accounting
 from server.commands.options import config_option, now_us
 from server.config import Config
+from server.covers.checking import check_covers
 from server.serving import give_way, is_serving
 from store.doctor import SAMPLE_DEFAULT, SAMPLE_MAX, Finding, examine, examine_file
 from store.holding_events import HoldingEvents
@@ -51,8 +52,8 @@ def doctor(config: Config, sample: int, everything: bool, seed: int | None, as_j
     """Compare the index with the records and the ledger with itself.
 
     Looks at the files, the history of records, holdings and what the ledger was
-    told of them, every count and every row of the index, and every posting of a
-    sample of records. Changes nothing, and may run beside a server.
+    told of them, every count and every row of the index, every posting of a sample
+    of records, and cover images. Changes nothing, and may run beside a server.
 
     Ends with status 1 when anything is amiss, and 2 when there is no catalogue
     that could be looked at. What is marked "note" is nothing amiss.
@@ -83,6 +84,8 @@ def _findings(config: Config, sample: int | None, seed: int | None) -> Iterator[
         yield from _catalogue(config, sample, seed, lambda step: status.update(f"looks at {step}"))
         status.update("looks at the members")
         yield from _members(config)
+        status.update("looks at the covers")
+        yield from check_covers(config, whole=sample is None)
         status.update("hashes the ledger")
         yield from _ledger(config)
     yield from _disk(config.data_dir)

@@ -151,7 +151,7 @@ def export(
         give_way()
     summary = ExportSummary()
     with ExitStack() as stack:
-        file = stack.enter_context(_output(out))
+        file = stack.enter_context(output(out))
         tell = stack.enter_context(_told(report))
         work = stack.enter_context(LongWork("export"))
         file.write(writer.begin)
@@ -217,7 +217,7 @@ def _behind(until: datetime) -> datetime:
 
 
 @contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
+def output(path: Path | None) -> Iterator[BinaryIO]:
     """Where the records go; a file gets its name when it is whole."""
     if path is None:
         yield sys.stdout.buffer

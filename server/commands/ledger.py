@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from metering.ledger_listing import Selection
 from protocol.china_time import CHINA, china_clock
 from server import log
 from server.commands.options import config_option, now_us
+from server.commands.person import here, login
 from server.config import Config
 from server.errors import StartError
 
@@ -278,7 +278,9 @@ def correct(
             id=own_id or f"correction:{secrets.token_hex(8)}",
             kind=Kind.CORRECTION,
             at_us=now_us(),
-            account=by or getpass.getuser(),
+            account=by or login(),
+            protocol=here().protocol,
+            session=here().address,
             refers_to=entry_id,
             note=reason,
             meter=target.meter if meter is None else Meter(meter),

@@ -13,6 +13,7 @@ from protocol.charset import ENCODINGS
 from server import load_as, writer_process
 from server.accounting import Accounting
 from server.commands.options import config_option, institution_code, report_path
+from server.commands.person import here, note_down
 from server.commands.progress import LongWork
 from server.config import Config
 from server.load_duplicates import IGNORE, MODES, REFUSE, UNASKED_RECORDS_MAX, LoadCheck
@@ -112,6 +113,13 @@ def load(
         _load_as(config, account, files, target.name, encoding, duplicates, report, as_json)
         return
     writer = CatalogueWriter(config.data_dir, config.databases, durable=config.metering.fsync)
+    # What it did to each record is in the record's history. Without a row of its end it
+    # was broken off.
+    loaded = {
+        "institution": institution or "", "subject": target.name,
+        "reason": ", ".join(path.name for path in files),
+    }  # fmt: skip
+    note_down(config, "load", **loaded, after="begun")
     try:
         check = LoadCheck(writer, target.name, files, duplicates)
         with LongWork(target.name) as work, check.screen() as screen:
@@ -126,6 +134,11 @@ def load(
             report = None
     finally:
         writer.close()
+    note_down(
+        config, "load", **loaded, before="begun",
+        after=f"{summary.loaded} loaded, {summary.replaced} replaced,"
+        f" {summary.holdings_added} holdings, {found.merged} merged",
+    )  # fmt: skip
     with Accounting(config) as accounting:
         accounting.folder.fold(lag_us=0)  # a running server would do it soon
     if as_json:
@@ -169,7 +182,7 @@ def _load_as(
     with LongWork(database) as work:
         sent = load_as.send_files(
             config, principal, files, target, encoding=encoding, report=report,
-            confirmed=duplicates == IGNORE, progress=work.update,
+            confirmed=duplicates == IGNORE, address=here().address, progress=work.update,
         )  # fmt: skip
     with Accounting(config) as accounting:
         accounting.folder.fold(lag_us=0)

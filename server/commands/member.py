@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from server import log
-from server.commands import member_account, member_steps
+from server.commands import member_access, member_account, member_steps
 from server.commands.options import config_option, now_us
 from server.commands.person import here, login, person_option
 from server.config import Config
@@ -42,6 +42,7 @@ for step in (
     member_steps.warn, member_steps.suspend, member_steps.restore, member_steps.end,
     member_steps.show,
     member_account.account, member_account.certificate, member_account.uploads,
+    member_access.databases, member_access.sessions, member_access.address,
 ):  # fmt: skip
     member.add_command(step)
 

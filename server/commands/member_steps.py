@@ -1,9 +1,9 @@
-"""The steps of a membership as subcommands of `lianmu member`, and `lianmu audit`."""
+"""The steps of a membership as subcommands of `lianmu member`."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import click
 import msgspec
 
+from server.commands.audit import audit_line
 from server.commands.options import config_option, now_us
 from server.commands.person import here, login, person_option
 from server.config import Config
-from store.audit import AuditRow
 from store.members import Institution, Members
 from store.membership import (
     TERM_YEARS,
@@ -23,8 +23,6 @@ from store.membership import (
     day_of,
     time_of,
 )
-from store.sqlite import FILE_NAME, open_reader
-from store.uploaded import UploadRows
 
 
 class Day(click.ParamType[date]):
@@ -245,54 +243,5 @@ def show(code: str, as_json: bool, config: Config) -> None:
             else f"to {each.term_ends(now_us())}, renews itself"
         )  # fmt: skip
         click.echo(f"agreement   from {day_of(each.from_us)}, {until}")
-    _list(steps)
-
-
-@click.command(epilog="Example: lianmu audit --member PKU --json --config config.toml")
-@click.option("--member", "code", help="Of one institution alone.")
-@click.option("--uploads", is_flag=True, help="Of records, over the network, instead.")
-@click.option("--json", "as_json", is_flag=True, help="JSON rather than lines for people.")
-@config_option
-def audit(code: str | None, uploads: bool, as_json: bool, config: Config) -> None:
-    """Who changed what of the members, when and why. Times are China's.
-
-    With `--uploads`, who added, replaced and deleted which records, from where;
-    `lianmu record history` shows what changed in them.
-    """
-    if uploads:
-        _list_uploads(config, code, as_json)
-        return
-    with _membership(config) as membership:
-        steps = membership.audit(code)
-    if as_json:
-        click.echo(msgspec.json.encode(steps).decode())
-        return
-    _list(steps)
-
-
-def _list_uploads(config: Config, code: str | None, as_json: bool) -> None:
-    connection = open_reader(config.data_dir / FILE_NAME)
-    try:
-        for row, database, number in UploadRows(connection).listed(code.upper() if code else None):
-            if as_json:
-                told = {**msgspec.to_builtins(row), "database": database, "control_number": number}
-                click.echo(msgspec.json.encode(told).decode())
-                continue
-            where = f" from {row.address}" if row.address else ""
-            click.echo(
-                f"{time_of(row.at_us)}  {row.institution or 'operator':12} {row.action:8}"
-                f" {database} {number} version {row.version}  by {row.account},"
-                f" {row.protocol}{where}"
-            )
-    finally:
-        connection.close()
-
-
-def _list(steps: Sequence[AuditRow]) -> None:
     for step in steps:
-        before = f"{step.before} → " if step.before else ""
-        because = f"  {step.reason}" if step.reason else ""
-        click.echo(
-            f"{time_of(step.at_us)}  {step.institution:12} {step.action:9}"
-            f" {before}{step.after}  by {step.who or 'unknown'}{because}"
-        )
+        click.echo(audit_line(step))

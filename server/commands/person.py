@@ -10,7 +10,11 @@ from typing import Any
 
 import click
 
+from metering.author import Author
+from server.commands.options import now_us
+from server.config import Config
 from store.audit import Origin
+from store.members import Members
 
 
 def person_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,3 +36,34 @@ def login() -> str:
 def here() -> Origin:
     """Where a change comes from that is made now: this login, on this machine."""
     return Origin("cli", "", f"{login()}@{socket.gethostname()}")
+
+
+def author(who: str | None) -> Author:
+    """The same for decisions about money, made by WHO or else by this login."""
+    origin = here()
+    return Author(who or login(), origin.account, origin.address, origin.protocol)
+
+
+def note_down(
+    config: Config,
+    step: str,
+    institution: str,
+    *,
+    subject: str,
+    reason: str = "",
+    before: str = "",
+    after: str,
+) -> None:
+    """A row of the audit for work of this login that no other file writes down.
+
+    Raises:
+        MemberError: the members' database cannot be written.
+    """
+    members = Members(config.members_path, create=True)
+    try:
+        here().write(
+            members.connection, step, institution, now_us(), who=login(), reason=reason,
+            subject=subject, before=before, after=after,
+        )  # fmt: skip
+    finally:
+        members.close()

@@ -90,13 +90,16 @@ class Stages:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def update(self, title: str, done: int, total: int) -> None:
-        """`done` of `total` records in the stage of that title; another one begins a new stage."""
+    def update(self, title: str, done: int, total: int | None, records: int | None = None) -> None:
+        """`done` of `total` in the stage of that title; another one begins a new stage.
+
+        They are records, unless `records` says how many those octets are.
+        """
         if self._work is None or title != self._title:
             self._open.close()
             self._work = self._open.enter_context(LongWork(title))
             self._title = title
-        self._work.update(done, done, total)
+        self._work.update(done if records is None else records, done, total)
 
 
 def duration(seconds: float) -> str:

@@ -19,12 +19,14 @@ from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily, StoredRecord
 from server import log
 from server.commands.options import config_option
+from server.commands.person import here
 from server.config import Config
 from server.crediting import post_credits
 from store.editing import Editor, HeldRecord
 from store.merging import HoldingRow
 from store.record_reader import RecordReader
 from store.records import RecordRows
+from store.uploaded import DELETE, MERGE, REPLACE, UNDELETE, UploadRows
 from store.versions import RecordVersion, field_changes, stamped
 from store.writer import CatalogueWriter, VersionConflict
 
@@ -88,7 +90,7 @@ def show(
 ) -> None:
     """A record, deleted ones too, with its state and who holds it."""
     with RecordReader(config.data_dir) as reader:
-        stored = _find(reader.rows, number, database)
+        stored = find_record(reader.rows, number, database)
         history = reader.versions(stored.record_id)
         shown = next((each for each in history if each.version == version), None)
         if version is None:
@@ -140,7 +142,7 @@ def show(
 def history(number: str, database: str | None, config: Config, diff: bool, as_json: bool) -> None:
     """Every version of a record: when, what, who, why. Times are China's."""
     with RecordReader(config.data_dir) as reader:
-        stored = _find(reader.rows, number, database)
+        stored = find_record(reader.rows, number, database)
         found = reader.versions(stored.record_id)
         others = {
             each.other_id: its.control_number
@@ -201,12 +203,15 @@ def replace(
 
     The record keeps its 001 and 003, and gets a new 005.
     """
-    with _editing(config) as (editor, rows):
-        stored = _find(rows, number, database)
+    with _editing(config) as at:
+        stored = find_record(at.rows, number, database)
         marc = _read(file, stored.database.family)
-        new = editor.replace(
-            stored.record_id, marc, based_on=based_on, account=account, reason=reason
-        )
+        with at.writer.transaction():
+            new = at.editor.replace(
+                stored.record_id, marc, based_on=based_on, account=account, reason=reason
+            )
+            if isinstance(new, StoredRecord) and new.version > stored.version:
+                at.note(REPLACE, new, account)
     if isinstance(new, VersionConflict):
         raise click.ClickException(f"{stored.control_number}: {new}")
     if new.version == stored.version:
@@ -234,12 +239,15 @@ def delete(
     reason: str,
 ) -> None:
     """Take a record out of every search. Its number, history and holdings stay."""
-    with _editing(config) as (editor, rows):
-        stored = _find(rows, number, database)
-        gone = editor.delete(
-            stored.record_id, account=account, reason=reason, based_on=based_on,
-            unless_held=not held,
-        )  # fmt: skip
+    with _editing(config) as at:
+        stored = find_record(at.rows, number, database)
+        with at.writer.transaction():
+            gone = at.editor.delete(
+                stored.record_id, account=account, reason=reason, based_on=based_on,
+                unless_held=not held,
+            )  # fmt: skip
+            if isinstance(gone, StoredRecord):
+                at.note(DELETE, gone, account)
     if isinstance(gone, HeldRecord):
         named = ", ".join(gone.institutions[:_HOLDERS_NAMED_MAX])
         more = len(gone.institutions) - _HOLDERS_NAMED_MAX
@@ -260,9 +268,11 @@ def delete(
 @_who
 def undelete(number: str, database: str | None, config: Config, account: str, reason: str) -> None:
     """Bring a deleted record back, or undo the merge that it went away in."""
-    with _editing(config) as (editor, rows):
-        stored = _find(rows, number, database)
-        back = editor.undelete(stored.record_id, account=account, reason=reason)
+    with _editing(config) as at:
+        stored = find_record(at.rows, number, database)
+        with at.writer.transaction():
+            back = at.editor.undelete(stored.record_id, account=account, reason=reason)
+            at.note(UNDELETE, back, account)
     _tell("undeleted", back, account, reason)
 
 
@@ -284,9 +294,11 @@ def merge(
     Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less. What AWAY
     earned its uploader in this accounting year is taken back.
     """
-    with _editing(config) as (editor, rows):
-        kept, gone = _find(rows, keep, database), _find(rows, away, database)
-        done = editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
+    with _editing(config) as at:
+        kept, gone = find_record(at.rows, keep, database), find_record(at.rows, away, database)
+        with at.writer.transaction():
+            done = at.editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
+            at.note(MERGE, done.away, account)
     taken_back, _ = post_credits(config)
     _tell("kept", done.keep, account, reason)
     _tell("merged away", done.away, account, reason)
@@ -298,18 +310,34 @@ def merge(
         click.echo(f"{'taken back':<12} the credit for {done.away.control_number}")
 
 
-@contextmanager
-def _editing(config: Config) -> Iterator[tuple[Editor, RecordRows]]:
+class _Editing:
     """The catalogue open for writing, beside a server or without one."""
-    RecordReader(config.data_dir).close()  # a change makes no new catalogue
-    writer = CatalogueWriter(config.data_dir, durable=config.metering.fsync)
+
+    def __init__(self, config: Config) -> None:
+        RecordReader(config.data_dir).close()  # a change makes no new catalogue
+        self.writer = CatalogueWriter(config.data_dir, durable=config.metering.fsync)
+        self.editor = Editor(self.writer)
+        self.rows = self.writer.rows
+
+    def note(self, action: str, stored: StoredRecord, who: str) -> None:
+        """Write a change down for the audit, in its transaction."""
+        origin = here()
+        UploadRows(self.writer.connection).add(
+            stored.record_id, stored.version, action, institution="", account=who,
+            protocol=origin.protocol, address=origin.address, at_us=stored.modified_us,
+        )  # fmt: skip
+
+
+@contextmanager
+def _editing(config: Config) -> Iterator[_Editing]:
+    at = _Editing(config)
     try:
-        yield Editor(writer), writer.rows
+        yield at
     finally:
-        writer.close()
+        at.writer.close()
 
 
-def _find(rows: RecordRows, number: str, database: str | None) -> StoredRecord:
+def find_record(rows: RecordRows, number: str, database: str | None) -> StoredRecord:
     """The record that is meant, deleted or not.
 
     Raises:

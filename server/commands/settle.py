@@ -21,6 +21,7 @@ from server import writer_process
 from server.accounting import Accounting
 from server.commands.ledger import counting
 from server.commands.options import config_option, now_us
+from server.commands.person import author, person_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
 from server.crediting import post_credits
@@ -46,6 +47,7 @@ FOLD_PAUSE_S = 1.0
 @click.option("--journal", is_flag=True, help="Show the postings of the year; change nothing.")
 @click.option("--verify", is_flag=True, help="Prove the year's documents against the ledger.")
 @click.option("--json", "as_json", is_flag=True, help="JSON rather than lines for people.")
+@person_option
 @config_option
 def settle(
     year: int,
@@ -57,6 +59,7 @@ def settle(
     journal: bool,
     verify: bool,
     as_json: bool,
+    who: str | None,
     config: Config,
 ) -> None:
     """Settle the accounting YEAR (of China): a draft, or with --final for good.
@@ -73,6 +76,7 @@ def settle(
     for option, text in (("--note", note), ("--force", force)):
         if text is not None and not text.strip():
             raise click.BadParameter("a reason is needed", param_hint=option)
+    by = author(who)
     names = _names(config, code)
     if code is not None:
         code = next(iter(names))
@@ -90,14 +94,16 @@ def settle(
                 documents = settlements.open_differences(year, code)
             else:
                 verified = _verified(accounting)
-                documents = settlements.note(year, now_us(), verified, code, reason=note)
+                documents = settlements.note(year, now_us(), verified, code, reason=note, by=by)
         elif dry_run:
             documents = settlements.estimates(year, code)
         elif final:
             verified = _verified(accounting)
-            documents = settlements.settle(year, now_us(), verified, code, forced=force or "")
+            documents = settlements.settle(
+                year, now_us(), verified, code, forced=force or "", by=by
+            )
         else:
-            documents = settlements.draft(year, now_us(), code)
+            documents = settlements.draft(year, now_us(), code, by=by)
         _show(documents, names, as_json)
         if not as_json:
             for waiting in settlements.open_differences(year, code) if note is None else ():

@@ -14,13 +14,8 @@ import click
 
 from metering.interface import MeteringError
 from metering.settlement import Settlements
-from metering.statement import Remittance, Statement, build
-from metering.statement_font import find_fonts
-from metering.statement_html import write_html
-from metering.statement_pdf import write_pdf
-from metering.statement_table import write_csv, write_json
+from metering.statement import Statement, build
 from metering.statement_texts import Language, Texts
-from metering.statement_xlsx import write_xlsx
 from server import writer_process
 from server.accounting import Accounting
 from server.commands.ledger import counting
@@ -28,10 +23,8 @@ from server.commands.options import config_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
 from server.settling import names_to_settle, open_settlements
+from server.statements import BINARY, FORMATS, LISTED, remittance, write
 from store.members import Members
-
-FORMATS = ("html", "pdf", "xlsx", "csv", "json")
-BINARY = ("pdf", "xlsx")
 
 
 @click.command(
@@ -88,13 +81,13 @@ def statement(
         except MeteringError as error:
             click.echo(f"lianmu: {error}; what waits in the spools is not shown", err=True)
         for each, name in names.items():
-            made = build(accounting.ledger, settlements, each, name, year, _remittance(config))
+            made = build(accounting.ledger, settlements, each, name, year, remittance(config))
             place = out
             if everyone and out is not None:
                 place = out / f"{each}-{year}.{form}"
                 click.echo(place)
             with _output(place) as file:
-                write(made, form, Texts(cast(Language, language)), config, file)
+                _write(made, form, Texts(cast(Language, language)), config, file)
 
 
 def _names(config: Config, settlements: Settlements, code: str | None, year: int) -> dict[str, str]:
@@ -113,33 +106,12 @@ def _names(config: Config, settlements: Settlements, code: str | None, year: int
     return {each: name for each, name in sorted(names.items()) if each in codes}
 
 
-def write(made: Statement, form: str, t: Texts, config: Config, out: BinaryIO) -> None:
-    """One of FORMATS.
-
-    Raises:
-        MeteringError: the ledger cannot be read, or PDF has no font with Chinese.
-    """
-    section = config.statement
-    if form == "html":
-        write_html(made, t, out, section.lines_max)
-    elif form == "pdf":
-        write_pdf(made, t, out, find_fonts(section.font, section.font_bold), section.lines_max)
-    elif form == "xlsx":
+def _write(made: Statement, form: str, t: Texts, config: Config, out: BinaryIO) -> None:
+    if form in LISTED:
         with counting("entries", made.entry_count) as progress:
-            write_xlsx(made, t, out, progress=progress)
+            write(made, form, t, config, out, progress)
     else:
-        with counting("entries", made.entry_count) as progress:
-            (write_csv if form == "csv" else write_json)(made, out, progress)
-
-
-def _remittance(config: Config) -> Remittance:
-    section = config.statement
-    return Remittance(
-        issuer=section.issuer, payee=section.payee, bank=section.bank,
-        bank_code=section.bank_code, account_number=section.account_number,
-        contact=section.contact, phone=section.phone, email=section.email,
-        address=section.address, remark=section.remark, due_days=section.due_days,
-    )  # fmt: skip
+        write(made, form, t, config, out)
 
 
 @contextlib.contextmanager

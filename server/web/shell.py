@@ -217,11 +217,12 @@ class Shell:
         if language not in LANGUAGES:
             language = preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
         session = self.sessions.read(request)
+        address = request.remote or ""
         if session is not None and session.account:
-            principal = self._principal(session)
+            principal = self._principal(session, address)
             ended = principal is None
             if principal is None:
-                session, principal = None, self.service.sign_in.anonymous()
+                session, principal = None, self.service.sign_in.without_login(address)
         else:
             # Programs that read a page send a password or a key with it. Forms need a session.
             principal, ended = await sign_in(self.service, request), False
@@ -229,14 +230,14 @@ class Shell:
             remember(request, principal)  # for the access log
         return Visit(request, self.sessions, texts(language), session, principal, ended)
 
-    def _principal(self, session: WebSession) -> Principal | Diagnostic | None:
+    def _principal(self, session: WebSession, address: str) -> Principal | Diagnostic | None:
         """Whose session it is, or why they may not come in; None: the session is over."""
         accounts = self.service.sign_in
         try:
             mark = session_mark(accounts.members, session.account)
             if mark is None:
                 return None
-            principal = accounts.certified(session.account)
+            principal = accounts.certified(session.account, address)
         except MemberError:
             log.exception("members cannot be read")
             return Diagnostic(Bib1.AUTHENTICATION_SYSTEM_ERROR)
@@ -253,11 +254,12 @@ class Shell:
         if visit.session is not None and visit.session.account:
             if self.sessions.read(request) is None:
                 return None
-            principal = self._principal(visit.session)
+            principal = self._principal(visit.session, request.remote or "")
             return principal if isinstance(principal, Principal) else None
         if not isinstance(visit.principal, Principal):
             return None
-        return visit.principal if self.service.sign_in.standing(visit.principal) is None else None
+        refused = self.service.sign_in.standing(visit.principal, request.remote or "")
+        return visit.principal if refused is None else None
 
     def begin_session(
         self, request: web.Request, response: web.StreamResponse, account: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.config import Config
+from server.covers.pages import CoverPages
 from server.live.pages import StatusPages
 from server.outbox import Outbox
 from server.search_pages import SearchPages
@@ -18,9 +19,10 @@ class Site:
 
     def __init__(self, config: Config, service: Service, outbox: Outbox) -> None:
         self.shell = Shell(config, service)
-        self.search = SearchPages(self.shell, outbox)
+        self._covers = CoverPages(self.shell)
+        self.search = SearchPages(self.shell, outbox, self._covers)
         self._status = StatusPages(self.shell, config, service)
-        self._areas = (SignInPages(self.shell), self._status, self.search)
+        self._areas = (SignInPages(self.shell), self._status, self._covers, self.search)
 
     def add_routes(self, app: web.Application) -> None:
         self.shell.assets.add_routes(app)
@@ -36,4 +38,5 @@ class Site:
         await self._status.stop()
 
     def close(self) -> None:
+        self._covers.close()
         self.shell.close()

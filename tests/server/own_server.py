@@ -30,6 +30,7 @@ port = 0
 
 [access]
 anonymous = true
+{access}
 
 [metering]
 fsync = false
@@ -72,6 +73,7 @@ def own_server(
     http: str = "",
     z3950: str = "",
     sru: str = "",
+    access: str = "",
     workers: int = 1,
     rights: Sequence[str] = MEMBER_RIGHTS,
 ) -> Iterator[RunningServer]:
@@ -80,12 +82,13 @@ def own_server(
     All accounts have these `rights`.
 
     `pinned` gives the charset by account, whose password is its name; `http`,
-    `z3950` and `sru` are further lines of these sections of the configuration.
+    `z3950`, `sru` and `access` are further lines of these sections of the configuration.
     """
     path = folder / "config.toml"
     text = CONFIG.format(
-        present_records_max=present_records_max, http=http, sru=sru, z3950=z3950, workers=workers
-    )
+        present_records_max=present_records_max, http=http, sru=sru, z3950=z3950, access=access,
+        workers=workers,
+    )  # fmt: skip
     path.write_text(text, encoding="utf-8")
     config = load_config(path)
     writer = CatalogueWriter(

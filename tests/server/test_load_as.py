@@ -64,10 +64,12 @@ def test_records_are_stored_as_the_accounts_and_credited_once(config: Path) -> N
     assert "甲之书" in run(config, "record", "show", "lm000000001")
     listed = run(config, "audit", "--uploads", "--member", "srxx", "--json").splitlines()
     told = [json.loads(line) for line in listed]
-    assert [(row["action"], row["account"], row["control_number"]) for row in told] == [
-        ("insert", "wang", "lm000000001"), ("insert", "wang", "lm000000002"),
-    ]  # fmt: skip
-    assert "cn_cat lm000000002 version 1  by wang, load" in run(config, "audit", "--uploads")
+    assert [(row["action"], row["account"], row["subject"]) for row in told] == [
+        ("record insert", "wang", "cn_cat lm000000001"),
+        ("record insert", "wang", "cn_cat lm000000002"),
+    ]
+    listed = run(config, "audit", "--kind", "record")
+    assert "cn_cat lm000000002: version 1  by wang (load) from" in listed
     assert run(config, "audit", "--uploads", "--member", "PKU") == ""
     claims = run(config, "credit", "list", "--json").splitlines()
     assert [json.loads(claim)["worth_fen"] for claim in claims] == [400, 400]

@@ -152,15 +152,15 @@ async def test_who_loses_a_right_or_its_account_may_not_go_on(
     root = await sign_in.sign_in("root", "secret", ADDRESS)
     assert isinstance(wang, Principal)
     assert isinstance(root, Principal)
-    assert sign_in.standing(wang) is sign_in.standing(root) is sign_in.standing(ANONYMOUS) is None
+    assert [sign_in.standing(each, ADDRESS) for each in (wang, root, ANONYMOUS)] == [None] * 3
     accounts.set_rights("wang", ("search", "download", "upload"), 2, who="li", reason="more")
-    assert sign_in.standing(wang) is None
+    assert sign_in.standing(wang, ADDRESS) is None
     accounts.set_rights("wang", ("search",), 3, who="li", reason="less")
-    lost = sign_in.standing(wang)
+    lost = sign_in.standing(wang, ADDRESS)
     assert isinstance(lost, Diagnostic)
     assert (lost.condition, "权限已变更" in lost.addinfo) == (Bib1.ACCOUNT_EXPIRED, True)
     accounts.remove("wang", 4, who="li", reason="left")
-    gone = sign_in.standing(wang)
+    gone = sign_in.standing(wang, ADDRESS)
     assert isinstance(gone, Diagnostic)
     assert gone.addinfo.startswith("the account wang is no more")
-    assert sign_in.standing(root) is None
+    assert sign_in.standing(root, ADDRESS) is None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from metering.author import Author
 from metering.counting import CountingRules, UploadReversal
 from metering.credit import Accepted, cover_draft, credit_drafts, reversal_drafts
 from metering.credit_claims import Claim, CreditError, CreditPolicy, Credits, Status
@@ -30,6 +31,9 @@ def accepted(record_id: int = 7, category: str = "chinese", level: str = "full")
         "PKU", "pku01", "cn_cat", record_id, f"CAL{record_id}", NOON_US,
         Category(category), Level(level),
     )  # fmt: skip
+
+
+ADMIN = Author("admin", "", "root@host", "cli")
 
 
 class Desk:
@@ -139,7 +143,7 @@ def test_a_record_merged_away_in_its_year_earns_nothing(tmp_path: Path) -> None:
         assert len(at.entries()) == 4
         assert at.credits.merged_away(99, "CAL1", NOON_US) is None
         with pytest.raises(CreditError, match="claim 1 is reversed already"):
-            at.credits.accept(1, "admin")
+            at.credits.accept(1, ADMIN)
 
 
 def test_a_record_merged_away_after_its_year_keeps_its_credit(tmp_path: Path) -> None:
@@ -179,11 +183,11 @@ def test_nothing_counts_before_an_operator_accepts_it(tmp_path: Path) -> None:
         assert {one.status, two.status, three.status} == {Status.PENDING}
         at.credits.add_cover(1, "PKU", NOON_US + 3)
         assert at.entries() == []
-        taken = at.credits.accept(one.claim_id, "admin")
+        taken = at.credits.accept(one.claim_id, ADMIN)
         assert (taken.status, taken.by_whom, taken.decided_us) == (
             Status.ACCEPTED, "admin", NOON_US + 1,
         )  # fmt: skip
-        at.credits.refuse(two.claim_id, "admin", "copied")
+        at.credits.refuse(two.claim_id, ADMIN, "copied")
         withdrawn = at.credits.merged_away(3, "CAL1", NOON_US)
         assert withdrawn is not None
         assert withdrawn.status is Status.WITHDRAWN
@@ -191,8 +195,8 @@ def test_nothing_counts_before_an_operator_accepts_it(tmp_path: Path) -> None:
         assert (entry.control_number, entry.at_us, entry.year) == ("CAL1", NOON_US, 2024)
         for decided in (one.claim_id, three.claim_id):
             with pytest.raises(CreditError, match="already"):
-                at.credits.refuse(decided, "admin", "late")
-        assert at.credits.accept(two.claim_id, "admin").status is Status.ACCEPTED
+                at.credits.refuse(decided, ADMIN, "late")
+        assert at.credits.accept(two.claim_id, ADMIN).status is Status.ACCEPTED
         assert [claim.status for claim in at.credits.claims()] == [
             "accepted", "accepted", "withdrawn",
         ]  # fmt: skip
@@ -219,12 +223,12 @@ def test_caps_hold_for_member_year_and_category(tmp_path: Path) -> None:
             "upload.western.full": 1, "upload.western.basic": 1, "upload.chinese.full": 2,
         }  # fmt: skip
         with pytest.raises(CreditError, match="claim 2: PKU has its 3 credited records of 2024"):
-            at.credits.accept(capped.claim_id, "admin")
-        over = at.credits.accept(capped.claim_id, "admin", over_cap=True)
+            at.credits.accept(capped.claim_id, ADMIN)
+        over = at.credits.accept(capped.claim_id, ADMIN, over_cap=True)
         assert (over.status, over.reason) == (Status.ACCEPTED, "beyond the cap")
         at.credits.merged_away(1, "CAL0", NOON_US + 5)  # makes room
         at.credits.merged_away(4, "CAL0", NOON_US + 5)
-        assert at.credits.accept(6, "admin").status is Status.ACCEPTED
+        assert at.credits.accept(6, ADMIN).status is Status.ACCEPTED
 
 
 def test_claims_are_listed_by_member_year_and_status(tmp_path: Path) -> None:
@@ -242,7 +246,7 @@ def test_claims_are_listed_by_member_year_and_status(tmp_path: Path) -> None:
         assert listed(status=Status.CAPPED) == [2]
         assert listed(institution="PKU", year=2025) == []
         with pytest.raises(CreditError, match="there is no claim 4"):
-            at.credits.accept(4, "admin")
+            at.credits.accept(4, ADMIN)
 
 
 @pytest.mark.parametrize("stored", [False, True])
@@ -308,10 +312,50 @@ def test_claims_of_a_newer_program_are_refused(tmp_path: Path) -> None:
     with desk(tmp_path):
         pass
     connection = sqlite3.connect(tmp_path / "credit.sqlite")
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(MeteringError, match="schema 2, this program knows 1"):
+    with pytest.raises(MeteringError, match="schema 3, this program knows 2"):
         Desk(tmp_path, CreditPolicy())
+
+
+def test_claims_of_the_first_version_are_kept_with_decisions_from_nowhere(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        at.credits.submit(accepted())
+    connection = sqlite3.connect(tmp_path / "credit.sqlite")
+    for column in ("account", "address", "protocol"):
+        connection.execute(f"ALTER TABLE decision DROP COLUMN {column}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with desk(tmp_path) as at:
+        (decision,) = at.credits.decisions()
+        assert (decision.before, decision.status, decision.by) == ("", "accepted", Author())
+        assert at.credits.claim(1).status is Status.ACCEPTED
+
+
+def test_every_decision_says_by_whom_and_what_was_before(tmp_path: Path) -> None:
+    with desk(tmp_path, acceptance="operator") as at:
+        at.credits.submit(accepted())
+        at.credits.submit(accepted(record_id=8))
+        at.credits.refuse(1, ADMIN, "copied")
+        at.credits.accept(1, ADMIN)
+        told = [
+            (each.claim_id, each.before, each.status, each.by) for each in at.credits.decisions()
+        ]
+    assert told == [
+        (1, "", "pending", Author()),
+        (2, "", "pending", Author()),
+        (1, "pending", "refused", ADMIN),
+        (1, "refused", "accepted", ADMIN),
+    ]
+
+
+def test_a_cover_of_a_record_that_was_merged_away_earns_nothing(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        at.credits.submit(accepted(category=Category.OTHER))
+        at.credits.merged_away(7, "X1", NOON_US + 5)
+        assert at.credits.add_cover(7, "PKU", NOON_US + 6) is None
+        assert at.credits.post() == 0
+        assert not [entry for entry in at.entries() if entry.kind is Kind.COVER]
 
 
 def test_two_processes_make_one_claim(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,10 +22,18 @@ from store.holding_events import HoldingEvents
 from store.merging import combine
 from store.reindex import check, reindex
 from store.result_set import RecordSet
-from store.sqlite import MIGRATIONS, SCHEMA_VERSION, StoreError, open_reader
+from store.sqlite import StoreError, open_reader
 from store.versions import Change, field_changes, identifier, later_timestamp, timestamp
 from store.writer import CatalogueWriter, MergedRecord, UnknownRecord, VersionConflict
-from tests.catalogue_records import DATABASES, LEADER, Library, book, chinese_book, put
+from tests.catalogue_records import (
+    DATABASES,
+    LEADER,
+    Library,
+    back_to_schema,
+    book,
+    chinese_book,
+    put,
+)
 
 NOON_US = 1_700_000_000_000_000  # 2023-11-15 06:13:20 in China
 YEAR_2024_US = 1_710_000_000_000_000
@@ -413,10 +420,7 @@ def test_a_catalogue_of_schema_2_is_brought_up_to_date(tmp_path: Path) -> None:
     library = Library(tmp_path)
     keep, away = two_held_by_many(library)
     new = _schema(library.writer.connection)
-    for step in range(2, SCHEMA_VERSION):
-        for table in re.findall(r"CREATE TABLE (\w+)", MIGRATIONS[step]):
-            library.writer.connection.execute(f"DROP TABLE {table}")
-    library.writer.connection.execute("PRAGMA user_version = 2")
+    back_to_schema(library.writer.connection, 2)
     library.close()
     with pytest.raises(StoreError, match=r"has schema 2, .* `lianmu reindex`"):
         SqliteCatalogue(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from metering.interface import Receipt
+from server.access_control.proxies import TrustedProxies
 from server.config import Http
 from server.http_at_once import AtOnce
 from server.http_connection import Connection
@@ -63,7 +64,7 @@ async def test_a_connection_that_we_close_settles_what_waits_when_it_ends(
     service = SimpleNamespace(config=SimpleNamespace(http=Http()))
     connection = Connection(
         web.Server(handler), cast(Service, service), outbox, cast(AtOnce, None), others,
-        asyncio.get_running_loop(),
+        asyncio.get_running_loop(), TrustedProxies(()),
     )  # fmt: skip
     wire = Wire()
     connection.connection_made(wire)

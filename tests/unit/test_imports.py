@@ -20,8 +20,9 @@ MAY_IMPORT = {
 # What the store and metering may know of the protocol: value types, the table
 # of access points, and the forms of a record. No APDU, no query language.
 VALUE_TYPES = {
-    "access_point", "access_points", "china_time", "diagnostic", "query", "record", "record_kind",
-    "charset", "iso2709", "iso2709_file", "marc_json", "marcxml", "marcxml_reader",
+    "access_point", "access_points", "china_time", "diagnostic", "holding_statement", "query",
+    "record", "record_kind", "charset", "iso2709", "iso2709_file", "marc_json", "marcxml",
+    "marcxml_reader",
 }  # fmt: skip
 IO_MODULES = {"asyncio", "socket", "selectors", "sqlite3", "time", "datetime", "threading",
               "subprocess", "aiohttp", "msgspec", "tomllib", "os", "pathlib"}  # fmt: skip

@@ -129,6 +129,25 @@ def test_a_selection_is_what_a_look_at_every_entry_finds(
     ]
     assert wanted
     assert list(ledger.entries(selection=selection)) == wanted
+    backwards = msgspec.structs.replace(selection, newest_first=True)
+    assert list(ledger.entries(selection=backwards)) == wanted[::-1]
+
+
+def test_a_year_is_listed_backwards_over_many_pages(path: Path, ledger: Ledger) -> None:
+    drafts = many(9_000, start_us=NEW_YEAR - 1_500 * SECOND_US)
+    for begin in range(0, len(drafts), 700):
+        append_new(ledger, drafts[begin : begin + 700])
+    assert pages(path) > 8
+    for selection in (
+        Selection(),
+        Selection(institution="PKU"),
+        Selection(institution="PKU", year=2024),
+        Selection(institution="PKU", year=2023, up_to=2_000),
+    ):
+        backwards = msgspec.structs.replace(selection, newest_first=True)
+        forwards = list(ledger.entries(selection=selection))
+        assert len(forwards) > 500
+        assert list(ledger.entries(selection=backwards)) == forwards[::-1]
 
 
 def test_an_entry_in_a_page_is_found_by_its_id(ledger: Ledger) -> None:

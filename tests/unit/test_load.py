@@ -24,7 +24,7 @@ from store.load_journal import Progress, unfinished_loads
 from store.reindex import check
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
-from tests.catalogue_records import DATABASES, book, put
+from tests.catalogue_records import DATABASES, back_to_schema, book, put
 
 RECORDS = [book(f"n{number}", f"Title {number}", author="Cao") for number in range(5)]
 
@@ -323,9 +323,7 @@ def test_a_catalogue_of_schema_3_is_given_the_journal(
     tmp_path: Path, two_files: list[Path]
 ) -> None:
     writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
-    writer.connection.execute("DROP TABLE load_job")
-    writer.connection.execute("DROP TABLE upload")  # came with schema 5
-    writer.connection.execute("PRAGMA user_version = 3")
+    back_to_schema(writer.connection, 3)
     writer.close()
     writer = CatalogueWriter(tmp_path / "old", DATABASES, durable=False)
     break_off(writer, two_files, 160)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from store.access_rules import OPEN
 from store.audit import AuditRow, Origin, audit_rows
 from store.members import MemberError, Members, note_key_use
 from store.members_migrations import MIGRATIONS
@@ -212,13 +213,14 @@ COMMIT;
 PRAGMA user_version = 5;
 """
 )
+VERSION_6 = f"{VERSION_5};{';'.join(MIGRATIONS[5])}; PRAGMA user_version = 6;"
 
 
 @pytest.mark.parametrize("create", [True, False])
 @pytest.mark.parametrize(
     "version",
-    [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5],
-    ids=["1", "2", "3", "4", "5"],
+    [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6],
+    ids=["1", "2", "3", "4", "5", "6"],
 )
 def test_a_database_of_an_earlier_version_is_brought_up_to_date_however_it_is_opened(
     tmp_path: Path, version: str, create: bool
@@ -259,6 +261,7 @@ def test_who_is_there_before_rights_are_may_do_what_it_could(tmp_path: Path, cre
     assert member.rights == key.rights == MEMBER_RIGHTS
     assert operator.rights == OPERATOR_RIGHTS
     assert institution.uploads is False
+    assert institution.access == member.access == OPEN
 
 
 def test_what_was_audited_before_there_were_addresses_is_still_there(tmp_path: Path) -> None:
@@ -293,7 +296,7 @@ def test_a_database_of_a_later_version_is_refused(members: Members, tmp_path: Pa
     later = sqlite3.connect(tmp_path / "members.sqlite")
     later.execute("PRAGMA user_version = 99")
     later.close()
-    with pytest.raises(MemberError, match="schema version 99, expected 6"):
+    with pytest.raises(MemberError, match="schema version 99, expected 7"):
         Members(tmp_path / "members.sqlite")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metering.ledger import Totals
-from metering.quota import billable, charge_fen, quota
+from metering.quota import billable, charge_fen, holdings_needed, quota
 from metering.tariff import DOWNLOAD_OVER_QUOTA, NO_TARIFF, tariff_of_year
 from metering.usage import usage_of
 
@@ -47,3 +47,10 @@ def test_the_tariff_is_the_one_in_force_when_the_year_begins() -> None:
     assert tariff_of_year(2031).price_fen(DOWNLOAD_OVER_QUOTA) == 100
     with pytest.raises(KeyError):
         tariff_of_year(2023).price_fen("poem")
+
+
+def test_the_holdings_that_are_needed_are_the_fewest_that_cover_the_downloads() -> None:
+    for downloads in [*range(500), 1_200_000, 1_200_001]:
+        needed = holdings_needed(downloads)
+        assert quota(needed) >= downloads
+        assert needed == 0 or quota(needed - 1) < downloads

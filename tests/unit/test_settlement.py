@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from metering.author import Author
 from metering.entry import Draft, Kind, Meter
 from metering.interface import MeteringError
 from metering.ledger import Ledger
@@ -543,6 +544,23 @@ def test_settlements_of_a_newer_program_are_refused(
     connection.execute("UPDATE settlement_schema SET version = 99")
     with pytest.raises(MeteringError, match="schema 99"):
         Settlements(tmp_path / "ledger.sqlite")
+
+
+def test_settlements_of_the_first_version_are_kept_and_later_ones_have_an_author(
+    ledger: Ledger, settlements: Settlements, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    ledger.append(deliveries(2))
+    settlements.draft(2024, IN_GRACE)
+    connection.execute("DROP TABLE settlement_author")
+    connection.execute("UPDATE settlement_schema SET version = 1")
+    by = Author("li", "", "li@host", "cli")
+    with Settlements(tmp_path / "ledger.sqlite") as later:
+        later.settle(2024, AFTER_GRACE, ledger.verify(), by=by)
+        assert [(each.status, author) for each, author in later.made()] == [
+            ("draft", Author()), ("final", by),
+        ]  # fmt: skip
+        with pytest.raises(sqlite3.IntegrityError, match="never updated"):
+            connection.execute("UPDATE settlement_author SET who = 'wang'")
 
 
 def test_a_settlement_that_cannot_be_posted_is_not_stored(

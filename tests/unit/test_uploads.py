@@ -20,7 +20,7 @@ from protocol.iso2709 import Field, MarcRecord, build, control_field, parse
 from protocol.marcxml import to_marcxml
 from protocol.query import Clause
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
-from server import uploading
+from server import crediting
 from server.access import Principal
 from server.config import Config, Metering, Server
 from server.config import Uploads as Section
@@ -195,7 +195,7 @@ def test_a_retry_after_a_crash_before_the_credit_claims_it(
         raise MeteringError("disk full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(uploading, "open_credits", fail)
+        broken.setattr(crediting, "open_credits", fail)
         assert site.done(book()).credit == "due"
     assert site.done(book()).credit == "accepted"
     assert len(site.earned()) == 1

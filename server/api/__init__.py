@@ -1,0 +1,1 @@
+"""The HTTP API: operations declared once, from which routes and the OpenAPI document are made."""

@@ -1,0 +1,1 @@
+"""Cover images: checked, kept as files, credited, served."""

@@ -1,0 +1,162 @@
+"""The API holds what its document says, whoever asks and whatever is asked.
+
+Schemathesis makes requests out of the document, good ones and bad ones, and compares
+each answer with it: no failure of the server, no status or form that the document does
+not name, nothing bad accepted and nothing good refused as malformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from protocol.marc_json import to_marc_json
+from protocol.marcxml import to_marcxml
+from server.api.openapi import document
+from server.api.routes import AREAS
+from server.config import load_config
+from store.accounts import Accounts
+from store.members import Members
+from store.rights import RIGHTS
+from tests.api.client import Client
+from tests.api.conftest import api_server
+from tests.api.test_records import book
+from tests.harness import RunningServer
+
+# What a request is about: things that are there, so that it comes further than "not found".
+THERE = {
+    "code": ("DEMO1", "target", "NONE"),
+    "name": ("victim", "ils", "none"),
+    "database": ("we_cat", "cn_cat", "none"),
+    "number": ("w1", "w2", "c1", "none"),
+    "certificate": (1, 2, 999),
+    "year": (2024, 2026),
+}
+ROLES = {
+    "anonymous": None,
+    "member": ("contract", "contract"),
+    "operator": ("admin", "admin"),
+}
+EXAMPLES = 1
+EXAMPLES_LONG = 100
+
+DOCUMENT = document(AREAS)
+Choices = Callable[[str], object]
+
+
+def _media_types() -> None:
+    """How records are made for the media types that no schema describes."""
+    titles = st.text(st.characters(categories=("L", "N"), max_codepoint=0x9FFF), min_size=3)
+    records = titles.map(lambda title: book("", title))
+    octets = st.binary(max_size=200)
+    schemathesis.openapi.media_type("application/marc", records | octets)
+    xml = records.map(lambda marc: to_marcxml(marc).encode())
+    for name in ("application/marcxml+xml", "application/xml", "text/xml"):
+        schemathesis.openapi.media_type(name, xml | octets)
+    schemathesis.openapi.media_type("application/marc-in-json", records.map(to_marc_json) | octets)
+
+
+_media_types()
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+SCHEMA.config.generation.update(
+    modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], deterministic=True
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    limits = (
+        "[http.limits]\nrequests_per_minute = 0\nrequests_at_once = 0\n"
+        "anonymous_requests_per_minute = 0\nanonymous_requests_at_once = 0\n"
+    )
+    access = "login_failures_max = 1000000\nlogin_failures_of_address_max = 1000000"
+    folder = tmp_path_factory.mktemp("contract")
+    with api_server(folder, limits, access=access) as running:
+        _populate(load_config(running.config).members_path)
+        yield running
+
+
+def _populate(path: Path) -> None:
+    members = Members(path, create=True)
+    accounts = Accounts(members)
+    members.add_member("TARGET", "Library to be worked on", "target", 1)
+    accounts.add("DEMO1", "contract", "contract", 1, rights=RIGHTS, who="test")
+    for code, name in (("DEMO1", "victim"), ("TARGET", "victim2")):
+        accounts.add(code, name, "victim", 1, rights=RIGHTS, who="test")
+        accounts.certify(name, "western", "full", 1, expires_us=2**52, who="test")
+        members.add_key(code, "ils", 1)
+    members.close()
+
+
+def _ask(case: Case, server: RunningServer, role: str, choices: Choices, *, auth: bool) -> None:
+    """Send one request of what the document allows or forbids, and compare the answer."""
+    excluded = [] if auth else [ignored_auth]
+    assert case.meta is not None
+    if case.meta.generation.mode.is_positive:
+        for name in set(case.path_parameters or ()) & set(THERE):
+            case.path_parameters[name] = choices(name)
+        # What no schema can say: which cursors there are, and that a day is not past.
+        (case.query or {}).pop("cursor", None)
+        if isinstance(case.body, dict) and "last_day" in case.body:
+            case.body["last_day"] = "2100-01-01"
+            case.body.pop("at_term", None)
+        if case.media_type not in (None, "application/json") or "records" in case.operation.path:
+            excluded.append(positive_data_acceptance)
+    case.call_and_validate(
+        base_url=server.url, auth=ROLES[role], timeout=30, excluded_checks=excluded
+    )
+
+
+@pytest.mark.parametrize("role", ROLES)
+@SCHEMA.parametrize()
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+def test_every_operation_keeps_to_the_document(
+    case: Case, server: RunningServer, role: str
+) -> None:
+    _ask(case, server, role, lambda name: THERE[name][0], auth=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("role", ROLES)
+@SCHEMA.parametrize()
+@settings(
+    max_examples=EXAMPLES_LONG, deadline=None, database=None,
+    phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+def test_every_operation_keeps_to_the_document_at_length(
+    case: Case, server: RunningServer, role: str
+) -> None:
+    chosen = Random(repr(case.body))
+    _ask(case, server, role, lambda name: chosen.choice(THERE[name]), auth=True)
+
+
+def test_the_document_is_good_openapi() -> None:
+    validate(DOCUMENT)
+    assert DOCUMENT["openapi"] == "3.1.0"
+    ids = [each["operationId"] for path in DOCUMENT["paths"].values() for each in path.values()]
+    assert len(ids) == len(set(ids))
+    for path in DOCUMENT["paths"].values():
+        for each in path.values():
+            assert each["summary"]
+            assert "429" in each["responses"]
+
+
+def test_the_server_shows_the_document_to_anyone(server: RunningServer) -> None:
+    answer = Client(server.url).get("/api/openapi.json")
+    assert answer.ok() == DOCUMENT
+    tag = answer.header("ETag")
+    same = Client(server.url)("GET", "/api/openapi.json", headers={"If-None-Match": tag})
+    assert same.status == 304

@@ -1,0 +1,1 @@
+"""Holdings of members: statements, files, protocols."""
