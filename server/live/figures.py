@@ -19,8 +19,9 @@ from typing import Any
 
 from metering.entry import accounting_day
 from metering.estimate import estimate
-from metering.interface import Usage
+from metering.interface import MeteringError, Usage
 from metering.kept_totals import KeptTotals
+from metering.ledger_head import check_head
 from metering.settlement_store import last_settlement
 from metering.tariff import tariff_of_year
 from metering.waiting import positions_of, waiting
@@ -32,8 +33,9 @@ from server.metrics.layout import DIAGNOSTICS, REFUSALS, Level
 from server.metrics.processes import process_figures
 from server.metrics.registry import Snapshot, total_of
 from server.service import Service
-from store.members import Members
+from store.members import MemberError, Members
 from store.sizes import delta_rows
+from store.sqlite import StoreError
 
 KEPT_S = 5.0
 # As long what was read is shown while it is read again.
@@ -66,8 +68,7 @@ class Figures:
     async def read(self, *, kept: bool) -> dict[str, Any]:
         """The figures of now; `kept`: those of a moment ago will do, if there are any.
 
-        Raises:
-            MeteringError, MemberError, StoreError, OSError: they cannot be read.
+        What cannot be read is None, or an empty list, and named in `unreadable`.
         """
         age_s = self._clock() - self._kept_at_s
         if kept and age_s < KEPT_S:
@@ -94,12 +95,12 @@ class Figures:
         self._kept_at_s = begun_s
 
     def _read(self) -> dict[str, Any]:
+        """Part by part: where one cannot be read the others are told all the same."""
         now_us = time.time_ns() // 1_000
         snapshots = self._service.board.snapshots()
         total = total_of(snapshots)
         year, _ = accounting_day(now_us)
-        members, entries, head_hash = self._members(year)
-        return {
+        figures: dict[str, Any] = {
             "processes": processes(snapshots),
             "now": now(self._service.board.history.latest(NOW_S, now_us)),
             "refusals": {
@@ -108,26 +109,31 @@ class Figures:
                 if total.count(REFUSALS, reason)
             },
             "diagnostics": diagnostics(total),
-            "index": {
-                "changed_records": delta_rows(self._config.data_dir),
-                "last_merge_us": snapshots[-1].level(Level.MERGED_US) or None,
-            },
-            "ledger": {
-                "entries": entries, "head_hash": head_hash, **self._folding(snapshots),
-            },
-            "disk": self._disk(),
             "year": year,
-            "members": members,
-            "near_quota": near_quota(members),
-        }  # fmt: skip
+            "unreadable": {},
+        }
+        parts: dict[str, tuple[Callable[[], Any], Any]] = {
+            "members": (lambda: self._members(year), []),
+            "index": (lambda: self._index(snapshots[-1]), None),
+            "ledger": (lambda: self._ledger(snapshots), None),
+            "disk": (self._disk, None),
+        }
+        for name, (read, without) in parts.items():
+            try:
+                figures[name] = read()
+            except (MeteringError, MemberError, StoreError, OSError) as error:
+                figures[name] = without
+                figures["unreadable"][name] = str(error)
+        figures["near_quota"] = near_quota(figures["members"])
+        return figures
 
-    def _members(self, year: int) -> tuple[list[dict[str, Any]], int, str]:
-        """Each member's year as it stands, and the head of the ledger."""
+    def _members(self, year: int) -> list[dict[str, Any]]:
+        """Each member's year as it stands."""
+        check_head(self._config.ledger_path)  # one that is missing is not to be made by looking
         members = Members(self._config.members_path)
-        accounting = Accounting(self._config, self._totals)
         try:
-            usages = {usage.institution: usage for usage in accounting.usage.usage_all(year)}
-            entries, head_hash = accounting.ledger.head()
+            with Accounting(self._config, self._totals) as accounting:
+                usages = {usage.institution: usage for usage in accounting.usage.usage_all(year)}
             tariff = tariff_of_year(year, self._config.tariffs)
             rows = []
             for each in members.institutions():
@@ -138,16 +144,24 @@ class Figures:
                      **{name: getattr(usage, name) for name in _USAGE},
                      "batch_fen": money.batch_fen, "credit_fen": money.credit_fen}
                 )  # fmt: skip
-            return rows, entries, head_hash.hex()
+            return rows
         finally:
-            accounting.close()
             members.close()
 
-    def _folding(self, snapshots: Sequence[Snapshot]) -> dict[str, Any]:
-        """What is on its way to the ledger, and what was last settled."""
+    def _index(self, writer: Snapshot) -> dict[str, Any]:
+        return {
+            "changed_records": delta_rows(self._config.data_dir),
+            "last_merge_us": writer.level(Level.MERGED_US) or None,
+        }
+
+    def _ledger(self, snapshots: Sequence[Snapshot]) -> dict[str, Any]:
+        """The head of its chain, what is on its way to it, and what was last settled."""
+        entries, head_hash = check_head(self._config.ledger_path)
         found = waiting(self._config.spool_dir, positions_of(self._config.ledger_path))
         settled = last_settlement(self._config.ledger_path)
         return {
+            "entries": entries,
+            "head_hash": head_hash.hex(),
             "unconfirmed": sum(each.level(Level.UNCONFIRMED) for each in snapshots),
             "waiting": found.deliveries,
             "waiting_since_us": found.oldest_us or None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from metering.interface import MeteringError
 from protocol.diagnostic import Bib1, SruDiagnostic
 from protocol.sru_update import UpdateDiagnostic
 from server.access import Principal
@@ -29,8 +27,6 @@ from server.status import Status
 from server.web.navigation import CONSOLE
 from server.web.shell import CHART_SCRIPTS, Shell, Visit
 from server.web.texts import LANGUAGES, Texts, texts
-from store.members import MemberError
-from store.sqlite import StoreError
 
 UPDATE_INTERVAL_S = 5.0
 FIRST_READING_S = 2.0
@@ -70,8 +66,7 @@ class StatusPages:
 
     async def _read_first(self) -> None:
         await asyncio.sleep(FIRST_READING_S * (1 + self._service.worker))  # not all at once
-        with contextlib.suppress(MeteringError, MemberError, StoreError, OSError):
-            await self._status.collect(kept=True)
+        await self._status.collect(kept=True)
 
     async def stop(self) -> None:
         """Let go of the pages that are being told."""
@@ -176,10 +171,14 @@ def concerns(figures: dict[str, Any], t: Texts) -> list[str]:
         found.append(
             t("status.not_answering", count=server["workers"] - server["workers_answering"])
         )
-    disk = figures["disk"]
-    if disk["free_bytes"] < 2 * disk["free_bytes_min"]:
+    found += [
+        t("status.unreadable", part=t.name("status_part", part), reason=reason)
+        for part, reason in figures["unreadable"].items()
+    ]
+    disk, ledger = figures["disk"], figures["ledger"]
+    if disk is not None and disk["free_bytes"] < 2 * disk["free_bytes_min"]:
         found.append(t("status.disk_low"))
-    waiting_us = figures["ledger"]["waiting_since_us"]
+    waiting_us = ledger["waiting_since_us"] if ledger is not None else None
     if waiting_us is not None and time.time_ns() // 1_000 - waiting_us > 60_000_000:
         found.append(t("status.folding_late"))
     return found

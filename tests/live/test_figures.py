@@ -112,6 +112,7 @@ def calm() -> dict[str, Any]:
         "server": {"workers": 1, "workers_answering": 1},
         "disk": {"free_bytes": 10, "free_bytes_min": 5},
         "ledger": {"waiting_since_us": None},
+        "unreadable": {},
     }
 
 
@@ -122,6 +123,7 @@ def calm() -> dict[str, Any]:
         ("server", {"workers": 3, "workers_answering": 1}, "do not tell their sessions: 2."),
         ("disk", {"free_bytes": 9, "free_bytes_min": 5}, "Little room"),
         ("ledger", {"waiting_since_us": 1}, "more than a minute"),
+        ("unreadable", {"ledger": "it is gone"}, "The ledger cannot be read: it is gone"),
     ],
 )
 def test_what_somebody_should_look_at_is_said(part: str, changed: Any, said: str) -> None:
