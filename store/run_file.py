@@ -49,6 +49,7 @@ class Section(msgspec.Struct, frozen=True, array_like=True):
     values: int
     offset: int  # in the file, in octets
     text_bytes: int  # of all terms
+    value_bytes: int  # of each
     has_displays: bool
 
 
@@ -69,7 +70,7 @@ class Rows(NamedTuple):
 
     terms: list[str]
     counts: Integers
-    values: Integers
+    values: Integers | npt.NDArray[np.uint16]
     displays: list[str]
 
 
@@ -89,7 +90,7 @@ def write_run(path: Path, postings: Postings, register_ids: Mapping[str, int]) -
                 sections.append(
                     Section(
                         table, register_id, len(rows.terms), len(rows.values), size_bytes,
-                        len(text), bool(rows.displays),
+                        len(text), rows.values.itemsize, bool(rows.displays),
                     )
                 )  # fmt: skip
                 value_ends = np.cumsum(rows.counts, dtype=np.uint32)
@@ -138,6 +139,8 @@ def _sections(
         register_id = register_ids[name]
         if records.size:
             rows = _rows(names, records, _PLACE_BITS)
+            if int(rows.values.max()) < 1 << 16:
+                rows = rows._replace(values=rows.values.astype(np.uint16))
             if displays := postings.displays.get(name):
                 rows = rows._replace(displays=[displays.get(term, "") for term in rows.terms])
             yield POSTING, register_id, rows
@@ -172,14 +175,16 @@ class SectionReader:
         self._shown_ends_at = self._ends_at + ends_bytes
         self._value_ends_at = self._shown_ends_at + ends_bytes * section.has_displays
         self._values_at = self._value_ends_at + ends_bytes
-        self._text_at = self._values_at + section.values * _INTEGER_BYTES
+        self._text_at = self._values_at + section.values * section.value_bytes
         self._shown_at = self._text_at + section.text_bytes
 
     def rows(self, first: int, end: int) -> Rows:
         """The rows of the terms number `first` up to but without `end`."""
         value_cuts = self._cuts(self._value_ends_at, first, end)
         low, high = int(value_cuts[0]), int(value_cuts[-1])
-        values = self._integers(self._values_at + low * _INTEGER_BYTES, high - low)
+        size = self._section.value_bytes
+        octets = self._octets(self._values_at + low * size, (high - low) * size)
+        values = np.frombuffer(octets, f"u{size}").astype(np.uint32)
         displays = []
         if self._section.has_displays:
             displays = self._texts(self._shown_at, self._shown_ends_at, first, end)

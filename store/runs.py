@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from itertools import compress, pairwise, repeat
 from operator import ne
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -438,7 +438,9 @@ def merge_slice(pieces: Slice) -> bytes:
     return msgspec.msgpack.encode(merged)
 
 
-def _numbers(table: int, ranks: Numbers, values: npt.NDArray[np.uint32], ids: Ids) -> Numbers:
+def _numbers(
+    table: int, ranks: Numbers, values: npt.NDArray[np.unsignedinteger[Any]], ids: Ids
+) -> Numbers:
     """Postings as numbers in the order of the rows: term, shard, and what the blob holds."""
     places = values if table == POSTING else values >> np.uint32(PLACE_SHIFT)
     if isinstance(ids, int):
