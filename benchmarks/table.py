@@ -68,6 +68,12 @@ def cell(measured: Measured) -> str:
     )
 
 
+def wrong_answers(measured: Sequence[Measured]) -> list[str]:
+    """Of which server, in which row, with the beginning of one; empty: there was none."""
+    found = [f"- {one.row.title}: {text}" for one in measured for text in one.errors()]
+    return ["", "Wrong answers:", "", *found] if found else []
+
+
 def _line(
     row: compare.Row, measure: Callable[..., Measured], options: argparse.Namespace
 ) -> list[Measured]:
@@ -121,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except RuntimeError as error:
             print(f"failed: {error}", file=sys.stderr)
             return 1
+    for line in wrong_answers(measured):
+        print(line, flush=True)
     return finish(measured, options)
 
 

@@ -33,19 +33,21 @@ TERMS_MAX = 1 << (64 - _TERM_SHIFT)  # of one batch
 _ANCHORS = frozenset((START, END))  # they have positions only
 
 
-class _Statements:
+class Statements:
     """SQL for the tables of an index, named `posting` and `position` with a suffix."""
 
     def __init__(self, suffix: str) -> None:
         posting, position = f"posting{suffix}", f"position{suffix}"
         key, shard_key = "register_id = ?1 AND term = ?2", "shard = ?3"
+        self.insert_records = f"INSERT INTO {posting} VALUES (?, ?, ?, ?, ?)"
+        self.insert_positions = f"INSERT INTO {position} VALUES (?, ?, ?, ?)"
         self.add_records = (
-            f"INSERT INTO {posting} VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            f"{self.insert_records} ON CONFLICT DO UPDATE SET"
             " frequency = frequency + excluded.frequency,"
             " records = blob_add(records, excluded.records)"
         )
         self.add_positions = (
-            f"INSERT INTO {position} VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            f"{self.insert_positions} ON CONFLICT DO UPDATE SET"
             " positions = blob_add(positions, excluded.positions)"
         )
         self.remove_records = (
@@ -61,6 +63,12 @@ class _Statements:
             f"DELETE FROM {position} WHERE {key} AND {shard_key}"
             f" AND length(positions) = {postings.EMPTY_SIZE_BYTES}"
         )
+
+
+def register_functions(connection: sqlite3.Connection) -> None:
+    """Have SQL call what `Statements` calls."""
+    connection.create_function("blob_add", 2, postings.add, deterministic=True)
+    connection.create_function("blob_remove", 2, postings.remove, deterministic=True)
 
 
 class Batch:
@@ -120,9 +128,8 @@ class Batch:
         out. The batch is spent afterwards. With a `suffix` it goes to an index
         that nobody reads yet, in tables of these names.
         """
-        sql = _Statements(suffix)
-        connection.create_function("blob_add", 2, postings.add, deterministic=True)
-        connection.create_function("blob_remove", 2, postings.remove, deterministic=True)
+        sql = Statements(suffix)
+        register_functions(connection)
         terms = sorted(self._terms)
         ranks = np.empty(len(terms), np.uint64)
         ranks[[self._terms[term] for term in terms]] = np.arange(len(terms), dtype=np.uint64)
@@ -146,7 +153,7 @@ class Batch:
 
 def _remove(
     connection: sqlite3.Connection,
-    sql: _Statements,
+    sql: Statements,
     rows: _Rows,
     records: Numbers,
     places: Numbers,
@@ -168,7 +175,7 @@ class _Rows:
     def of_records(self, records: Numbers) -> Iterator[tuple[int, str, int, str | None, bytes]]:
         """Rows of `posting`; `records` holds `rank << 31 | record_id`, ascending."""
         register_id, terms, display = self.register_id, self.terms, self.displays.get
-        for start, end, rank, data in _runs(records, _RECORD_BITS, _RECORD_MASK):
+        for start, end, rank, data in cut_sorted(records, _RECORD_BITS, _RECORD_MASK):
             term = terms[rank]
             if term not in _ANCHORS:
                 blob = postings.encode_numbers(data)
@@ -185,12 +192,12 @@ class _Rows:
             | (record_ids & np.uint64(SHARD_MASK))
         )
         numbers.sort()
-        for _, _, group, data in _runs(numbers, 32, np.uint64(0xFFFFFFFF)):
+        for _, _, group, data in cut_sorted(numbers, 32, np.uint64(0xFFFFFFFF)):
             term, shard = self.terms[group >> _SHARD_NUMBER_BITS], group & _SHARD_NUMBER_MASK
             yield self.register_id, term, shard, postings.encode_numbers(data)
 
 
-def _runs(
+def cut_sorted(
     numbers: Numbers, low_bits: int, low_mask: np.uint64
 ) -> Iterator[tuple[int, int, int, bytes]]:
     """Cut ascending numbers where their high part changes.

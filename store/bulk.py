@@ -1,14 +1,18 @@
 """Storing many records at once: their rows and their postings in one transaction.
 
 Records are read and analysed apart from the database, in other processes where
-there are many; a batch of them then goes straight into the main index.
+there are many. A batch of them then goes straight into the main index; or, where
+nobody searches it meanwhile, its postings stay in runs that are merged later.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 
 from pyroaring import BitMap
 
@@ -26,6 +30,8 @@ from store.batch import TERMS_MAX, Batch
 from store.gather import Postings
 from store.index import index_holders, index_record
 from store.records import agency_of, with_number
+from store.run_file import RunFile, write_run
+from store.runs import RunFolder, add_run, new_file
 from store.writer import CatalogueWriter, now_us
 
 CHUNK_RECORDS = 1000  # analysed together
@@ -47,6 +53,9 @@ def has_room(batch: Batch, postings: Postings) -> bool:
 
 
 OFFLINE_LIMITS = BatchLimits()
+# Of runs: what is lost by a crash, and has to be read again.
+RUN_LIMITS = BatchLimits(size_bytes=32 << 20)
+RUN_CHUNK_RECORDS = 4000  # in one run
 # Beside a server: whoever updates a record waits for a batch to be written.
 SERVING_LIMITS = BatchLimits(postings=1_500_000, size_bytes=8 << 20, records=5_000)
 
@@ -76,6 +85,7 @@ class Analysed:
 
     records: list[Accepted] = field(default_factory=list)
     postings: Postings = field(default_factory=Postings)
+    run: RunFile | None = None  # where they are instead
     places: int = 0  # in `postings`; those of no record have no use
     refused: list[RefusedRecord] = field(default_factory=list)
     warned: int = 0  # accepted, with something mended
@@ -88,6 +98,20 @@ def analyse_apart(sources: Sequence[Source], target: Target) -> Analysed:
     """`analyse` in a process that does nothing else, and makes no cycles to be collected."""
     gc.disable()
     return analyse(sources, target)
+
+
+def analyse_into_run(
+    sources: Sequence[Source], target: Target, *, folder: Path, register_ids: Mapping[str, int]
+) -> Analysed:
+    """`analyse_apart`, leaving the postings in a run below `folder`.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    analysed = analyse_apart(sources, target)
+    analysed.run = write_run(new_file(folder), analysed.postings, register_ids)
+    analysed.postings = Postings()
+    return analysed
 
 
 def analyse(sources: Sequence[Source], target: Target) -> Analysed:
@@ -156,12 +180,16 @@ class BulkWriter:
         institution: str | None = None,
         account: str = "",
         limits: BatchLimits = OFFLINE_LIMITS,
+        runs: RunFolder | None = None,
+        is_serving: Callable[[], bool] = lambda: False,
         on_write: Callable[[Stored], None] | None = None,
     ) -> None:
         """`institution`: it comes to hold every record that is stored.
 
-        `on_write` is called in each batch's transaction with what has been stored
-        so far, that batch included.
+        With `runs` postings come in runs, made by `analyse_into_run`, which wait to
+        be merged unless `is_serving` says that the catalogue is searched. `on_write`
+        is called in each batch's transaction with what has been stored so far, that
+        batch included.
         """
         writer.require_current_index()
         self.stored = Stored()
@@ -171,9 +199,11 @@ class BulkWriter:
         self._institution = institution
         self._account = account
         self._limits = limits
+        self._runs = runs
+        self._is_serving = is_serving
         self._on_write = on_write
         self._batch = Batch(writer.register_ids)
-        self._chunks: list[tuple[int, list[Accepted]]] = []  # with the first place of each
+        self._chunks: list[tuple[int, Analysed]] = []  # with the first place of each
         self._places = 0
         self._size_bytes = 0
 
@@ -184,7 +214,7 @@ class BulkWriter:
         """
         self.make_room(analysed)
         self._batch.add(analysed.postings, self._places)
-        self._chunks.append((self._places, analysed.records))
+        self._chunks.append((self._places, analysed))
         self._places += analysed.places
         self._size_bytes += sum(len(accepted.marc) for accepted in analysed.records)
         if (
@@ -205,18 +235,21 @@ class BulkWriter:
         if not self._chunks:
             return
         with self._writer.transaction():
-            # A record is either in the delta or in the main index, never in both.
+            # A record is either in the delta or in the index, never in both.
             self._writer.merge_all()
             changes = _Changes([-1] * self._places)
             stored = Stored()
             at_us = now_us()
-            for first_place, records in self._chunks:
-                for accepted in records:
+            for first_place, chunk in self._chunks:
+                for accepted in chunk.records:
                     place = first_place + accepted.place
                     record_id = self._store(place, accepted, changes, stored, at_us)
                     if self._institution is not None:
                         self._hold(record_id, self._institution, changes, stored, at_us)
-            changes.write(self._batch, self._writer)
+            if self._runs is None:
+                changes.write(self._batch, self._writer)
+            else:
+                self._write_runs(self._runs, changes)
             stored += self.stored
             if self._on_write is not None:
                 self._on_write(stored)
@@ -225,6 +258,17 @@ class BulkWriter:
         self._chunks = []
         self._places = 0
         self._size_bytes = 0
+
+    def _write_runs(self, runs: RunFolder, changes: _Changes) -> None:
+        writer = self._writer
+        for first_place, chunk in self._chunks:
+            if chunk.run is not None:
+                ids = changes.ids[first_place : first_place + chunk.places]
+                add_run(writer.connection, writer.path, chunk.run, ids, 1)
+        changes.write_runs(runs, writer)
+        runs.sync()
+        if self._is_serving():  # it was started after this load
+            writer.merge_runs()
 
     def _store(
         self, place: int, accepted: Accepted, changes: _Changes, counts: Stored, at_us: int
@@ -235,12 +279,12 @@ class BulkWriter:
         if before is None:
             record_id = self._rows.next_record_id()
             if number:
-                changes.ids[place] = record_id
+                changes.come(place, record_id)
             else:
                 number, marc = self._rows.assign_number(self._database_id, record_id, marc)
                 postings, extra = changes.add(record_id)
                 self._writer.index(postings, extra, self._database_id, marc, ())
-            changes.places[record_id] = place
+                changes.seen.add(record_id)
             self._rows.insert(
                 record_id,
                 self._database_id,
@@ -261,18 +305,20 @@ class BulkWriter:
             counts.unchanged += 1
             return record_id
         holders = self._rows.holders(record_id)
-        if record_id in changes.places:  # this batch brought it before
-            changes.ids[changes.places[record_id]] = -1
-        elif not before.deleted:
+        if record_id not in changes.seen and not before.deleted:
             postings, extra = changes.remove(record_id)
             numbers = self._writer.merges.former_numbers(record_id, before.version)
-            self._writer.index(postings, extra, self._database_id, before.marc, holders, numbers)
-        changes.ids[place] = record_id
-        changes.places[record_id] = place
-        if holders:
-            index_holders(*changes.add(record_id), holders, is_first=True)
+            held = [code for code in holders if (code, record_id) not in changes.held]
+            self._writer.index(postings, extra, self._database_id, before.marc, held, numbers)
+        changes.take_back(record_id)  # what this batch brought to it before
         if numbers := self._writer.merges.former_numbers(record_id, before.version + 1):
-            self._writer.index_numbers(*changes.add(record_id), self._database_id, marc, numbers)
+            postings, extra = changes.add(record_id)
+            self._writer.index(postings, extra, self._database_id, marc, holders, numbers)
+            changes.seen.add(record_id)
+        else:
+            changes.come(place, record_id)
+            if holders:
+                index_holders(*changes.add(record_id), holders, is_first=True)
         self._rows.replace(before, marc, self._account, at_us)
         counts.replaced += 1
         return record_id
@@ -286,20 +332,34 @@ class BulkWriter:
         self._rows.write_holding(Holding(institution, record_id), at_us)
         self._rows.write_holding_event(institution, record_id, 1, at_us, self._account)
         index_holders(*changes.add(record_id), (institution,), is_first=not holders)
+        changes.held.add((institution, record_id))
         counts.holdings_added += 1
 
 
 class _Changes:
-    """Postings that come and go beside those of a batch, and whose they all are."""
+    """Postings that come and go beside those of a batch, and whose they all are.
+
+    Each posting of a version of a record comes once, and goes once.
+    """
 
     def __init__(self, ids: list[int]) -> None:
         self.ids = ids  # by place in the batch; -1: these postings are not needed
-        self.places: dict[int, int] = {}  # of the records that the batch has stored
+        self.seen: set[int] = set()  # records that the batch has stored
+        self.held: set[tuple[str, int]] = set()  # holdings that came with it
+        self._places: dict[int, int] = {}  # theirs in the batch
+        self._extras: defaultdict[int, list[int]] = defaultdict(list)  # and in `_added`
         self._added, self._added_ids = Postings(), list[int]()
         self._removed, self._removed_ids = Postings(), list[int]()
 
+    def come(self, place: int, record_id: int) -> None:
+        """The postings at a place of the batch are those of a record."""
+        self.ids[place] = record_id
+        self._places[record_id] = place
+        self.seen.add(record_id)
+
     def add(self, record_id: int) -> tuple[Postings, int]:
         """Where to add further postings of a record, and its place there."""
+        self._extras[record_id].append(len(self._added_ids))
         self._added_ids.append(record_id)
         return self._added, len(self._added_ids) - 1
 
@@ -308,12 +368,33 @@ class _Changes:
         self._removed_ids.append(record_id)
         return self._removed, len(self._removed_ids) - 1
 
+    def take_back(self, record_id: int) -> None:
+        """Whatever the batch brought to a record is not needed."""
+        if record_id in self._places:
+            self.ids[self._places.pop(record_id)] = -1
+        for extra in self._extras.pop(record_id, ()):
+            self._added_ids[extra] = -1
+
     def write(self, batch: Batch, writer: CatalogueWriter) -> None:
-        changed = BitMap(record_id for record_id in self.ids if record_id >= 0)
-        changed.update(self._added_ids, self._removed_ids)
+        """Bring the main index up to date."""
+        changed = BitMap(
+            record_id
+            for record_id in chain(self.ids, self._added_ids, self._removed_ids)
+            if record_id >= 0
+        )
         if not changed:
             return  # nothing that readers keep is out of date
         batch.add(self._added, len(self.ids))
         batch.remove(self._removed, len(self.ids) + len(self._added_ids))
         batch.write(writer.connection, self.ids + self._added_ids + self._removed_ids)
         writer.log_merge(changed)
+
+    def write_runs(self, runs: RunFolder, writer: CatalogueWriter) -> None:
+        """Leave what comes and goes beside the batch's own runs in runs, too."""
+        for postings, ids, sign in (
+            (self._added, self._added_ids, 1),
+            (self._removed, self._removed_ids, -1),
+        ):
+            if ids:
+                run = write_run(runs.new_file(), postings, writer.register_ids)
+                add_run(writer.connection, writer.path, run, ids, sign)

@@ -19,6 +19,7 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from protocol.iso2709 import parse
+from store import runs
 from store.gather import Postings
 from store.holdings_journal import unfinished_imports
 from store.index_audit import Sample, audit, decoded
@@ -75,7 +76,7 @@ def examine(
             ("file", _damage(connection, tell, whole=sample is None)),
             ("records", _records(connection, tell)),
             ("holdings", _holdings(connection, tell)),
-            ("index", _index(connection, tell, sample, seed)),
+            ("index", _index(connection, path, tell, sample, seed)),
         ):
             for text in islice(problems, FINDINGS_MAX - len(found)):
                 found.append(Finding(part, text))  # noqa: PERF401 - kept when it breaks off
@@ -154,6 +155,7 @@ def _holdings(connection: sqlite3.Connection, tell: Callable[[str], None]) -> It
 
 def _index(
     connection: sqlite3.Connection,
+    path: Path,
     tell: Callable[[str], None],
     sample: int | None,
     seed: int | None,
@@ -170,7 +172,13 @@ def _index(
     bases = dict(connection.execute("SELECT record_id, base_version FROM delta").fetchall())
     merged = BitMap.union(BitMap(), *live.values()) - BitMap(bases)
     merged |= BitMap(record_id for record_id, version in bases.items() if version)
-    yield from _database_counts(connection, live, BitMap(bases))
+    # Of records in runs, the main index has what it had before the load, or nothing.
+    waiting = runs.waiting(connection, path)
+    yield from runs.damage(waiting)
+    elsewhere = runs.touched(waiting)
+    yield from _database_counts(connection, live, elsewhere | BitMap(bases))
+    if sample is None and waiting:
+        sample = SAMPLE_MAX  # there is no index yet that could be compared with all
     if sample is None:
         tell("every posting of every record")
         try:
@@ -179,10 +187,11 @@ def _index(
             yield from _not_indexable(connection)
             yield "the index was not compared with the records, since it cannot be made of them"
         return
-    tell(f"every row, and every posting of {min(sample, len(merged)):,} records")
+    settled = merged - elsewhere
+    tell(f"every row, and every posting of {min(sample, len(settled)):,} records")
     drawn = Sample()
     register_ids = dict(connection.execute("SELECT name, register_id FROM register").fetchall())
-    for version in _drawn(connection, merged, sample, seed):
+    for version in _drawn(connection, settled, sample, seed):
         if isinstance(version, str):
             yield version
             continue
@@ -201,7 +210,7 @@ def _index(
             version.version,
             record_identity=(agency_of(record), record.control_number),
         )
-    yield from audit(connection, merged, drawn)
+    yield from audit(connection, merged | elsewhere, drawn)
 
 
 def _not_indexable(connection: sqlite3.Connection) -> Iterator[str]:
@@ -332,6 +341,14 @@ def _unfinished(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]
             " unless it is under way, give the same command again",
             is_problem=False,
         )
+    if waiting := runs.waiting(connection, path):
+        count = len(runs.touched(waiting))
+        yield Finding(
+            "index", f"{count:,} records of a load wait in {len(waiting):,} runs to be merged, and"
+            " searches are refused: unless it is under way, give the same command again, or"
+            " start the server",
+            is_problem=False,
+        )  # fmt: skip
     if unfinished_reindex(connection) is not None:
         yield Finding(
             "reindex", "begun and not ended: unless it is under way, run `lianmu reindex` again",

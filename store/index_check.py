@@ -14,6 +14,7 @@ from store.gather import Postings
 from store.index import add_packed
 from store.indexed_versions import VersionReader, add_version, chunks, index_versions, merged
 from store.registers import fingerprint
+from store.runs import are_waiting
 
 _FINDINGS_MAX = 100
 
@@ -33,6 +34,8 @@ def check(connection: sqlite3.Connection) -> list[str]:
         built_by = connection.execute("SELECT value FROM meta WHERE key = 'index'").fetchone()[0]
         if built_by != fingerprint():
             return ["the index was built by another version of the analysis"]
+        if are_waiting(connection):
+            return ["a load is not merged into the index yet"]
         found = chain(damage(connection), check_main(connection), check_delta(connection))
         findings += islice(found, _FINDINGS_MAX)
     finally:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Self, TextIO, cast
+from typing import BinaryIO, NamedTuple, Self, TextIO, cast
 
 from protocol.iso2709 import DecodedRecord, RawRecord, RefusedRecord, split
 from protocol.marc_json import read_marc_json
@@ -26,6 +26,8 @@ from protocol.record import MarcFamily
 from store.bulk import (
     CHUNK_RECORDS,
     OFFLINE_LIMITS,
+    RUN_CHUNK_RECORDS,
+    RUN_LIMITS,
     Analysed,
     BatchLimits,
     BulkWriter,
@@ -34,19 +36,31 @@ from store.bulk import (
     Target,
     analyse,
     analyse_apart,
+    analyse_into_run,
 )
 from store.load_journal import Command, FileMark, LoadJournal, Progress
 from store.parallel import Workers
+from store.runs import RunFolder, sweep
 from store.sqlite import StoreError, go_through_all
 from store.writer import CatalogueWriter, now_us
 
 _CHUNK_BYTES_MAX = 4 << 20
+_RUN_CHUNK_BYTES_MAX = 8 << 20
+# A smaller load writes less by going into the index at once, and so does one into an
+# index that is very much larger: of that, runs would have every page rewritten.
+RUNS_BYTES_MIN = 32 << 20
+RUNS_CATALOGUE_FACTOR = 16  # how many times the files' octets the catalogue may have
 # A smaller load is over before another process has started.
 _PARALLEL_BYTES_MIN = 2 << 20
 _HEAD_BYTES = 1024
 
+_MERGE_PART = 0.3  # of the time that the rest takes, about
+
 OnProgress = Callable[[int, int, int], None]
-"""Called with records read, and octets read and to read, as the files lie on disk."""
+"""Called with records read, and octets read and to read, as the files lie on disk.
+
+Where runs are to be merged, octets are added that stand for it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,7 @@ def load(
     restart: bool = False,
     resumed: Callable[[Progress], None] | None = None,
     screen: Callable[[Analysed], None] | None = None,
+    is_serving: Callable[[], bool] | None = None,
 ) -> LoadSummary:
     """Store every record of `paths` in `database`.
 
@@ -90,6 +105,9 @@ def load(
     again, `resumed` is told where that is, and its summary and report are those
     of the whole; with `restart` it begins anew. `screen` may refuse records of
     each chunk before it is stored.
+
+    `is_serving` says whether the catalogue is searched; None: it may be. While it is
+    not, a large load leaves its postings in runs and merges them at the end.
 
     Raises:
         StoreError: unknown database, a file cannot be opened, or has changed
@@ -112,8 +130,27 @@ def load(
     total_bytes = sum(mark.size_bytes for mark in marks)
     if processes is None and total_bytes < _PARALLEL_BYTES_MIN:
         processes = 0
-    read = partial(analyse if processes == 0 else analyse_apart, target=target)
-    with _Report(report, done.report_bytes) as refusals, Workers(processes) as workers:
+    with ExitStack() as resources:
+        refusals = resources.enter_context(_Report(report, done.report_bytes))
+        workers = resources.enter_context(Workers(processes))
+        runs: RunFolder | None = None
+        merge_bytes = 0
+        read = partial(analyse if processes == 0 else analyse_apart, target=target)
+        chunk_max = _ChunkMax(CHUNK_RECORDS, _CHUNK_BYTES_MAX)
+        if (
+            is_serving is not None
+            and not is_serving()
+            and screen is None  # it searches what has been stored
+            and _is_worth_runs(writer.path, total_bytes)
+        ):
+            runs = resources.enter_context(RunFolder(writer.path))
+            read = partial(
+                analyse_into_run,
+                target=target, folder=runs.path, register_ids=writer.register_ids,
+            )  # fmt: skip
+            chunk_max = _ChunkMax(RUN_CHUNK_RECORDS, _RUN_CHUNK_BYTES_MAX)
+            limits = RUN_LIMITS
+            merge_bytes = int(_MERGE_PART * total_bytes)
 
         def note(stored: Stored) -> None:
             done.loaded = begun.loaded + stored.loaded
@@ -124,8 +161,9 @@ def load(
             journal.write(now_us())
 
         bulk = BulkWriter(
-            writer, database, institution=holdings, account=account, limits=limits, on_write=note
-        )
+            writer, database, institution=holdings, account=account, limits=limits, runs=runs,
+            is_serving=is_serving or (lambda: True), on_write=note,
+        )  # fmt: skip
         done_bytes = 0
         for number, path in enumerate(paths):
             if number >= begun.file:
@@ -134,7 +172,7 @@ def load(
                 with RecordFile(path) as file:
                     sources = islice(file.sources(family), skipped, None)
                     read_bytes = deque[int]()  # of the file, with each chunk under way
-                    chunks = _noting(_chunks(sources), file, read_bytes)
+                    chunks = _noting(_chunks(sources, chunk_max), file, read_bytes)
                     for analysed in workers.map(read, chunks):
                         if screen is not None:
                             screen(analysed)
@@ -144,13 +182,22 @@ def load(
                         bulk.add(analysed)
                         here_bytes = read_bytes.popleft()
                         if progress is not None:
-                            progress(done.records, done_bytes + here_bytes, total_bytes)
+                            here_bytes += done_bytes
+                            progress(done.records, here_bytes, total_bytes + merge_bytes)
             done_bytes += marks[number].size_bytes
             if progress is not None:
-                progress(done.records, done_bytes, total_bytes)
+                progress(done.records, done_bytes, total_bytes + merge_bytes)
+
+        def merged(slices_done: int, slices: int) -> None:
+            if progress is not None:
+                merged_bytes = merge_bytes * slices_done // slices
+                progress(done.records, done_bytes + merged_bytes, total_bytes + merge_bytes)
+
+        bulk.flush()
         with writer.transaction():
-            bulk.flush()
+            writer.merge_runs(workers.map, merged)
             journal.end()
+    sweep(writer.connection, writer.path)
     return LoadSummary(
         loaded=done.loaded,
         replaced=done.replaced,
@@ -232,7 +279,20 @@ def _records(stream: BinaryIO, family: MarcFamily) -> Iterator[Source]:
     return split(stream)
 
 
-def _chunks(sources: Iterator[Source]) -> Iterator[list[Source]]:
+class _ChunkMax(NamedTuple):
+    """A chunk is analysed when it has as many records, or octets."""
+
+    records: int
+    size_bytes: int
+
+
+def _is_worth_runs(path: Path, total_bytes: int) -> bool:
+    """Whether files of that size should go into the catalogue at `path` by way of runs."""
+    catalogue_bytes = path.stat().st_size
+    return total_bytes >= RUNS_BYTES_MIN and catalogue_bytes <= RUNS_CATALOGUE_FACTOR * total_bytes
+
+
+def _chunks(sources: Iterator[Source], chunk_max: _ChunkMax) -> Iterator[list[Source]]:
     chunk: list[Source] = []
     size_bytes = 0
     for source in sources:
@@ -241,7 +301,7 @@ def _chunks(sources: Iterator[Source]) -> Iterator[list[Source]]:
             size_bytes += len(source.raw)
         elif isinstance(source, DecodedRecord):
             size_bytes += len(source.marc)
-        if len(chunk) >= CHUNK_RECORDS or size_bytes >= _CHUNK_BYTES_MAX:
+        if len(chunk) >= chunk_max.records or size_bytes >= chunk_max.size_bytes:
             yield chunk
             chunk, size_bytes = [], 0
     if chunk:

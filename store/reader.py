@@ -22,6 +22,7 @@ from store.analysis import END, START
 from store.index import unpack
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
 from store.registers import DATABASE
+from store.runs import require_none
 from store.snapshot import Snapshot
 from store.sqlite import open_reader
 
@@ -322,7 +323,9 @@ class IndexReader:
     """
 
     def __init__(self, path: Path, *, cache_size_bytes_max: int = CACHE_SIZE_BYTES_MAX) -> None:
+        """Raises StoreError: it cannot be opened, or a load has not been merged into it yet."""
         self.connection = open_reader(path)
+        require_none(self.connection)
         self.main = MainSegment(self.connection, cache_size_bytes_max)
         self.delta = DeltaSegment()
         self.generation = 0

@@ -28,6 +28,8 @@ from store.index_check import check
 from store.indexed_versions import IndexedVersion, VersionReader, add_version, index_versions
 from store.parallel import Workers
 from store.registers import fingerprint
+from store.runs import forget as forget_runs
+from store.runs import sweep
 from store.sqlite import PAGE_SIZE_BYTES, go_through_all, open_reader, statements, transaction
 from store.writer import CatalogueWriter, now_us
 
@@ -144,6 +146,7 @@ class _Rebuild:
         finally:
             new.close()
         _remove(self._path)
+        sweep(self._writer.connection, self._writer.path)
         live = self._writer.connection.execute("SELECT count(*) FROM record WHERE NOT deleted")
         return int(live.fetchone()[0])
 
@@ -322,6 +325,7 @@ class _Rebuild:
                 " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'delta'), 0)"
             )
             connection.execute("DELETE FROM delta")
+            forget_runs(connection)  # the new index has their records
             reader = VersionReader(connection)
             for record_id in record_ids:
                 self._write_delta(new, reader, record_id)

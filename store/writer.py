@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyroaring import BitMap
 
-from protocol.iso2709 import MarcRecord, parse
+from protocol.iso2709 import parse
 from protocol.record import Database, Holding, StoredRecord
 from store import versions
 from store.batch import Batch
 from store.gather import Postings
 from store.index import add_packed, index_record, pack
 from store.merging import MergeRows, with_numbers
+from store.parallel import Workers
 from store.postings import encode
 from store.records import RecordRows, agency_of, with_number
 from store.registers import fingerprint, register_names
+from store.runs import Map, RunDamagedError, are_waiting, merge_waiting, sweep
 from store.sqlite import FILE_NAME, StoreError, open_writer, transaction
 
 MERGE_AFTER_RECORDS = 500  # readers keep that many in memory, some 15 kB each
@@ -99,6 +101,7 @@ class CatalogueWriter:
         with self.transaction():
             self.rows.add_databases(databases)
             self._set_up_index()
+        self._merge_left_runs()
         self._merge_after_records = merge_after_records
 
     def _set_up_index(self) -> None:
@@ -281,6 +284,7 @@ class CatalogueWriter:
         ).fetchall()
         if not changed:
             return
+        self.merge_runs()
         before, after = Postings(), Postings()
         for place, (_, record_id, database_id, base, institutions, entries) in enumerate(changed):
             if base:
@@ -297,6 +301,26 @@ class CatalogueWriter:
         last_sequence = changed[-1][0]
         self.connection.execute("DELETE FROM delta WHERE sequence <= ?", (last_sequence,))
         self.connection.execute("UPDATE state SET merged_sequence = ?", (last_sequence,))
+
+    def _merge_left_runs(self) -> None:
+        """What a load left that was broken off becomes searchable before anything else."""
+        if are_waiting(self.connection):
+            # Without the files only `reindex` is of use, which does not ask for them.
+            with suppress(RunDamagedError), Workers(None) as workers, self.transaction():
+                self.merge_runs(workers.map)
+        sweep(self.connection, self.path)
+
+    def merge_runs(
+        self, share: Map = map, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Fold what a load left in runs into the main index, inside a transaction that is open.
+
+        `share` may spread the work over processes; `progress` is told steps done and to do.
+        """
+        if are_waiting(self.connection):
+            self.log_merge(
+                merge_waiting(self.connection, self.path, share=share, progress=progress)
+            )
 
     def log_merge(self, record_ids: Iterable[int]) -> None:
         """Tell readers which records the newest generation of the main index changed."""
@@ -321,19 +345,6 @@ class CatalogueWriter:
         database = self.rows.databases[database_id]
         record = with_numbers(parse(marc), numbers)
         index_record(postings, place, record, database.family, database.name, institutions)
-
-    def index_numbers(
-        self,
-        postings: Postings,
-        place: int,
-        database_id: int,
-        marc: bytes,
-        numbers: Sequence[str],
-    ) -> None:
-        """Add what `numbers` alone bring to a record, with some of what it brings itself."""
-        alone = with_numbers(MarcRecord(parse(marc).leader, []), numbers)
-        database = self.rows.databases[database_id]
-        index_record(postings, place, alone, database.family, database.name)
 
     def require_current_index(self) -> None:
         """Raise StoreError when the index was made by another analysis than this program's."""

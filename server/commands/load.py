@@ -127,6 +127,7 @@ def load(
                 writer, files, target.name, encoding=encoding, holdings=institution,
                 progress=work.update, report=report, limits=limits, restart=restart,
                 resumed=lambda done: _tell(files, done), screen=screen,
+                is_serving=lambda: is_serving(config.data_dir),
             )  # fmt: skip
         report = summary.report or report
         found = check.after(summary, report)

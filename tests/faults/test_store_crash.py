@@ -4,9 +4,11 @@ leaves a whole catalogue: what `lianmu doctor` looks at, and every posting, is r
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from store.doctor import examine
+from store.doctor import Finding, examine
 from store.load import load
 from store.load_journal import unfinished_loads
 from store.reindex import check, reindex, unfinished_reindex
+from store.runs import FOLDER_NAME, are_waiting
 from store.sqlite import open_reader
 from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES, book
@@ -36,6 +39,22 @@ writer = CatalogueWriter(Path(sys.argv[1]), DATABASES)
 print("go", flush=True)
 load.load(writer, [Path(sys.argv[2])], "we_cat", processes=0, holdings="PKU",
           limits=BatchLimits(postings=4000))
+"""
+LOADING_BY_RUNS = """
+import sys
+from pathlib import Path
+from store import load, runs
+from store.bulk import BatchLimits
+from tests.catalogue_records import DATABASES
+from store.writer import CatalogueWriter
+load.RUNS_BYTES_MIN = 0
+load.RUN_CHUNK_RECORDS = 20
+load.RUN_LIMITS = BatchLimits(records=80)
+runs.SLICE_TERMS_MAX = 40
+print("go", flush=True)
+writer = CatalogueWriter(Path(sys.argv[1]), DATABASES)
+load.load(writer, [Path(sys.argv[2])], "we_cat", processes=0, holdings="PKU",
+          is_serving=lambda: False)
 """
 UPDATING = """
 import random
@@ -100,13 +119,32 @@ def kill_while_running(program: str, *arguments: object, after_s: float) -> None
 
 
 def findings(directory: Path) -> list[str]:
+    """What is wrong with a catalogue, as it was left and with every run merged."""
     path = directory / "catalogue.sqlite"
     connection = open_reader(path)
     try:
         examined = examine(connection, path, sample=10_000)
-        return [found.text for found in examined if found.is_problem] + check(connection)
+        if are_waiting(connection):
+            examined += merged_copy_findings(directory)
+        else:
+            examined += [Finding("index", text) for text in check(connection)]
     finally:
         connection.close()
+    return [found.text for found in examined if found.is_problem]
+
+
+def merged_copy_findings(directory: Path) -> list[Finding]:
+    """What is wrong once the runs are merged: of a copy, so that the next load finds them."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("*-shm"))
+        writer = CatalogueWriter(copy, DATABASES)
+        try:
+            assert not are_waiting(writer.connection)
+            found = examine(writer.connection, writer.path, sample=10_000)
+            return found + [Finding("index", text) for text in check(writer.connection)]
+        finally:
+            writer.close()
 
 
 def is_under_way(directory: Path) -> bool:
@@ -144,14 +182,20 @@ ROUNDS = [4, pytest.param(40, marks=LONG)]
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
+@pytest.mark.parametrize(
+    ("program", "within_s"),
+    [(LOADING, 0.15), (LOADING_BY_RUNS, 0.5)],
+    ids=["at once", "by runs"],
+)
 def test_a_killed_load_goes_on_and_nothing_is_doubled_or_lost(
-    tmp_path: Path, records_file: Path, rounds: int
+    tmp_path: Path, records_file: Path, program: str, within_s: float, rounds: int
 ) -> None:
+    CatalogueWriter(tmp_path, DATABASES).close()
     draw = random.Random(1)
     stored = 0
     is_first = True
     for _ in range(rounds):
-        kill_while_running(LOADING, tmp_path, records_file, after_s=draw.uniform(0, 0.15))
+        kill_while_running(program, tmp_path, records_file, after_s=draw.uniform(0, within_s))
         assert findings(tmp_path) == []
         before, stored = stored, records_in(tmp_path)
         assert stored >= before  # it went on, and did not begin anew
@@ -163,6 +207,8 @@ def test_a_killed_load_goes_on_and_nothing_is_doubled_or_lost(
     if is_first:  # none was over before: the two loads tell the same of themselves
         assert loaded == at_once
     assert unfinished_loads(writer.connection) == []
+    assert not are_waiting(writer.connection)
+    assert not (tmp_path / FOLDER_NAME).exists()
     assert findings(tmp_path) == []
     for query in (
         "SELECT count(*) FROM record",
