@@ -13,7 +13,10 @@ from server.http_limits import Admission
 
 @frozen
 class AnswerAtOnce:
-    """A whole response, which may not be sent before `deliveries` are in the ledger."""
+    """A whole response, which may not be sent before `deliveries` are in the ledger.
+
+    `query` is what stands behind the `?` of the address, as it was sent.
+    """
 
     data: bytes
     deliveries: Sequence[Delivery]
@@ -21,7 +24,7 @@ class AnswerAtOnce:
     principal: Principal
     session: str
     path: str
-    query: Sequence[tuple[str, str]]
+    query: bytes
     admission: Admission
     began_s: float
 
