@@ -92,14 +92,14 @@ class ScanTerm:
 
 
 def search_response(
-    request: SearchRetrieveRequest, response: SearchRetrieveResponse, *, echo: bool = True
+    request: SearchRetrieveRequest, response: SearchRetrieveResponse, *, echo: bool | bytes = True
 ) -> bytes:
-    """The searchRetrieveResponse. `echo` repeats the request in it."""
+    """The searchRetrieveResponse. `echo` repeats the request in it, or is that element itself."""
     return b"".join(search_response_chunks(request, response, echo=echo))
 
 
 def search_response_chunks(
-    request: SearchRetrieveRequest, response: SearchRetrieveResponse, *, echo: bool = True
+    request: SearchRetrieveRequest, response: SearchRetrieveResponse, *, echo: bool | bytes = True
 ) -> Iterator[bytes]:
     """The searchRetrieveResponse piece by piece, so that no second copy of it is held."""
     version = request.version
@@ -125,7 +125,7 @@ def search_response_chunks(
     if following <= response.number_of_records and (records or not request.maximum_records):
         tail.append(b"<zs:nextRecordPosition>%d</zs:nextRecordPosition>" % following)
     if echo:
-        tail.append(_search_echo(request))
+        tail.append(search_echo(request) if echo is True else echo)
     tail.append(_diagnostics(response.diagnostics, version))
     if response.extra:
         tail.append(_extra(response.extra))
@@ -296,7 +296,8 @@ def _scan_term(term: ScanTerm) -> bytes:
     return line + b"</zs:term>"
 
 
-def _search_echo(request: SearchRetrieveRequest) -> bytes:
+def search_echo(request: SearchRetrieveRequest) -> bytes:
+    """The request as the response repeats it: each parameter, and the query in XCQL."""
     version = request.version
     xcql = ""
     if request.cql is not None:

@@ -15,6 +15,7 @@ from server.http_limits import Admission
 class AnswerAtOnce:
     """A whole response, which may not be sent before `deliveries` are in the ledger.
 
+    `query` is what stands behind the `?` of the address of the request, as it was sent;
     `address` is where the client is.
     """
 
@@ -24,7 +25,7 @@ class AnswerAtOnce:
     principal: Principal
     session: str
     path: str
-    query: Sequence[tuple[str, str]]
+    query: bytes
     admission: Admission
     began_s: float
     address: str

@@ -17,8 +17,10 @@ from urllib.parse import parse_qsl
 
 from aiohttp import BasicAuth, hdrs, web
 
-from protocol.diagnostic import Diagnostic
+from protocol.diagnostic import Diagnostic, SruFault
+from protocol.query import Query
 from protocol.sru import SearchRetrieveRequest, SruLimits, parse_request
+from protocol.sru_known import KnownSearches
 from server.access import Principal, SignIn
 from server.access_control.databases import databases_for
 from server.http_at_once import AnswerAtOnce
@@ -61,14 +63,15 @@ _QUERY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 class KnownHead:
     """The headers of requests to one path, and the heads of responses to them.
 
-    `credentials` are a name and a password, or a key alone, or neither. The
-    responses go by their Content-Type and whether they are compressed. `client` is
-    where the client is by the word of a proxy, in these very headers; "" without.
+    `credentials` are a name and a password, or a key alone, or neither; `media_type`
+    is what the Accept header chooses. The responses go by their Content-Type and
+    whether they are compressed. `client` is where the client is by the word of a
+    proxy, in these very headers; "" without.
     """
 
     database: str
     credentials: Sequence[str]
-    accept: str | None
+    media_type: str
     gzip: bool
     client: str = ""
     responses: dict[tuple[str, bool], bytes] = field(default_factory=dict)
@@ -89,6 +92,7 @@ class SruAtOnce:
         self._request_limits = request_limits
         self._search = search
         self._known: dict[tuple[bytes, bytes], KnownHead] = {}
+        self._searches = KnownSearches(limits)
         self._date = (0, b"")
 
     def learn(
@@ -118,7 +122,7 @@ class SruAtOnce:
             known = self._known[path, rest] = KnownHead(
                 database,
                 credentials,
-                http.headers.get(hdrs.ACCEPT),
+                accepted_media_type(http.headers.get(hdrs.ACCEPT)),
                 accepts_gzip(http.headers.get(hdrs.ACCEPT_ENCODING, "")),
                 client,
             )
@@ -142,29 +146,24 @@ class SruAtOnce:
             address = known.client
         began_s = time.perf_counter()
         query = data[5 + len(path) : len(data) - len(rest)]
-        if _QUERY.fullmatch(query) is None:
-            return None
-        try:
-            parameters = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
-        except UnicodeDecodeError:
-            return None
         principal = _principal(self._service.sign_in, known.credentials, address)
-        if not isinstance(principal, Principal) or tokens_among(parameters):
+        if not isinstance(principal, Principal) or not principal.may_search:
             return None
-        if not principal.may_search:
-            return None
-        request = parse_request(parameters, self._limits)
         databases = databases_for(self._service.catalogue, (known.database,), principal)
-        if not isinstance(request, SearchRetrieveRequest) or isinstance(databases, Diagnostic):
+        if isinstance(databases, Diagnostic):
             return None
+        asked = self._asked(query)
+        if asked is None:
+            return None
+        request, tree, echo = asked
         session = self._service.sessions.next_id("s")
-        made = self._search.respond_at_once(request, databases, principal, session)
+        made = self._search.respond_at_once(request, databases, principal, session, tree, echo)
         if made is None:
             return None
         body, deliveries, records = made
         if len(body) > NEVER_WAITS_BYTES:
             return None
-        media_type = request.media_type or accepted_media_type(known.accept)
+        media_type = request.media_type or known.media_type
         encoded = known.gzip and len(body) >= GZIP_SIZE_BYTES_MIN
         template = known.responses.get((f"{media_type}; charset=utf-8", encoded))
         if template is None:
@@ -178,8 +177,31 @@ class SruAtOnce:
         head = template % {b"size": len(body), b"date": self._http_date()}
         return AnswerAtOnce(
             head + body, deliveries, records, principal, session, path.decode("ascii"),
-            parameters, admission, began_s, address,
+            query, admission, began_s, address,
         )  # fmt: skip
+
+    def _asked(self, address: bytes) -> tuple[SearchRetrieveRequest, Query, bool | bytes] | None:
+        """What is behind the `?`: the request, its query and how the response repeats it."""
+        found = self._searches.find(address)
+        if found is not None:
+            known, term = found
+            query = known.query(term)
+            return None if isinstance(query, SruFault) else (
+                known.request, query, known.echo_of(term)
+            )  # fmt: skip
+        if _QUERY.fullmatch(address) is None:
+            return None
+        try:
+            parameters = parse_qsl(address.decode("ascii"), keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            return None
+        if tokens_among(parameters):
+            return None
+        request = parse_request(parameters, self._limits)
+        if not isinstance(request, SearchRetrieveRequest):
+            return None
+        self._searches.learn(address, parameters, request)
+        return request, request.query, True
 
     def _http_date(self) -> bytes:
         """The present second as RFC 9110 §5.6.7 has it."""

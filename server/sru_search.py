@@ -12,7 +12,7 @@ from protocol.cql_from_query import from_query
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.diagnostic_map import to_sru
 from protocol.frozen import frozen
-from protocol.query import Boolean, Operator, ResultSetRef, postorder, ranked
+from protocol.query import Boolean, Operator, Query, ResultSetRef, postorder, ranked
 from protocol.record import Database
 from protocol.sru import SearchRetrieveRequest, record_range
 from protocol.sru_facets import (
@@ -154,10 +154,13 @@ class SearchRetrieve:
         databases: tuple[Database, ...],
         principal: Principal,
         session: str,
+        query: Query | None = None,
+        echo: bool | bytes = True,
     ) -> tuple[bytes, Sequence[Delivery], int] | None:
         """The document, what must be in the ledger before it is sent, and its records.
 
-        None: `respond` must be asked, because something is to be waited for,
+        `query` and `echo` are in the place of those of a request that is known but
+        for its term. None: `respond` must be asked, because something is to be waited for,
         is not of the usual kind, or does not go well.
         """
         form = FORMS[request.schema.name]
@@ -169,7 +172,7 @@ class SearchRetrieve:
             or not form.billable  # it may be kept by the client, and has an entity tag
         ):
             return None
-        found = self._service.catalogue.search_at_once(databases, request.query, {})
+        found = self._service.catalogue.search_at_once(databases, query or request.query, {})
         if found is None or isinstance(found, Diagnostic):
             return None
         total = len(found)
@@ -190,7 +193,7 @@ class SearchRetrieve:
             items, deliveries = chosen.items, chosen.deliveries
         records = _records(items, wanted.start, request.schema)
         response = SearchRetrieveResponse(number_of_records=total, records=records)
-        return search_response(request, response), deliveries, len(items)
+        return search_response(request, response, echo=echo), deliveries, len(items)
 
     def _delivered(self, retrieved: Retrieved, call: Call) -> None:
         self._service.sessions.counters.sru_records += len(retrieved.items)
