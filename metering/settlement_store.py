@@ -182,6 +182,25 @@ def store(connection: sqlite3.Connection, settlement: Settlement, by: Author = T
     return int(settlement_id)
 
 
+def last_settlement(path: Path) -> tuple[int, str, int] | None:
+    """Year, status and making (UTC, microseconds) of the newest document; None: there is none.
+
+    Nothing is written.
+
+    Raises:
+        MeteringError: the ledger at `path` cannot be read.
+    """
+    with naming_errors():
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
+            if _version(connection) is None:
+                return None
+            row: tuple[int, str, int] | None = connection.execute(
+                "SELECT year, status, made_us FROM settlement ORDER BY settlement_id DESC LIMIT 1"
+            ).fetchone()
+    return row
+
+
 def settlement_counts(path: Path) -> dict[tuple[int, str], int]:
     """How many documents there are, by year and status; nothing is written.
 

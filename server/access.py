@@ -17,13 +17,14 @@ from server.principal import ANONYMOUS, Principal
 from store.access_rules import both
 from store.members import Account, ApiKey, Institution, MemberError, Members, note_key_use
 
-__all__ = ["ANONYMOUS", "KEY_USE_INTERVAL_S", "Principal", "SignIn"]
+__all__ = ["ANONYMOUS", "KEY_USE_INTERVAL_S", "Principal", "SignIn", "Standing"]
 
 log = Log("lianmu.access")
 
 # How exactly the time of a key's last use is kept: to write it at each request
 # would cost more than most requests.
 KEY_USE_INTERVAL_S = 60.0
+PRINCIPALS_MAX = 4096
 # In the folder of the workers' sockets.
 FAILURES_FILE = "login-failures.map"
 USUAL_FILE = "login-addresses.map"
@@ -66,6 +67,9 @@ class SignIn:
             usual=CountTable(shared_dir / USUAL_FILE) if shared and shared_dir else None,
         )  # fmt: skip
         self._verifying: dict[tuple[str, str], _Turn] = {}
+        # Whom an account became, for as long as it is read as the same object: until
+        # anything of the members is written. Not where an address or the time decides.
+        self._let: dict[str, tuple[Account, Principal]] = {}
 
     @property
     def members(self) -> Members:
@@ -291,6 +295,9 @@ class SignIn:
     def _let_in(
         self, account: Account, address: str | None, *, by_address: bool = False
     ) -> Principal | Diagnostic:
+        known = self._let.get(account.name)
+        if known is not None and known[0] is account and not by_address:
+            return known[1]
         institution = account.institution
         if institution is None:
             return Principal(account.name, operator=True, rights=account.rights)
@@ -300,10 +307,18 @@ class SignIn:
         if refusal is not None:
             return refusal
         search_in, download_from = _granted(account, institution)
-        return Principal(
-            account.name, institution.code, charset=institution.charset, rights=account.rights,
+        rights = account.rights
+        if by_address:  # whoever sits there is not to look after accounts and keys
+            rights = tuple(right for right in rights if right != "manager")
+        principal = Principal(
+            account.name, institution.code, charset=institution.charset, rights=rights,
             search_in=search_in, download_from=download_from, by_address=by_address,
         )  # fmt: skip
+        if not (by_address or institution.access.addresses_only or institution.ends_us):
+            if len(self._let) >= PRINCIPALS_MAX:
+                self._let.clear()
+            self._let[account.name] = (account, principal)
+        return principal
 
     def _from_elsewhere(self, institution: Institution, address: str | None) -> Diagnostic | None:
         """Why nobody of the institution may come from there; None: it may."""
@@ -326,6 +341,40 @@ class SignIn:
         if found is not None and found.account.casefold() == principal.account.casefold():
             return None
         return answers.address_changed(address)
+
+
+class Standing:
+    """Whether one who came in earlier may go on: asked before each answer of a session.
+
+    As `SignIn.standing`, which is asked when anything of the members was written; until
+    then only the end of an agreement can have come.
+    """
+
+    __slots__ = ("_account", "_address", "_name", "_principal", "_sign_in")
+
+    def __init__(self, sign_in: SignIn, principal: Principal, address: str) -> None:
+        self._sign_in = sign_in
+        self._principal = principal
+        self._address = address
+        self._name = "" if principal.is_key else principal.account
+        self._account: Account | None = None  # as it was when nothing spoke against it
+
+    def refusal(self) -> Diagnostic | None:
+        if not self._name:
+            return None
+        try:
+            account = self._sign_in.members.kept_account(self._name)
+        except MemberError as error:
+            _tell_unreadable(error)
+            return None  # it was let in when they could be read
+        if account is None or account is not self._account:
+            refusal = self._sign_in.standing(self._principal, self._address)
+            self._account = account if refusal is None else None
+            return refusal
+        institution = account.institution
+        if institution is None or institution.ends_us is None:
+            return None
+        return answers.inactive(institution)
 
 
 class _Turn:

@@ -42,6 +42,7 @@ COMMANDS = {
     "settle": ("server.commands.settle", "settle"),
     "counter": ("server.commands.counter", "counter"),
     "statement": ("server.commands.statement", "statement"),
+    "api": ("server.commands.api", "api"),
     "query": ("server.commands.query", "query"),
     "validate": ("server.commands.validate", "validate"),
 }

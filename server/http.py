@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-import jinja2
-import msgspec
 from aiohttp import hdrs, web
 
-from server import permissions, status
-from server.access import Principal
+from server import status
 from server.access_control.proxied_listener import ProxiedListener
 from server.access_control.proxies import TrustedProxies
 from server.api.routes import Api
-from server.batch_worker import BatchWorker
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_connection import Connection
 from server.http_guard import Guard
-from server.http_refusals import PAGE_HEADERS, refuse
-from server.http_responses import NO_STORE, WRITE_TIMEOUT_S
+from server.http_responses import WRITE_TIMEOUT_S
 from server.log import Log
 from server.metrics.pages import MetricsPages
 from server.service import Service
-from server.sign_in import challenge, refusal, sign_in, wants_html
 from server.sru import SruService
 from server.web.site import Site
 from server.z3950 import Z3950Server
 
 ASSETS = {"style.css": "text/css", "sru.xsl": "text/xsl"}
-
-_NO_STORE: Mapping[str, str] = {hdrs.CACHE_CONTROL: NO_STORE}
 
 log = Log("lianmu.http")
 
@@ -46,17 +38,11 @@ class HttpServer:
         self._service = service
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
-        self._site = Site(config, service, z3950.outbox)
-        self._batch = BatchWorker(config, service)
+        self._desk = BatchDesk(config, service)
+        self._site = Site(config, service, z3950.outbox, self._desk)
         self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
-        self._api = Api(config, service, z3950.outbox, self._batch)
+        self._api = Api(config, service, z3950.outbox, self._desk)
         self._status_socket = status.StatusSocket(config, service)
-        self._templates = jinja2.Environment(
-            loader=jinja2.FunctionLoader(_page_source),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        self._templates.filters["yuan"] = lambda fen: f"{fen // 100}.{fen % 100:02d}"
         self._outbox = z3950.outbox
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
@@ -68,7 +54,6 @@ class HttpServer:
         app[WRITE_TIMEOUT_S] = self._config.http.write_timeout_s
         self._guard.install(app)
         self._metrics.add_routes(app)
-        app.router.add_get("/status", self._status)
         self._api.add_routes(app)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/", self._site.search.first(self._sru.respond))
@@ -89,7 +74,7 @@ class HttpServer:
         else:
             self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
-        self._batch.start()
+        self._desk.start()
         self._metrics.start()
 
     def _connection(self, loop: asyncio.AbstractEventLoop, client: str = "") -> Connection:
@@ -102,7 +87,8 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Accept no more and let requests finish."""
-        await self._batch.stop()
+        await self._site.stop()
+        await self._desk.stop()
         await self._status_socket.stop()
         if self._listener is not None:
             self._listener.close()
@@ -120,31 +106,6 @@ class HttpServer:
         return web.Response(
             text=source, content_type=ASSETS[name], headers={hdrs.CACHE_CONTROL: "max-age=3600"}
         )
-
-    async def _status(self, request: web.Request) -> web.Response:
-        refused = await self._require_operator(request)
-        if refused is not None:
-            return refused
-        figures = await status.collect(self._config, self._service)
-        if wants_html(request):
-            page = self._templates.get_template("status.html").render(figures)
-            return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
-        return web.json_response(
-            figures, dumps=lambda value: msgspec.json.encode(value).decode(), headers=_NO_STORE
-        )
-
-    async def _require_operator(self, request: web.Request) -> web.Response | None:
-        principal = await sign_in(self._service, request)
-        wanted = "Sign in as an operator of the consortium."
-        if isinstance(principal, Principal):
-            refused = permissions.refusal(principal, permissions.Operation.STATUS_READ)
-            if refused is None:
-                return None
-            if refused.why is permissions.Why.SIGN_IN:
-                return refuse(request, 401, wanted, challenge(request))
-            return refuse(request, permissions.http_status(refused), f"{refused.text}.")
-        status_code, headers = refusal(self._service, request, principal)
-        return refuse(request, status_code, f"{wanted} {principal.addinfo}".strip(), headers)
 
 
 def _page_source(name: str) -> str | None:

@@ -1,8 +1,14 @@
-"""The status of the whole server: every worker's sessions, the catalogue, the ledger."""
+"""The status of the whole server: every worker's sessions, the catalogue, the ledger.
+
+What each worker knows alone, its open sessions, is asked of it over a socket in
+the run folder; all else is where every process can read it (`server.live`).
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as Tally
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,19 +16,15 @@ from typing import Any
 
 import msgspec
 
-from metering.entry import accounting_day
-from metering.estimate import estimate
-from metering.interface import Usage
-from metering.tariff import tariff_of_year
 from server import VERSION
-from server.accounting import Accounting
 from server.config import Config
+from server.live.figures import Figures, near_quota
 from server.log import Log
 from server.service import Service
-from store.members import Members
 
 PEER_TIMEOUT_S = 2.0
 PEER_ANSWER_BYTES_MAX = 64 * 1024 * 1024
+EVENTS_MAX = 100
 TOTALS = ("sessions", "searches", "presents", "records", "sru_requests", "sru_records",
           "protocol_errors", "failures")  # fmt: skip
 
@@ -75,61 +77,69 @@ async def _ask(path: Path) -> dict[str, Any] | None:
         return None
 
 
-async def collect(config: Config, service: Service, now: datetime | None = None) -> dict[str, Any]:
-    """Everything `/status` shows. Money is in fen, times in UTC."""
-    now = now or datetime.now(UTC)
-    workers = await asyncio.gather(
-        *(
-            _own(service) if index == service.worker else _ask(socket_path(config, index))
-            for index in range(config.workers)
+class Status:
+    """What one worker tells of the whole server."""
+
+    def __init__(self, config: Config, service: Service) -> None:
+        self._config = config
+        self._service = service
+        self._figures = Figures(config, service)
+
+    async def collect(self, now: datetime | None = None, *, kept: bool = False) -> dict[str, Any]:
+        """Everything `/status` shows. Money is in fen, times in UTC.
+
+        `kept`: figures that cost something to read may be some seconds old.
+        """
+        now = now or datetime.now(UTC)
+        workers = await asyncio.gather(
+            *(
+                self._own() if index == self._service.worker else _ask(self._socket(index))
+                for index in range(self._config.workers)
+            )
         )
-    )
-    answered = [worker for worker in workers if worker is not None]
-    year, _ = accounting_day(int(now.timestamp() * 1_000_000))
-    ledger, members = await asyncio.to_thread(_figures, config, year)
-    return {
-        "server": {
-            "version": VERSION,
-            "time": now.isoformat(timespec="seconds"),
-            "workers": config.workers,
-            "workers_answering": len(answered),
-        },
-        "sessions": [
+        answered = [worker for worker in workers if worker is not None]
+        sessions = [
             {"worker": worker["worker"], **session}
             for worker in answered
             for session in worker["sessions"]
-        ],
-        "totals": {name: sum(worker["totals"][name] for worker in answered) for name in TOTALS},
-        "catalogue": dict(service.catalogue.totals()),
-        "ledger": ledger,
-        "year": year,
-        "estimate": True,
-        "members": members,
-    }
+        ]
+        figures = await self._figures.read(kept=kept)
+        return {
+            "server": {
+                "version": VERSION,
+                "time": now.isoformat(timespec="seconds"),
+                "workers": self._config.workers,
+                "workers_answering": len(answered),
+            },
+            "sessions": sessions,
+            "sessions_by_member": by_member(sessions),
+            "totals": {name: sum(worker["totals"][name] for worker in answered) for name in TOTALS},
+            "catalogue": dict(self._service.catalogue.totals()),
+            "estimate": True,
+            "near_quota": near_quota(figures["members"]),
+            "recent": [asdict(event) for event in self._service.board.recent.events(EVENTS_MAX)],
+            **figures,
+        }
+
+    async def _own(self) -> dict[str, Any]:
+        return self._service.sessions.as_json()
+
+    def _socket(self, worker: int) -> Path:
+        return socket_path(self._config, worker)
 
 
-async def _own(service: Service) -> dict[str, Any]:
-    return service.sessions.as_json()
-
-
-def _figures(config: Config, year: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The state of the ledger, and each member's year as it stands."""
-    members = Members(config.members_path)
-    accounting = Accounting(config)
-    try:
-        usages = {usage.institution: usage for usage in accounting.usage.usage_all(year)}
-        entries, head_hash = accounting.ledger.head()
-        tariff = tariff_of_year(year, config.tariffs)
-        rows = []
-        for institution in members.institutions():
-            usage = usages.get(institution.code, Usage(institution.code, year, 0, 0, 0, 0, 0, 0, 0))
-            money = estimate(usage, tariff)
-            rows.append(
-                {"code": institution.code, "name": institution.name,
-                 "status": institution.status, **asdict(usage),
-                 "batch_fen": money.batch_fen, "credit_fen": money.credit_fen}
-            )  # fmt: skip
-        return {"entries": entries, "head_hash": head_hash.hex()}, rows
-    finally:
-        accounting.close()
-        members.close()
+def by_member(sessions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Open sessions by protocol and member, the most first; "" is nobody's."""
+    counted: Tally[tuple[str, str]] = Tally()
+    searches: Tally[tuple[str, str]] = Tally()
+    records: Tally[tuple[str, str]] = Tally()
+    for session in sessions:
+        key = (session["protocol"], session["institution"])
+        counted[key] += 1
+        searches[key] += session["searches"]
+        records[key] += session["records"]
+    return [
+        {"protocol": key[0], "institution": key[1], "sessions": count, "searches": searches[key],
+         "records": records[key]}
+        for key, count in counted.most_common()
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from protocol.frozen import frozen
 from protocol.known_requests import KnownSearch
 from protocol.usual_responses import before_record, no_records
 from server import z3950_es, z3950_explain
-from server.access import Principal
+from server.access import Principal, Standing
 from server.access_control.databases import databases_for
 from server.permissions import Operation, refusal, to_bib1
 from server.retrieval import Chosen, withheld
@@ -59,13 +59,14 @@ class Z3950Session:
 
     __slots__ = (
         "_bytes_max", "_info", "_negotiated", "_presenter", "_principal", "_searches", "_service",
-        "_sets",
+        "_sets", "_standing",
     )  # fmt: skip
 
     def __init__(self, service: Service, info: SessionInfo) -> None:
         self._service = service
         self._info = info
         self._principal = Principal()
+        self._standing = Standing(service.sign_in, self._principal, info.address)
         self._searches = service.searches.of(self._principal, info.protocol)
         self._negotiated = Negotiated()
         self._presenter = Presenter(service, self._principal, self._negotiated, info.id)
@@ -189,7 +190,7 @@ class Z3950Session:
 
     def refused(self) -> Diagnostic | None:
         """Why the association must end before its next answer: the member is one no more."""
-        return self._service.sign_in.standing(self._principal, self._info.address)
+        return self._standing.refusal()
 
     def withheld(self, answer: AnswerAtOnce, error: MeteringError) -> apdu.Apdu:
         """What goes out instead of records that the ledger did not take."""
@@ -207,6 +208,7 @@ class Z3950Session:
         result = await negotiate(self._service, request, self._info)
         if result.principal is not None:
             self._principal = result.principal
+            self._standing = Standing(self._service.sign_in, result.principal, self._info.address)
             self._searches = self._service.searches.of(result.principal, self._info.protocol)
             self._negotiated = result.negotiated
             self._presenter = Presenter(

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from server.api import (
+    access,
     accounts,
     batch,
     changes,
@@ -22,7 +23,7 @@ from server.api import (
 from server.api.dispatch import Dispatcher
 from server.api.openapi import document
 from server.api.operation import Area, Operation
-from server.batch_worker import BatchWorker
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_guard import Handler
 from server.http_responses import REVALIDATE
@@ -34,16 +35,14 @@ DOCUMENT_PATH = "/api/openapi.json"
 
 AREAS: Sequence[Area] = (
     databases.AREA, records.AREA, covers.AREA, holdings.AREA, institutions.AREA, accounts.AREA,
-    accounts.KEYS, figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
+    accounts.KEYS, access.AREA, figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
 )  # fmt: skip
 
 
 class Api:
     """The API of one worker."""
 
-    def __init__(
-        self, config: Config, service: Service, outbox: Outbox, batch: BatchWorker
-    ) -> None:
+    def __init__(self, config: Config, service: Service, outbox: Outbox, batch: BatchDesk) -> None:
         sessions = WebSessions(config.data_dir)
         self._dispatcher = Dispatcher(config, service, outbox, batch, sessions)
 

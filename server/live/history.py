@@ -110,6 +110,14 @@ class History:
         kept = rows[(step - first) % step :: step] if step > 1 else rows
         return [_between(before, after) for before, after in pairwise(kept)][-spans_max:]
 
+    def latest(self, length_s: float, now_us: int) -> Span | None:
+        """What happened in the last `length_s` or a little longer; None: it is too early to tell.
+
+        Of what was sampled so far, when the server has not run for so long.
+        """
+        rows = [row for row in self._rows() if row[0] >= now_us - (length_s + SAMPLE_S) * 1e6]
+        return _between(rows[0], rows[-1]) if len(rows) > 1 else None
+
     def _rows(self) -> list[list[int]]:
         """Every sample, oldest first, but for the one that may just be written over."""
         taken = self._head[0]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # what it needs is an extra
 
 # What a handler says of its request: the SRU operation, and the faults in its answer.
 OPERATION = web.RequestKey("OPERATION", str)
+# Set where an answer goes on as long as the client likes, which says nothing of ours.
+ENDLESS = web.RequestKey("ENDLESS", bool)
 FAULTS = web.RequestKey("FAULTS", list[SruFault | UpdateFault])
 
 _SERVICES: dict[type, str] = {
@@ -35,8 +37,9 @@ SESSION = "lianmu.session"
 # Asked every few seconds by whatever watches the server, or with every page.
 _UNTRACED = frozenset({"health", "metrics", "assets"})
 _PATHS = (
-    ("/assets/", "assets"), ("/healthz", "health"), ("/readyz", "health"), ("/metrics", "metrics"),
-    ("/status", "status"), ("/api/batch", "batch"), ("/batch", "batch"), ("/api/", "api"),
+    ("/assets/", "assets"), ("/-/assets/", "assets"), ("/healthz", "health"),
+    ("/readyz", "health"), ("/metrics", "metrics"), ("/status", "status"),
+    ("/api/batch", "batch"), ("/batch", "batch"), ("/api/", "api"),
 )  # fmt: skip
 
 
@@ -91,6 +94,8 @@ class Counting:
 
     def http(self, request: web.Request, status: int, duration_ns: int, session: str = "") -> None:
         """Note a request over HTTP that was answered with `status`, SRU ones among them."""
+        if ENDLESS in request:
+            return
         operation = request.get(OPERATION)
         faults = request.get(FAULTS, ())
         group = "http" if operation is None else "sru"

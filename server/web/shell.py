@@ -169,8 +169,8 @@ class Shell:
             try:
                 refused = self._refused(request, visit, may) if may is not None else None
                 response = refused or await handler(request, visit)
-            except web.HTTPException:
-                raise
+            except (web.HTTPException, ConnectionError):
+                raise  # of the latter the client knows already
             except FormExpiredError:
                 response = self.problem(request, visit, 403, visit.texts("form_expired"))
             except Exception:
@@ -245,11 +245,21 @@ class Shell:
             return None
         return principal
 
-    def is_good(self, session: WebSession, request: web.Request) -> bool:
-        """Whether a session that was good when a long answer began is so still."""
-        return self.sessions.read(request) is not None and isinstance(
-            self._principal(session, request.remote or ""), Principal
-        )
+    def standing(self, request: web.Request, visit: Visit) -> Principal | None:
+        """Who a visitor is by now, in a long answer; None: nobody that may come in.
+
+        A session that the browser uses meanwhile is another cookie, which this
+        request does not have: it asks again with that.
+        """
+        if visit.session is not None and visit.session.account:
+            if self.sessions.read(request) is None:
+                return None
+            principal = self._principal(visit.session, request.remote or "")
+            return principal if isinstance(principal, Principal) else None
+        if not isinstance(visit.principal, Principal):
+            return None
+        refused = self.service.sign_in.standing(visit.principal, request.remote or "")
+        return visit.principal if refused is None else None
 
     def begin_session(
         self, request: web.Request, response: web.StreamResponse, account: str
@@ -301,6 +311,10 @@ class Shell:
         if flash is not None:
             self.sessions.end_flash(response)
         return response
+
+    def fragment(self, language: Texts, template: str, values: Mapping[str, Any]) -> str:
+        """A part of a page by itself, which its script puts in the place of the former."""
+        return self._templates.get_template(template).render(t=language, form_token="", **values)
 
     def problem(
         self, request: web.Request, visit: Visit, status: int, message: str
@@ -384,6 +398,7 @@ def refusal_text(refusal: Diagnostic) -> str:
         Bib1.BAD_USER_ID: "sign_in_failed",
         Bib1.TEMPORARILY_UNAVAILABLE: "sign_in_paused",
         Bib1.ACCOUNT_EXPIRED: "sign_in_expired",
+        Bib1.BLOCKED_NETWORK_ADDRESS: "sign_in_address",
     }.get(refusal.condition, "sign_in_error")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import SignIn
+from server.access import SignIn, Standing
 from server.access_control.session_table import SessionTable
 from server.config import Access
 from server.principal import ANONYMOUS, Principal
@@ -18,6 +19,7 @@ from store.access_rules import OPEN, AccessRules, AddressRange, AddressRanges, r
 from store.accounts import Accounts
 from store.audit import Origin, audit_rows
 from store.members import MemberError, Members
+from store.membership import Membership, day_of
 
 CAMPUS, ELSEWHERE = "192.0.2.7", "203.0.113.9"
 WHY = {"who": "li", "reason": "agreement"}
@@ -180,7 +182,7 @@ def test_an_account_that_is_removed_leaves_its_range_without_a_sign_in(
 
 
 async def test_who_comes_from_a_range_is_its_account_without_a_password(
-    sign_in: SignIn, changes: AccessChanges
+    sign_in: SignIn, changes: AccessChanges, members: Members
 ) -> None:
     assert sign_in.without_login(CAMPUS) == ANONYMOUS
     changes.add_range("PKU", "192.0.2.0/24", 2, account="campus", **WHY)
@@ -191,6 +193,10 @@ async def test_who_comes_from_a_range_is_its_account_without_a_password(
     assert sign_in.without_login(ELSEWHERE) == ANONYMOUS
     assert someone(await sign_in.sign_in("thu", "secret", CAMPUS)).account == "thu"
     assert sign_in.standing(found, CAMPUS) is None
+    with_all = ("search", "download", "manager")
+    Accounts(members).set_rights("campus", with_all, 2, who="li", reason="r")
+    assert someone(sign_in.without_login(CAMPUS)).rights == ("search", "download")
+    assert sign_in.standing(found, CAMPUS) is None
     changes.add_range("PKU", "192.0.2.0/28", 3, **WHY)  # narrower, and without a sign-in
     assert sign_in.without_login(CAMPUS) == ANONYMOUS
     assert condition(sign_in.standing(found, CAMPUS)) == Bib1.BLOCKED_NETWORK_ADDRESS
@@ -198,6 +204,14 @@ async def test_who_comes_from_a_range_is_its_account_without_a_password(
     assert sign_in.standing(found, CAMPUS) is None
     changes.remove_range("PKU", "192.0.2.0/24", 5, **WHY)
     assert condition(sign_in.standing(found, CAMPUS)) == Bib1.BLOCKED_NETWORK_ADDRESS
+
+
+def test_nobody_is_let_in_where_strangers_are_not(tmp_path: Path, changes: AccessChanges) -> None:
+    sign_in = SignIn(tmp_path / "members.sqlite", Access(anonymous=False))
+    assert condition(sign_in.without_login(CAMPUS)) == Bib1.BAD_USER_ID
+    changes.add_range("PKU", "192.0.2.0/24", 2, account="campus", **WHY)
+    assert someone(sign_in.without_login(CAMPUS)).account == "campus"
+    sign_in.close()
 
 
 async def test_accounts_and_keys_may_be_held_to_the_ranges_of_their_institution(
@@ -254,6 +268,30 @@ async def test_an_account_has_no_more_databases_than_its_institution(
     )
     assert rules == AccessRules()
     assert sign_in.standing(account, CAMPUS) is None
+
+
+async def test_a_session_asks_again_only_when_anything_was_written(
+    sign_in: SignIn, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    principal = someone(await sign_in.sign_in("pku", "secret", CAMPUS))
+    asked = []
+    whole = sign_in.standing
+    monkeypatch.setattr(sign_in, "standing", lambda *about: asked.append(about) or whole(*about))
+    standing = Standing(sign_in, principal, CAMPUS)
+    for _ in range(3):
+        assert standing.refusal() is None
+    assert len(asked) == 1
+    membership = Membership(members)
+    now_us = time.time_ns() // 1000
+    membership.end("PKU", now_us, who="li", reason="r", last_day=day_of(now_us))
+    for _ in range(3):
+        assert standing.refusal() is None
+    assert len(asked) == 2
+    # The end of the last day comes without anything being written.
+    monkeypatch.setattr(time, "time_ns", lambda: (now_us + 2 * 86_400_000_000) * 1000)
+    assert condition(standing.refusal()) == Bib1.ACCOUNT_EXPIRED
+    assert len(asked) == 2
+    assert Standing(sign_in, ANONYMOUS, CAMPUS).refusal() is None
 
 
 async def test_unknown_users_and_wrong_passwords_are_told_the_same(sign_in: SignIn) -> None:

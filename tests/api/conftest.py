@@ -26,8 +26,13 @@ def api_server(
 ) -> Iterator[RunningServer]:
     """`demo1` and `demo2` are members with every right, `reader` may search alone, `admin` is an
     operator; passwords are the names."""
+    twin = marc21("twin", "Of the same number, from two agencies")
     records = {
-        "we_cat": [marc21(f"w{n}", f"Western title {n}") for n in range(5)],
+        "we_cat": [
+            *(marc21(f"w{n}", f"Western title {n}") for n in range(5)),
+            twin,
+            twin.replace(b"TEST", b"TWIN"),
+        ],
         "cn_cat": [cnmarc(f"c{n}", f"中文题名{n}") for n in range(3)],
     }
     lines = f"body_bytes_max = {BODY_BYTES_MAX}\n{http}"

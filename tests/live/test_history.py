@@ -95,6 +95,20 @@ def test_a_sample_that_came_late_gives_no_higher_rate() -> None:
     assert span.rate("sru") == pytest.approx(3.0)
 
 
+def test_of_the_last_minute_is_told_what_there_is() -> None:
+    board = LiveBoard(1)
+    assert board.history.latest(60, START_US) is None
+    now_us = 0
+    for number in range(20):
+        now_us = sampled(board, board.history, number)
+        board.worker(0).timing("sru", "scan").add(1)
+        span = board.history.latest(60, now_us)
+        assert (span is None) is (number == 0)
+        if span is not None:
+            assert span.length_s == min(number, 7) * SAMPLE_S
+            assert span.timed["sru"].count == min(number, 7)
+
+
 def test_every_process_reads_what_one_took() -> None:
     board = LiveBoard(1)
     sampled(board, board.history, 0)

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from protocol import apdu
 from protocol.diagnostic import Bib1, Diagnostic, SruDiagnostic, SruFault
 from protocol.sru_update import UpdateDiagnostic, UpdateFault
-from server.metrics.counting import Counting, note_faults, note_operation
+from server.metrics.counting import ENDLESS, Counting, note_faults, note_operation
 from server.metrics.layout import DIAGNOSTICS, REFUSALS
 from server.metrics.registry import Board, Snapshot
 
@@ -77,8 +77,8 @@ def request(path: str) -> web.Request:
     [
         ("/", "page"), ("/cn_cat", "page"), ("/search", "page"), ("/healthz", "health"),
         ("/readyz", "health"), ("/metrics", "metrics"), ("/assets/style.css", "assets"),
-        ("/status", "status"), ("/batch/1", "batch"), ("/api/v1/records", "api"),
-        ("/api/batch/1", "batch"),
+        ("/-/assets/app.css", "assets"), ("/status", "status"), ("/batch/1", "batch"),
+        ("/api/v1/records", "api"), ("/api/batch/1", "batch"),
     ],
 )  # fmt: skip
 def test_a_page_is_counted_by_what_it_is_of(path: str, name: str) -> None:
@@ -98,6 +98,14 @@ def test_how_a_request_ended_is_told_by_its_status(
     Counting(figures).http(request("/status"), status, 1_000)
     timed = figures.snapshot().timing("http", "status")
     assert (timed.answered, timed.refused, timed.failed) == (answered, refused, failed)
+
+
+def test_an_answer_that_goes_on_as_long_as_the_client_likes_is_not_timed() -> None:
+    figures = Board(1).worker(0)
+    asked = request("/status/events")
+    asked[ENDLESS] = True
+    Counting(figures).http(asked, 200, 10**12)
+    assert figures.snapshot().timing("http", "status").count == 0
 
 
 def test_sru_is_counted_by_its_operation_and_a_diagnostic_within_200_is_a_refusal() -> None:

@@ -27,7 +27,9 @@ const Lianmu = (() => {
   }
 
   function clock(at, span) {
-    const options = span > 2 * 86400 ? { month: "2-digit", day: "2-digit" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const options = span > 2 * 86400
+      ? { month: "2-digit", day: "2-digit" }
+      : { hour: "2-digit", minute: "2-digit", ...(span < 300 ? { second: "2-digit" } : {}), hourCycle: "h23" };
     return new Date(at * 1000).toLocaleString("sv-SE", { timeZone: CHINA, ...options });
   }
 
