@@ -107,6 +107,7 @@ async def negotiate(
         charsets.charsets,
     )
     if refusal is not None:
+        service.counting.diagnosed(refusal.condition)
         log.info(
             "association refused",
             address=info.address,

@@ -192,7 +192,7 @@ def add_account(call: Call, path: InstitutionPath, body: NewAccount) -> Reply[Ma
 )  # fmt: skip
 def show_account(call: Call, path: AccountPath) -> Account:
     with reading(call) as members:
-        return _account(_existing_account(call, members, path))
+        return _account(existing_account(call, members, path))
 
 
 @AREA.put(
@@ -202,7 +202,7 @@ def show_account(call: Call, path: AccountPath) -> Account:
 )  # fmt: skip
 def set_account_rights(call: Call, path: AccountPath, body: NewRights) -> Account:
     with writing(call) as members:
-        _existing_account(call, members, path)
+        existing_account(call, members, path)
         return _account(
             Accounts(members, call.origin).set_rights(
                 path.name, read_rights(body.rights), call.now_us, who=call.who, reason=body.reason
@@ -217,7 +217,7 @@ def set_account_rights(call: Call, path: AccountPath, body: NewRights) -> Accoun
 def set_account_password(call: Call, path: AccountPath, body: NewPassword) -> Reply[MadeAccount]:
     password = secrets.token_urlsafe(12) if body.password is None else body.password
     with writing(call) as members:
-        _existing_account(call, members, path)
+        existing_account(call, members, path)
         changed = Accounts(members, call.origin).set_password(
             path.name, password, call.now_us, who=call.who, reason=body.reason
         )
@@ -234,7 +234,7 @@ def set_account_password(call: Call, path: AccountPath, body: NewPassword) -> Re
 )  # fmt: skip
 def remove_account(call: Call, path: AccountPath, query: ReasonQuery) -> Account:
     with writing(call) as members:
-        _existing_account(call, members, path)
+        existing_account(call, members, path)
         return _account(
             Accounts(members, call.origin).remove(
                 path.name, call.now_us, who=call.who, reason=query.reason
@@ -253,7 +253,7 @@ def remove_account(call: Call, path: AccountPath, query: ReasonQuery) -> Account
 def list_certificates(call: Call, path: AccountPath, query: PageQuery) -> Reply[Page[Certificate]]:
     after = position(call, query, int) or 0
     with reading(call) as members:
-        account = _existing_account(call, members, path)
+        account = existing_account(call, members, path)
         rows = Accounts(members).certificates(account.name)
     rows = [row for row in rows if row.certificate_id > after]
     items, cursor = page(call, query, rows, lambda row: row.certificate_id)
@@ -271,7 +271,7 @@ def issue_certificate(call: Call, path: AccountPath, body: NewCertificate) -> Re
             f"last_day：{body.last_day} 已过或过于遥远。",
         )  # fmt: skip
     with writing(call) as members:
-        account = _existing_account(call, members, path)
+        account = existing_account(call, members, path)
         made = Accounts(members, call.origin).certify(
             account.name, body.language, body.level, call.now_us,
             expires_us=start_us(body.last_day + timedelta(days=1)), who=call.who,
@@ -288,7 +288,7 @@ def issue_certificate(call: Call, path: AccountPath, body: NewCertificate) -> Re
 )  # fmt: skip
 def revoke_certificate(call: Call, path: CertificatePath, query: ReasonQuery) -> Certificate:
     with writing(call) as members:
-        account = _existing_account(call, members, path)
+        account = existing_account(call, members, path)
         accounts = Accounts(members, call.origin)
         if path.certificate not in [
             each.certificate_id for each in accounts.certificates(account.name)
@@ -366,7 +366,7 @@ def revoke_key(call: Call, path: KeyPath) -> Key:
         return _key(next(key for key in members.keys(code) if key.key_id == good.key_id))
 
 
-def _existing_account(call: Call, members: Members, path: AccountPath) -> StoredAccount:
+def existing_account(call: Call, members: Members, path: AccountPath) -> StoredAccount:
     """The account of the address, which must be the institution's."""
     code = existing(call, members, path.code).code
     account = members.account(path.name)

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from server.api import (
+    access,
     accounts,
     batch,
     changes,
@@ -34,7 +35,7 @@ DOCUMENT_PATH = "/api/openapi.json"
 
 AREAS: Sequence[Area] = (
     databases.AREA, records.AREA, covers.AREA, holdings.AREA, institutions.AREA, accounts.AREA,
-    accounts.KEYS, figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
+    accounts.KEYS, access.AREA, figures.AREA, changes.AREA, batch.AREA, batch.FORMER,
 )  # fmt: skip
 
 

@@ -146,7 +146,6 @@ class Level(IntEnum):
     FOLDED_US = 6  # when folding last succeeded
     FOLDED_NS = 7
     MERGED_US = 8
-    CERTIFICATE_EXPIRES_US = 9
 
 
 class Place(NamedTuple):

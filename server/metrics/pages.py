@@ -9,8 +9,7 @@ from ipaddress import ip_address
 from aiohttp import hdrs, web
 
 from protocol.diagnostic import Diagnostic
-from server import VERSION
-from server.access import Principal
+from server import VERSION, permissions
 from server.http_refusals import refuse
 from server.http_responses import NO_STORE
 from server.log import Log
@@ -25,6 +24,7 @@ from store.sqlite import StoreError
 
 # Of a proxy before us: the address that we see is its own, not the client's.
 _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
+_WANTED = "Sign in as an operator, or ask from an address of [metrics] allowed_addresses."
 _NO_STORE = {hdrs.CACHE_CONTROL: NO_STORE}
 
 log = Log("lianmu.metrics")
@@ -120,12 +120,14 @@ class MetricsPages:
         if isinstance(principal, Diagnostic) and hdrs.AUTHORIZATION in request.headers:
             status, headers = refusal(self._service, request, principal)
             return refuse(request, status, principal.addinfo, headers)
-        if isinstance(principal, Principal) and principal.operator:
+        if isinstance(principal, Diagnostic):
+            return refuse(request, 401, _WANTED, challenge(request))
+        refused = permissions.refusal(principal, permissions.Operation.METRICS_READ)
+        if refused is None:
             return None
-        if isinstance(principal, Principal) and not principal.anonymous:
-            return refuse(request, 403, "The metrics are for operators of the consortium.")
-        wanted = "Sign in as an operator, or ask from an address of [metrics] allowed_addresses."
-        return refuse(request, 401, wanted, challenge(request))
+        if refused.why is permissions.Why.SIGN_IN:
+            return refuse(request, 401, _WANTED, challenge(request))
+        return refuse(request, permissions.http_status(refused), f"{refused.text}.")
 
     def _is_allowed(self, request: web.Request) -> bool:
         if any(name in request.headers for name in _FORWARDED):

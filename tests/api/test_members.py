@@ -207,3 +207,43 @@ def test_a_key_is_shown_once_and_can_do_no_more_than_its_rights(
     member.delete(f"{keys}/ils").problem(404, "not-found")
     actions = [each["action"] for each in member.every(f"{DEMO1}/audit")]
     assert actions[-2:] == ["key add", "key revoke"]
+
+
+def test_operators_say_what_a_member_may_reach_and_from_where(
+    operator: Client, member: Client, other: Client
+) -> None:
+    access = f"{INSTITUTIONS}/DEMO2/access"
+    told = other.get(access).ok()
+    assert (told["search"], told["download"], told["addresses_only"]) == (None, None, False)
+    grants = {"search": ["cn_cat"], "download": None, "reason": "agreement of 2026"}
+    other.put(f"{access}/databases", grants).problem(403, "right")
+    told = operator.put(f"{access}/databases", grants).ok()
+    assert told["search"] == ["cn_cat"]
+    told = other.get(f"{V1}/databases/we_cat/records/w1").problem(403, "right")
+    assert "we_cat" in told["detail"]
+    assert other.get(f"{V1}/databases/cn_cat/records/c1").status == 200
+    operator.put(f"{access}/databases", {**grants, "search": ["none"]}).problem(404, "not-found")
+    operator.put(f"{access}/databases", {**grants, "search": None}).ok()
+    bound = {"sessions_max": 40, "reason": "two systems", "account": "demo2"}
+    assert operator.put(f"{access}/sessions", bound).ok()["sessions_max"] == 40
+    assert operator.get(access, account="demo2").ok()["sessions_max"] == 40
+    assert operator.get(access).ok()["sessions_max"] is None
+    only = {"addresses_only": True, "reason": "their wish"}
+    operator.put(f"{access}/addresses-only", only).problem(409, "conflict")
+    ranges = f"{access}/ranges"
+    added = operator.post(ranges, {"network": "192.0.2.0/24", "account": "demo2"}).ok(201)
+    assert added == {"network": "192.0.2.0/24", "account": "demo2"}
+    operator.post(ranges, {"network": "192.0.2.7/24"}).problem(422, "invalid")
+    operator.post(ranges, {"network": "192.0.2.0/24"}).problem(409, "conflict")
+    operator.post(f"{DEMO1}/access/ranges", {"network": "192.0.2.9"}).problem(409, "conflict")
+    operator.put(f"{access}/addresses-only", only).ok()
+    refused = other.get(access).problem(403, "closed")
+    assert refused["detail_zh"] != refused["title_zh"]
+    removed = {"network": "192.0.2.0/24", "reason": "given back"}
+    operator.delete(ranges, **removed).problem(409, "conflict")
+    operator.put(f"{access}/addresses-only", {**only, "addresses_only": False}).ok()
+    assert operator.delete(ranges, **removed).ok()["network"] == "192.0.2.0/24"
+    operator.delete(ranges, **removed).problem(404, "not-found")
+    assert other.get(access).ok()["ranges"] == []
+    actions = [row["action"] for row in operator.every(f"{INSTITUTIONS}/DEMO2/audit", limit=4)]
+    assert {"databases", "sessions", "addresses", "address add", "address remove"} <= set(actions)

@@ -143,6 +143,11 @@ def test_content_that_is_not_valid_is_refused(server: RunningServer, name: str) 
         headers["Content-Type"] = "image/jpeg"
     if name == "submitHoldings":
         headers["Content-Type"] = "text/csv"
+    if name == "removeRange":
+        wrong = {"network": "nothing", "reason": "test"}
+        operator = Client(server.url, ("admin", "admin"))
+        operator.delete(path_of(operation), **wrong).problem(422, "invalid")
+        return
     if name.startswith("makeJobFormerly") or operation.body_type is None:
         # Only a key that stands for another request is 422 here.
         for number, user in enumerate(("demo1", "admin")):
@@ -254,6 +259,18 @@ class Walk:
             self("admin", name).ok()
         credited = {"credited": False, "reason": "test"}
         self("admin", "setCredited", credited).ok()
+        self("admin", "showAccess").ok()
+        grants = {"search": None, "download": None, "reason": "test"}
+        self("admin", "grantDatabases", grants).ok()
+        self("admin", "boundSessions", {"sessions_max": None, "reason": "test"}).ok()
+        only = {"addresses_only": True, "reason": "test"}
+        assert self("admin", "restrictAddresses", only).status == 409
+        self("admin", "addRange", {"network": "192.0.2.0/24"}).ok(201)
+        self("admin", "restrictAddresses", only).ok()
+        network: dict[str, object] = {"network": "192.0.2.0/24", "reason": "test"}
+        assert self("admin", "removeRange", query=network).status == 409
+        self("admin", "restrictAddresses", {**only, "addresses_only": False}).ok()
+        self("admin", "removeRange", query=network).ok()
         self("demo1", "addAccount", {"name": "victim"}).ok(201)
         for name in ("listAccounts", "showAccount", "listCertificates"):
             self("demo1", name).ok()

@@ -97,6 +97,8 @@ def test_requests_of_both_protocols_are_counted_over_all_workers(server: Running
                 received += len(records(client.present(1, 2)))
             client.present(9_999, 1)
             client.search("@attr 1=9999 common", DATABASE)
+    with pytest.raises(AssertionError), connected(server.z3950, "ma/wrong"):
+        pass  # an Init that is refused
     query = f"/{DATABASE}?version=1.2&operation=searchRetrieve&maximumRecords=3&query="
     for _ in range(2):
         assert get(server, query + "title=common", "mb:mb")[0] == 200
@@ -111,6 +113,9 @@ def test_requests_of_both_protocols_are_counted_over_all_workers(server: Running
     name = "lianmu_requests_total"
     z3950, sru = {"protocol": "z3950"}, {"protocol": "sru", "service": "searchRetrieve"}
     assert grown(name, **z3950, service="init", outcome="answered") == 8
+    assert grown(name, **z3950, service="init", outcome="refused") == 1
+    assert grown("lianmu_refusals_total", reason="wrong_password") == 1
+    assert grown("lianmu_diagnostics_total", set="bib-1", condition="1011") == 1
     assert grown(name, **z3950, service="search", outcome="answered") == 16
     assert grown(name, **z3950, service="search", outcome="refused") == 8
     assert grown(name, **z3950, service="present", outcome="answered") == 16
@@ -254,8 +259,8 @@ def test_a_ledger_whose_newest_entry_was_changed_is_not_ready(server: RunningSer
     changed = _change_newest(config.ledger_path)
     try:
         wait_until(lambda: wrong(server) == {"ledger"})
-        assert "not what was hashed" in ready(server)[1]["checks"]["ledger"]["reason"]
-        assert Scrape(server).of("lianmu_metrics_part_failed", part="ledger") == 1
+        wait_until(lambda: "not what was hashed" in get(server, "/readyz")[1])
+        wait_until(lambda: Scrape(server).of("lianmu_metrics_part_failed", part="ledger") == 1)
     finally:
         changed()
     wait_until(lambda: not wrong(server))
