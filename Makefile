@@ -102,6 +102,7 @@ docs: install-dev
 	$(BIN)/python -m docs.z3950
 	$(BIN)/python -m docs.sru
 	$(BIN)/python -m docs.validation
+	$(BIN)/python -m docs.api
 	$(BIN)/python -m docs.rights
 	$(BIN)/python -m docs.metrics
 	$(BIN)/python -m docs.dashboard

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from metering.counting import Counted, Counter, CountingRules
 from metering.entry import GENESIS_HASH, Draft, Entry, Kind, Meter
@@ -104,19 +105,35 @@ class Snapshot:
         rows = self._connection.execute(_YEARS, (institution,))
         return [year for (year,) in rows]
 
+    def first_year(self) -> int | None:
+        """The first accounting year with an entry of anybody; None: there is no entry."""
+        year: int | None = self._connection.execute("SELECT min(year) FROM rollup").fetchone()[0]
+        return year
+
     def days(self, institution: str, first: int, last: int) -> dict[int, Totals]:
         """A member's sums by day, of the days of one year from `first` to `last`.
 
         A day is such as 20240131; one without an entry is absent.
         """
         days: dict[int, Totals] = {}
-        for day, kind, meter, item, entries, quantity in self._connection.execute(
+        for day, *amounts in self._of_days(institution, first, last):
+            days.setdefault(day, Totals()).add(*amounts)
+        return days
+
+    def months(self, institution: str, year: int) -> dict[int, Totals]:
+        """A member's sums of a year by month, from 1; one without an entry is absent."""
+        months: dict[int, Totals] = {}
+        for day, *amounts in self._of_days(institution, year * 10_000, year * 10_000 + 9_999):
+            months.setdefault(day // 100 % 100, Totals()).add(*amounts)
+        return months
+
+    def _of_days(self, institution: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
+        """Day, kind, meter, item, entries and quantity of the days of one year, in order."""
+        return self._connection.execute(
             "SELECT day, kind, meter, item, entries, quantity FROM rollup"
             " WHERE year = ? AND institution = ? AND day BETWEEN ? AND ? ORDER BY day",
             (first // 10_000, institution, first, last),
-        ):
-            days.setdefault(day, Totals()).add(kind, meter, item, entries, quantity)
-        return days
+        )
 
     def preview(self, drafts: Sequence[Draft]) -> Iterator[Counted]:
         """What the drafts would count if they were appended now."""

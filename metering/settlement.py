@@ -113,7 +113,8 @@ class Settlements:
         with transaction(self._connection, writing=False):
             return stored(self._connection, None, institution, shown_in=year)
 
-    def drafts(self, year: int, institution: str) -> list[Settlement]:
+    def drafts(self, year: int, institution: str | None = None) -> list[Settlement]:
+        """The drafts of a year in the order they were made; a member may have several."""
         with transaction(self._connection, writing=False):
             return stored(self._connection, year, institution, status=("draft",))
 

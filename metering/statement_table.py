@@ -31,9 +31,7 @@ def write_csv(statement: Statement, out: BinaryIO, progress: Progress | None = N
     writer.writeheader()
 
     def row(part: str, **values: object) -> None:
-        shown = {
-            name: f"'{value}" if _is_formula(value) else value for name, value in values.items()
-        }
+        shown = {name: cell(value) for name, value in values.items()}
         writer.writerow({"part": part} | shown)
 
     main, now = statement.main, statement.current
@@ -85,5 +83,7 @@ def summary(statement: Statement) -> dict[str, Any]:
     }
 
 
-def _is_formula(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(FORMULA_STARTS)
+def cell(value: object) -> object:
+    """A value as CSV has it: a text that a spreadsheet would run begins with an apostrophe."""
+    is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+    return f"'{value}" if is_formula else value

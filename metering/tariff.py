@@ -9,12 +9,12 @@ has a price.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -186,6 +186,23 @@ def tariff_of_year(year: int, tariffs: Sequence[Tariff] | None = None) -> Tariff
     """The tariff of an accounting year: that in force when it begins, or `NO_TARIFF`."""
     begun = [t for t in (BUILT_IN if tariffs is None else tariffs) if t.first_year <= year]
     return max(begun, key=lambda tariff: tariff.effective, default=NO_TARIFF)
+
+
+def priced_years(tariffs: Sequence[Tariff]) -> Iterator[dict[str, Any]]:
+    """Each version with the accounting years that it prices, for who lists them.
+
+    `until_year` is None where no later version follows, and before `from_year` where the
+    version prices none.
+    """
+    for place, each in enumerate(tariffs):
+        following = tariffs[place + 1].first_year if place + 1 < len(tariffs) else None
+        yield {
+            "version": each.version,
+            "effective": each.effective.isoformat(),
+            "from_year": each.first_year,
+            "until_year": None if following is None else following - 1,
+            "origin": each.origin,
+        }
 
 
 def tariff_at(at_us: int, tariffs: Sequence[Tariff] | None = None) -> Tariff:

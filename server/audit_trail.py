@@ -2,7 +2,7 @@
 
 | kind | where its rows are |
 |---|---|
-| member, account, load, batch | `member_audit` of `members.sqlite` |
+| member, account, load, batch, and what pages note | `member_audit` of `members.sqlite` |
 | record | `upload` of the catalogue |
 | holdings | `holding_submission` of the catalogue, and `holding_event`, which has each pair |
 | cover | `cover_change` of `covers.sqlite` |
@@ -52,7 +52,7 @@ def trail(config: Config, selection: AuditSelection) -> Iterator[AuditRow]:
     streams = [
         read(config, selection)
         for kinds, read in _SOURCES
-        if selection.kind is None or selection.kind in kinds
+        if selection.kind is None or not kinds or selection.kind in kinds
     ]
     for row in heapq.merge(*streams, key=attrgetter("at_us")):
         if selection.takes(row):
@@ -197,7 +197,7 @@ def _row(
 
 _Source = Callable[[Config, AuditSelection], Iterator[AuditRow]]
 _SOURCES: tuple[tuple[frozenset[str], _Source], ...] = (
-    (frozenset({"member", "account", "load", "batch", "holdings"}), _of_members),
+    (frozenset(), _of_members),  # of any kind
     (frozenset({"record"}), _of_records),
     (frozenset({"holdings"}), _of_submissions),
     (frozenset({"holdings"}), _of_holdings),

@@ -94,7 +94,9 @@ class HttpCors(_Section, frozen=True):
     """
 
     allowed_origins: tuple[Origin, ...] = ()
-    exposed_headers: tuple[HeaderName, ...] = ("ETag", "Retry-After", "WWW-Authenticate")
+    exposed_headers: tuple[HeaderName, ...] = (
+        "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "WWW-Authenticate",
+    )  # fmt: skip
     max_age_s: Count = 3600
 
 
@@ -198,6 +200,12 @@ class Covers(_Section, frozen=True):
     size_bytes_max: Annotated[int, msgspec.Meta(ge=1024, le=1 << 28)] = 1_000_000
     side_pixels_min: Positive = 80
     side_pixels_max: Annotated[int, msgspec.Meta(ge=1, le=8_000)] = 4_000
+
+
+class Holdings(_Section, frozen=True):
+    """Files of holdings that members send."""
+
+    file_bytes_max: Positive = 268435456
 
 
 class Batch(_Section, frozen=True):
@@ -305,6 +313,7 @@ class Config(_Section, frozen=True):
     credit: Credit = Credit()
     uploads: Uploads = Uploads()
     covers: Covers = Covers()
+    holdings: Holdings = Holdings()
     batch: Batch = Batch()
     settlement: Settlement = Settlement()
     statement: Statement = Statement()

@@ -189,7 +189,7 @@ def _credit_cover(config: Config, crediting: Credits, cover: Cover) -> str:
 def post_credits(config: Config) -> tuple[int, int]:
     """Take back the credit of records merged away, and post what a crash kept from the ledger.
 
-    Uploads and cover images whose credit nobody came to claim are claimed first.
+    Uploads whose credit nobody came to claim are claimed first, cover images at last.
 
     Returns how many claims were taken back, and how many entries had been kept from it.
 
@@ -198,7 +198,6 @@ def post_credits(config: Config) -> tuple[int, int]:
         StoreError: there is no catalogue.
     """
     _claim_forgotten(config)
-    credit_covers(config)
     if not config.credit_path.exists():
         return 0, 0  # nobody has uploaded anything
     with (
@@ -206,7 +205,9 @@ def post_credits(config: Config) -> tuple[int, int]:
         contextlib.closing(Ledger(config.ledger_path, rules=config.counting_rules)) as ledger,
     ):
         late = crediting.post()
-        return _follow_merges(config, crediting, ledger), late
+        taken_back = _follow_merges(config, crediting, ledger)
+    credit_covers(config)  # last: whatever is wrong with them stops nothing else
+    return taken_back, late
 
 
 def _follow_merges(config: Config, crediting: Credits, ledger: Ledger) -> int:

@@ -13,7 +13,7 @@ from server import status
 from server.access_control.proxied_listener import ProxiedListener
 from server.access_control.proxies import TrustedProxies
 from server.api.routes import Api
-from server.batch_worker import BatchWorker
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_connection import Connection
 from server.http_guard import Guard
@@ -38,10 +38,10 @@ class HttpServer:
         self._service = service
         self._guard = Guard(config, service, z3950.outbox)
         self._sru = SruService(config, service, z3950.outbox, self._guard.limits)
-        self._site = Site(config, service, z3950.outbox)
-        self._batch = BatchWorker(config, service)
+        self._desk = BatchDesk(config, service)
+        self._site = Site(config, service, z3950.outbox, self._desk)
         self._metrics = MetricsPages(service, z3950.outbox, lambda: len(self._connections))
-        self._api = Api(config, service, z3950.outbox, self._batch)
+        self._api = Api(config, service, z3950.outbox, self._desk)
         self._status_socket = status.StatusSocket(config, service)
         self._outbox = z3950.outbox
         self._connections: set[Connection] = set()
@@ -74,7 +74,7 @@ class HttpServer:
         else:
             self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
-        self._batch.start()
+        self._desk.start()
         self._site.start()
         self._metrics.start()
 
@@ -89,7 +89,7 @@ class HttpServer:
     async def stop(self) -> None:
         """Accept no more and let requests finish."""
         await self._site.stop()
-        await self._batch.stop()
+        await self._desk.stop()
         await self._status_socket.stop()
         if self._listener is not None:
             self._listener.close()

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
+from metering.interface import MeteringError
 from metering.settlement import Settlements
+from metering.usage import usage_of
+from server.accounting import Accounting
 from server.config import Config
+from server.crediting import post_credits
 from store.members import Members
+
+FOLD_TRIES = 5
+FOLD_PAUSE_S = 1.0
 
 
 def open_settlements(config: Config) -> Settlements:
@@ -39,3 +48,27 @@ def names_to_settle(config: Config, code: str | None = None) -> dict[str, str]:
     if code is None:
         return names
     return {each: name for each, name in names.items() if each.upper() == code.upper()}
+
+
+def fold_year(accounting: Accounting, config: Config, year: int) -> None:
+    """Everything of the year that waits in spools, catalogue or credits, into the ledger.
+
+    Raises:
+        MeteringError: something of it stays outside.
+    """
+    post_credits(config)
+    for attempt in range(FOLD_TRIES):
+        if attempt:
+            time.sleep(FOLD_PAUSE_S)
+        accounting.folder.fold()
+        with_waiting = accounting.usage.usage_all(year)
+        in_ledger = [
+            usage_of(code, year, totals, config.tariffs)
+            for code, totals in sorted(accounting.ledger.totals(year).items())
+            if code
+        ]
+        if with_waiting == in_ledger:
+            return
+    raise MeteringError(
+        f"entries of {year} are still in the spools: settle when the server has folded them"
+    )

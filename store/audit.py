@@ -11,15 +11,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """From where a change came.
 
-    `protocol` is "cli" for the command line, "api", "http" for pages and covers,
-    "z3950" or "sru", and "" where it is not known. `account` is the account that was signed
-    in, "" on the command line; `address` that of the client, or there `login@host`.
+    `protocol` is "cli" for the command line, "api", "web" and "http" for pages and
+    covers, "z3950" or "sru", and "" where it is not known. `account` is the account
+    that was signed in, "" on the command line; `address` that of the client, or
+    there `login@host`.
     """
 
     protocol: str = ""
@@ -180,3 +182,24 @@ def audit_rows(
     )
     for row in rows:
         yield AuditRow(*row)
+
+
+def newest_audit_rows(
+    connection: sqlite3.Connection,
+    selection: AuditSelection = EVERYTHING,
+    *,
+    before: int | None = None,
+    limit: int,
+) -> list[AuditRow]:
+    """The last rows of a selection in the table of members, the newest first.
+
+    `before` is the number of the row to go on before.
+    """
+    code, since_us, until_us = selection.bounds
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM member_audit"
+        " WHERE (?1 IS NULL OR institution = ?1) AND at_us >= ?2 AND at_us < ?3 AND seq < ?4"
+        " ORDER BY seq DESC",
+        (code, since_us, until_us, _END_US if before is None else before),
+    )
+    return list(islice((row for each in rows if selection.takes(row := AuditRow(*each))), limit))

@@ -115,6 +115,22 @@ def pairs_with(
                     yield pair
 
 
+def pair_of(
+    connection: sqlite3.Connection,
+    database: str,
+    one: int,
+    other: int,
+    *,
+    score_min: int = POSSIBLE,
+) -> Pair | None:
+    """Two records of a database with their score; None: it is too low, or one has gone."""
+    for database_id, each in read_databases(connection).items():
+        if each.name == database:
+            reading = _Finder(connection, database_id, database, each.family, None)
+            return reading.pair(one, other, score_min)
+    return None
+
+
 def merge_certain(
     writer: CatalogueWriter,
     pairs: Iterable[tuple[int, int]],
@@ -135,15 +151,7 @@ def merge_certain(
             stored = writer.rows.get(one)
             if one == other or stored is None:
                 continue
-            database_id = next(
-                number
-                for number, each in writer.rows.databases.items()
-                if each.name == stored.database.name
-            )
-            reading = _Finder(
-                writer.connection, database_id, stored.database.name, stored.database.family, None
-            )
-            again = reading.pair(one, other, POSSIBLE)
+            again = pair_of(writer.connection, stored.database.name, one, other)
             if again is None or not again.score.is_certain:
                 continue
             reason = f"duplicate, {again.score.points}: {'; '.join(again.score.reasons)}"

@@ -122,6 +122,14 @@ class UploadRows:
         for *values, database, number in rows:
             yield UploadRow(*values), database, number
 
+    def newest_inserted(self, limit: int) -> list[int]:
+        """The records that were added last over the network, the newest first."""
+        rows = self._execute(
+            "SELECT record_id FROM upload WHERE action = 'insert' ORDER BY upload_id DESC LIMIT ?",
+            (limit,),
+        )
+        return [record_id for (record_id,) in rows]
+
     def audit(self, selection: AuditSelection = EVERYTHING) -> Iterator[AuditRow]:
         """Every change that a selection's institution and times leave, in order, as audit rows."""
         for (

@@ -15,13 +15,13 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 
-from protocol.diagnostic import Bib1, Diagnostic
-from server.access_control.databases import databases_for
 from server.api.models import Sent
 from server.api.operation import JSON, PREFIX, Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal, both
-from server.batch_files import FORMATS, refused_format, report_csv, report_document, report_rows
+from server.audit_note import note_down
+from server.batch_desk import NotGrantedError, TooManyJobsError, rows_of
+from server.batch_files import FORMATS, report_csv
 from server.batch_isbns import BatchInputError, Line, read_isbns, read_numbers
 from server.batch_job import Job, Order, Phase
 from server.errors import BatchError
@@ -184,15 +184,19 @@ def make_job(call: Call, query: OrderQuery | FormerOrderQuery, body: bytes) -> R
     asked, lines = _asked(call, query, body)
     order = _order(call, asked)
     try:
-        job, is_new = call.batch.make(order, lines, asked.again)
-    except BatchError as error:
-        raise Refusal(Kind.TOO_MANY, f"No further job can be made: {error}.") from None
-    if job is None:
+        job, is_new = call.batch.make(order, lines, again=asked.again)
+    except TooManyJobsError as error:
         unfinished = call.config.batch.jobs_at_once_max
         raise Refusal(
-            Kind.TOO_MANY, f"{unfinished} jobs are unfinished; wait for one to end.",
-            f"已有 {unfinished} 个任务未完成，请等其中一个结束。",
+            Kind.TOO_MANY, f"{error}.", f"已有 {unfinished} 个任务未完成，请等其中一个结束。",
             headers={hdrs.RETRY_AFTER: str(BUSY_RETRY_S)},
+        ) from None  # fmt: skip
+    except BatchError as error:
+        raise Refusal(Kind.TOO_MANY, f"No further job can be made: {error}.") from None
+    if is_new:
+        note_down(
+            call.config, call.origin, "batch", order.institution, call.now_us, who=call.who,
+            subject=job.id, after=f"{len(lines)} numbers",
         )  # fmt: skip
     told = _told(call, job)
     return Reply(told, status=202 if is_new else 200, headers={hdrs.LOCATION: told.status})
@@ -204,7 +208,7 @@ def make_job(call: Call, query: OrderQuery | FormerOrderQuery, body: bytes) -> R
 )  # fmt: skip
 def list_jobs(call: Call, query: PageQuery) -> Reply[Page[BatchJob]]:
     after = position(call, query, str)
-    jobs = list(reversed(call.batch.jobs.of(call.principal.institution)))
+    jobs = call.batch.jobs_of(call.principal.institution)
     if after is not None:
         jobs = jobs[next((n for n, job in enumerate(jobs, 1) if job.id == after), len(jobs)) :]
     items, cursor = page(call, query, jobs, lambda job: job.id)
@@ -250,19 +254,16 @@ def download_report(
     call: Call, path: JobPath, query: ReportQuery | FormerReportQuery
 ) -> web.Response:
     job = _job(call, path)
-    made, state = job.made(), job.state()
-    rows = report_rows(job.lines(), job.journal())
     if query.format.lower() == "csv":
         return web.Response(
-            text=report_csv(rows), content_type="text/csv",
+            text=report_csv(rows_of(job)), content_type="text/csv",
             headers={
                 hdrs.CACHE_CONTROL: NO_STORE,
                 hdrs.CONTENT_DISPOSITION: f'attachment; filename="{job.id}.csv"',
             },
         )  # fmt: skip
-    report = report_document(made, state, rows, call.batch.price_fen(made, state))
     return web.Response(
-        body=msgspec.json.encode(report), content_type=JSON,
+        body=msgspec.json.encode(call.batch.report(job)), content_type=JSON,
         headers={hdrs.CACHE_CONTROL: NO_STORE},
     )  # fmt: skip
 
@@ -273,21 +274,24 @@ def download_report(
 )  # fmt: skip
 def cancel_job(call: Call, path: JobPath) -> BatchJob:
     job = _job(call, path)
-    state = job.state()
-    if state.phase in (Phase.BILLING, Phase.DONE, Phase.FAILED):
+    phase = job.state().phase
+    too_late = call.batch.cancel(job)
+    if too_late is not None:
         raise Refusal(
-            Kind.CONFLICT, f"The job is {state.phase.value}: it cannot be cancelled.",
+            Kind.CONFLICT, f"The job is {too_late.phase.value}: it cannot be cancelled.",
             "任务已结束或正在计费，不能取消。",
         )  # fmt: skip
-    job.cancel()
-    call.batch.wake()
+    note_down(
+        call.config, call.origin, "batch cancel", call.principal.institution, call.now_us,
+        who=call.who, subject=job.id, before=phase.value, after=Phase.CANCELLED.value,
+    )  # fmt: skip
     return _told(call, job)
 
 
 @FORMER.get("/batch", needs=Permission.BATCH, summary="List the ISBN jobs of one's institution")
 def list_all_jobs(call: Call) -> BatchJobs:
-    jobs = call.batch.jobs.of(call.principal.institution)
-    return BatchJobs(jobs=[_told(call, job) for job in reversed(jobs)])
+    jobs = call.batch.jobs_of(call.principal.institution)
+    return BatchJobs(jobs=[_told(call, job) for job in jobs])
 
 
 def _former() -> None:
@@ -348,48 +352,30 @@ def _is_yes(value: bool | str) -> bool:
 
 
 def _order(call: Call, asked: BatchOrder) -> Order:
-    principal = call.principal
-    reason = refused_format(asked.format, asked.encoding)
-    databases = databases_for(
-        call.service.catalogue, asked.databases or ("all",), principal, Permission.BATCH
-    )
-    if isinstance(databases, Diagnostic) and databases.condition == Bib1.DATABASE_ACCESS_DENIED:
-        raise Refusal(Kind.RIGHT, *both(databases.addinfo))
-    if isinstance(databases, Diagnostic):
-        reason = reason or f"there is no database {databases.addinfo}"
-    if reason or isinstance(databases, Diagnostic):
-        raise Refusal(Kind.PARAMETER, f"{reason}.", f"参数无效：{reason}")
-    return Order(
-        institution=principal.institution, account=principal.account,
-        databases=tuple(database.name for database in databases),
-        format=asked.format, encoding=asked.encoding, served=True, references=asked.references,
-    )  # fmt: skip
+    try:
+        return call.batch.order(
+            call.principal, asked.format, asked.encoding, asked.databases,
+            references=asked.references,
+        )  # fmt: skip
+    except NotGrantedError as error:
+        raise Refusal(Kind.RIGHT, *both(str(error))) from None
+    except BatchError as error:
+        raise Refusal(Kind.PARAMETER, f"{error}.", f"参数无效：{error}") from None
 
 
 def _job(call: Call, path: JobPath) -> Job:
     """The job of the address, if it is the member's."""
-    job = call.batch.jobs.get(path.job)
-    if job is None or job.made().order.institution != call.principal.institution:
+    job = call.batch.job_of(call.principal.institution, path.job)
+    if job is None:
         raise Refusal(Kind.NOT_FOUND, "There is no such job.", "没有此任务。")
     return job
 
 
 def _told(call: Call, job: Job) -> BatchJob:
-    made, state = job.made(), job.state()
-    price_fen = call.batch.price_fen(made, state)
-    phase: Any = state.phase.value
-    if job.cancelled and not state.phase.ended and state.phase is not Phase.BILLING:
-        phase = "cancelling"
-    is_done = state.phase is Phase.DONE
     path = f"{call.operation.path.partition('/{')[0]}/{job.id}"
     return BatchJob(
-        job=job.id, phase=phase, reason=state.reason, created_us=made.created_us,
-        finished_us=state.finished_us or None, format=made.order.format,
-        encoding=made.order.encoding, databases=list(made.order.databases), numbers=made.lines,
-        resolved=state.resolved, counts=state.counts,
-        delivered=state.delivered if is_done else 0, price_fen=price_fen,
-        charge_fen=price_fen * state.delivered if is_done else 0, size_bytes=state.size_bytes,
-        status=path, result=f"{path}/result", report=f"{path}/report", cancel=f"{path}/cancel",
+        **call.batch.told(job), status=path, result=f"{path}/result", report=f"{path}/report",
+        cancel=f"{path}/cancel",
     )  # fmt: skip
 
 

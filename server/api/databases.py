@@ -53,7 +53,7 @@ async def list_databases(call: Call) -> Databases:
     )  # fmt: skip
 
 
-@AREA.get("/me", needs=Permission.TARIFF_READ, summary="Show who asks")
+@AREA.get("/me", needs=Permission.PROFILE_READ, summary="Show who asks")
 async def show_caller(call: Call) -> Caller:
     principal = call.principal
     return Caller(

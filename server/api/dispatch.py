@@ -23,7 +23,7 @@ from server.api.operation import JSON, Call, Operation, Reply
 from server.api.permission import require
 from server.api.problem import Kind, Refusal, both
 from server.api.repeats import Repeats
-from server.batch_worker import BatchWorker
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_responses import NO_STORE
 from server.log import Log
@@ -49,7 +49,7 @@ class Dispatcher:
         config: Config,
         service: Service,
         outbox: Outbox,
-        batch: BatchWorker,
+        batch: BatchDesk,
         sessions: WebSessions,
     ) -> None:
         self._config = config

@@ -257,7 +257,7 @@ def list_submissions(
 
 @AREA.get(
     "/institutions/{code}/holdings/{database}/{number}", needs=Permission.HOLDINGS_READ,
-    summary="Show what an institution holds of a record",
+    summary="Show what an institution holds of a record", problems=(409,),
 )  # fmt: skip
 async def show_holding(call: Call, path: HoldingPath) -> Holding:
     record = await record_numbered(call, database_named(call, path.database), path.number)
@@ -294,7 +294,7 @@ async def put_holding(
 
 @AREA.delete(
     "/institutions/{code}/holdings/{database}/{number}", needs=Permission.HOLDINGS_WRITE,
-    summary="Say that an institution holds a record no more",
+    summary="Say that an institution holds a record no more", problems=(409,),
     answers={200: "It is not held, or was not"},
 )  # fmt: skip
 async def remove_holding(call: Call, path: HoldingPath) -> Reply[Held]:

@@ -27,7 +27,7 @@ import msgspec
 from aiohttp import web
 
 from server.api.cover_desk import CoverDesk
-from server.batch_worker import BatchWorker
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.outbox import Outbox
 from server.permissions import Operation as Permission
@@ -51,7 +51,7 @@ class Call:
     config: Config
     service: Service
     outbox: Outbox
-    batch: BatchWorker
+    batch: BatchDesk
     covers: CoverDesk
     principal: Principal
     operation: Operation

@@ -22,7 +22,7 @@ from server.api import (
 from server.api.dispatch import Dispatcher
 from server.api.openapi import document
 from server.api.operation import Area, Operation
-from server.batch_worker import BatchWorker
+from server.batch_desk import BatchDesk
 from server.config import Config
 from server.http_guard import Handler
 from server.http_responses import REVALIDATE
@@ -41,9 +41,7 @@ AREAS: Sequence[Area] = (
 class Api:
     """The API of one worker."""
 
-    def __init__(
-        self, config: Config, service: Service, outbox: Outbox, batch: BatchWorker
-    ) -> None:
+    def __init__(self, config: Config, service: Service, outbox: Outbox, batch: BatchDesk) -> None:
         sessions = WebSessions(config.data_dir)
         self._dispatcher = Dispatcher(config, service, outbox, batch, sessions)
 

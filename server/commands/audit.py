@@ -39,7 +39,9 @@ _FIELDS = (
     help="To the end of this day, or before this time.",
 )  # fmt: skip
 @click.option(
-    "--protocol", metavar="NAME", help="What came this way: cli, api, http, z3950, sru or load."
+    "--protocol",
+    metavar="NAME",
+    help="What came by cli, api, web, http, z3950, sru or load.",
 )
 @click.option("--kind", type=click.Choice(KINDS), help="Of this kind alone.")
 @click.option("--uploads", is_flag=True, help="The same as --kind record.")

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from metering.author import Author
+from server import audit_note
 from server.commands.options import now_us
 from server.config import Config
 from store.audit import Origin
-from store.members import Members
 
 
 def person_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,11 +59,7 @@ def note_down(
     Raises:
         MemberError: the members' database cannot be written.
     """
-    members = Members(config.members_path, create=True)
-    try:
-        here().write(
-            members.connection, step, institution, now_us(), who=login(), reason=reason,
-            subject=subject, before=before, after=after,
-        )  # fmt: skip
-    finally:
-        members.close()
+    audit_note.note_down(
+        config, here(), step, institution, now_us(), who=login(), reason=reason,
+        subject=subject, before=before, after=after,
+    )  # fmt: skip

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,13 +21,14 @@ from server.commands.options import config_option
 from server.commands.person import here
 from server.config import Config
 from server.crediting import post_credits
-from store.editing import Editor, HeldRecord
+from server.record_editing import editing
+from store.editing import HeldRecord
 from store.merging import HoldingRow
 from store.record_reader import RecordReader
 from store.records import RecordRows
-from store.uploaded import DELETE, MERGE, REPLACE, UNDELETE, UploadRows
+from store.uploaded import DELETE, MERGE, REPLACE, UNDELETE
 from store.versions import RecordVersion, field_changes, stamped
-from store.writer import CatalogueWriter, VersionConflict
+from store.writer import VersionConflict
 
 audit = log.Log("lianmu.audit")
 
@@ -203,7 +203,7 @@ def replace(
 
     The record keeps its 001 and 003, and gets a new 005.
     """
-    with _editing(config) as at:
+    with editing(config, here()) as at:
         stored = find_record(at.rows, number, database)
         marc = _read(file, stored.database.family)
         with at.writer.transaction():
@@ -239,7 +239,7 @@ def delete(
     reason: str,
 ) -> None:
     """Take a record out of every search. Its number, history and holdings stay."""
-    with _editing(config) as at:
+    with editing(config, here()) as at:
         stored = find_record(at.rows, number, database)
         with at.writer.transaction():
             gone = at.editor.delete(
@@ -268,7 +268,7 @@ def delete(
 @_who
 def undelete(number: str, database: str | None, config: Config, account: str, reason: str) -> None:
     """Bring a deleted record back, or undo the merge that it went away in."""
-    with _editing(config) as at:
+    with editing(config, here()) as at:
         stored = find_record(at.rows, number, database)
         with at.writer.transaction():
             back = at.editor.undelete(stored.record_id, account=account, reason=reason)
@@ -294,7 +294,7 @@ def merge(
     Holdings of AWAY go to KEEP, and nobody's count of holdings becomes less. What AWAY
     earned its uploader in this accounting year is taken back.
     """
-    with _editing(config) as at:
+    with editing(config, here()) as at:
         kept, gone = find_record(at.rows, keep, database), find_record(at.rows, away, database)
         with at.writer.transaction():
             done = at.editor.merge(kept.record_id, gone.record_id, account=account, reason=reason)
@@ -308,33 +308,6 @@ def merge(
         click.echo(f"{'combined':<12} {len(done.combined)} holdings: {', '.join(done.combined)}")
     if taken_back:
         click.echo(f"{'taken back':<12} the credit for {done.away.control_number}")
-
-
-class _Editing:
-    """The catalogue open for writing, beside a server or without one."""
-
-    def __init__(self, config: Config) -> None:
-        RecordReader(config.data_dir).close()  # a change makes no new catalogue
-        self.writer = CatalogueWriter(config.data_dir, durable=config.metering.fsync)
-        self.editor = Editor(self.writer)
-        self.rows = self.writer.rows
-
-    def note(self, action: str, stored: StoredRecord, who: str) -> None:
-        """Write a change down for the audit, in its transaction."""
-        origin = here()
-        UploadRows(self.writer.connection).add(
-            stored.record_id, stored.version, action, institution="", account=who,
-            protocol=origin.protocol, address=origin.address, at_us=stored.modified_us,
-        )  # fmt: skip
-
-
-@contextmanager
-def _editing(config: Config) -> Iterator[_Editing]:
-    at = _Editing(config)
-    try:
-        yield at
-    finally:
-        at.writer.close()
 
 
 def find_record(rows: RecordRows, number: str, database: str | None) -> StoredRecord:

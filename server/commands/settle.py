@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 import click
 import msgspec
 
-from metering.interface import MeteringError
 from metering.journal import Posting
 from metering.ledger_verify import Verification
 from metering.money import yuan
 from metering.settlement import Settlements
 from metering.settlement_store import Settlement
-from metering.usage import usage_of
 from server import writer_process
 from server.accounting import Accounting
 from server.commands.ledger import counting
@@ -24,11 +21,7 @@ from server.commands.options import config_option, now_us
 from server.commands.person import author, person_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.crediting import post_credits
-from server.settling import names_to_settle, open_settlements
-
-FOLD_TRIES = 5
-FOLD_PAUSE_S = 1.0
+from server.settling import fold_year, names_to_settle, open_settlements
 
 
 @click.command(
@@ -88,7 +81,7 @@ def settle(
         if journal:
             _show_journal(settlements.postings(year), as_json)
             return
-        _fold(accounting, config, year)
+        fold_year(accounting, config, year)
         if note is not None:
             if dry_run:
                 documents = settlements.open_differences(year, code)
@@ -119,30 +112,6 @@ def _names(config: Config, code: str | None) -> dict[str, str]:
     if code is not None and not names:
         raise click.BadParameter(f"there is no institution {code}", param_hint="--member")
     return names
-
-
-def _fold(accounting: Accounting, config: Config, year: int) -> None:
-    """Everything of the year that waits in spools, catalogue or credits, into the ledger.
-
-    Raises:
-        MeteringError: something of it stays outside.
-    """
-    post_credits(config)
-    for attempt in range(FOLD_TRIES):
-        if attempt:
-            time.sleep(FOLD_PAUSE_S)
-        accounting.folder.fold()
-        with_waiting = accounting.usage.usage_all(year)
-        in_ledger = [
-            usage_of(code, year, totals, config.tariffs)
-            for code, totals in sorted(accounting.ledger.totals(year).items())
-            if code
-        ]
-        if with_waiting == in_ledger:
-            return
-    raise MeteringError(
-        f"entries of {year} are still in the spools: settle when the server has folded them"
-    )
 
 
 def _verified(accounting: Accounting) -> Verification:

@@ -17,7 +17,7 @@ import msgspec
 
 from metering.entry import accounting_day
 from metering.money import yuan
-from metering.tariff import Tariff, tariff_of_year
+from metering.tariff import Tariff, priced_years, tariff_of_year
 from metering.tariff_category import (
     CategoryRules,
     Classification,
@@ -68,7 +68,7 @@ def tariff() -> None:
 @config_option
 def list_tariffs(as_json: bool, config: Config | None) -> None:
     """List the versions with the accounting years that each of them prices."""
-    lines = list(_versions((config or Config()).tariffs))
+    lines = list(priced_years((config or Config()).tariffs))
     if as_json:
         click.echo(msgspec.json.encode(lines).decode())
         return
@@ -81,18 +81,6 @@ def list_tariffs(as_json: bool, config: Config | None) -> None:
             f"{line['version']:<16} effective {line['effective']}  years {years:<13}"
             f"  {line['origin']}"
         )
-
-
-def _versions(tariffs: tuple[Tariff, ...]) -> Iterator[dict[str, Any]]:
-    for place, each in enumerate(tariffs):
-        following = tariffs[place + 1].first_year if place + 1 < len(tariffs) else None
-        yield {
-            "version": each.version,
-            "effective": each.effective.isoformat(),
-            "from_year": each.first_year,
-            "until_year": None if following is None else following - 1,
-            "origin": each.origin,
-        }
 
 
 @tariff.command("show", epilog="Example: lianmu tariff show 2023-01-01 --json")

@@ -11,6 +11,7 @@ import pytest
 from server.config import load_config
 from store.accounts import Accounts
 from store.members import Members
+from store.operators import Operators
 from store.rights import RIGHTS
 from tests.api.client import Client
 from tests.harness import RunningServer
@@ -26,8 +27,13 @@ def api_server(
 ) -> Iterator[RunningServer]:
     """`demo1` and `demo2` are members with every right, `reader` may search alone, `admin` is an
     operator; passwords are the names."""
+    twin = marc21("twin", "Of the same number, from two agencies")
     records = {
-        "we_cat": [marc21(f"w{n}", f"Western title {n}") for n in range(5)],
+        "we_cat": [
+            *(marc21(f"w{n}", f"Western title {n}") for n in range(5)),
+            twin,
+            twin.replace(b"TEST", b"TWIN"),
+        ],
         "cn_cat": [cnmarc(f"c{n}", f"中文题名{n}") for n in range(3)],
     }
     lines = f"body_bytes_max = {BODY_BYTES_MAX}\n{http}"
@@ -41,9 +47,8 @@ def api_server(
         rights=RIGHTS,
     ) as server:
         members = Members(load_config(server.config).members_path, create=True)
-        accounts = Accounts(members)
-        accounts.add("DEMO1", "reader", "reader", 1, rights=("search",), who="test")
-        accounts.add_operator("admin", "admin", 1, who="test")
+        Accounts(members).add("DEMO1", "reader", "reader", 1, rights=("search",), who="test")
+        Operators(members).add("admin", "admin", 1, who="test")
         members.close()
         yield server
 

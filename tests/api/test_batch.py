@@ -21,7 +21,7 @@ def ended(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError(told)
 
 
-def test_a_job_is_made_watched_and_fetched(member: Client, other: Client) -> None:
+def test_a_job_is_made_watched_and_fetched(member: Client, other: Client, operator: Client) -> None:
     made = member("POST", BATCH, b"9787301048153\nnothing 1\n", headers=TEXT)
     job = made.ok(202)
     assert made.header("Location") == job["status"] == f"{BATCH}/{job['job']}"
@@ -30,6 +30,9 @@ def test_a_job_is_made_watched_and_fetched(member: Client, other: Client) -> Non
     assert done["counts"] == {"not_found": 1, "invalid": 1}
     assert member("POST", BATCH, b"9787301048153\nnothing 1\n", headers=TEXT).status == 200
     assert member.get(job["result"]).status == 200
+    (row,) = [row for row in operator.every(f"{V1}/audit") if row["subject"] == job["job"]]
+    assert (row["action"], row["who"], row["protocol"]) == ("batch", "demo1", "api")
+    assert (row["before"], row["after"]) == ("", "2 numbers")
     report = member.get(job["report"]).ok()
     assert [line["status"] for line in report["lines"]] == ["not_found", "invalid"]
     assert member.get(job["report"], format="csv").body.startswith(b"\xef\xbb\xbf")

@@ -305,6 +305,14 @@ class Walk:
         assert self("demo1", "deleteRecord", headers=stale, number=number).status == 412
         self("demo1", "deleteRecord", number=number).ok()
         self("demo1", "listUploads").ok()
+        # A number that two agencies gave names neither of their records.
+        for name, body, headers in (
+            ("downloadRecord", None, {}), ("replaceRecord", again, MARC),
+            ("deleteRecord", None, {}), ("showCover", None, {}),
+            ("putCover", picture(), JPEG), ("removeCover", None, {}),
+            ("showHolding", None, {}), ("putHolding", {}, {}), ("removeHolding", None, {}),
+        ):  # fmt: skip
+            assert self("demo1", name, body, headers=headers, number="twin").status == 409
 
     def holdings(self) -> None:
         assert self("demo1", "putHolding", {"copies": 1}).status == 201

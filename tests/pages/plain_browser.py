@@ -78,6 +78,13 @@ class PlainBrowser:
         )
         return self._open(request, ACCEPT)
 
+    def post_body(self, path: str, body: bytes, content_type: str) -> Page:
+        request = urllib.request.Request(
+            urljoin(self.root, path), data=body, method="POST",
+            headers={"Content-Type": content_type},
+        )  # fmt: skip
+        return self._open(request, ACCEPT)
+
     def _open(self, request: urllib.request.Request, accept: str) -> Page:
         request.add_header("Accept", accept)
         request.add_header("Accept-Language", self.language)

@@ -16,7 +16,7 @@ from metering.interface import Delivery
 from metering.ledger import Ledger
 from metering.spool import SpoolMeter
 from metering.tariff import DOWNLOAD_OVER_QUOTA
-from server import writer_process
+from server import settling, writer_process
 from server.cli import main
 from server.commands import settle as command
 from server.config import load_config
@@ -190,7 +190,7 @@ def test_entries_that_stay_in_a_spool_stop_the_settlement(
     config: Path, clock: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(config, deliveries(1))
-    monkeypatch.setattr(command, "FOLD_PAUSE_S", 0.0)
+    monkeypatch.setattr(settling, "FOLD_PAUSE_S", 0.0)
     monkeypatch.setattr("metering.usage.UsageReader.usage_all", lambda *_: ["more than is folded"])
     done = lianmu(config, "settle", "2024", "--final")
     assert done.exit_code == 2

@@ -78,6 +78,9 @@ def test_days_and_years_add_up_to_the_year(ledger: Ledger) -> None:
                 sums.voided += totals.voided
                 sums.holdings += totals.holdings
             assert sums == snapshot.totals(year)["PKU"]
+            months = snapshot.months("PKU", year)
+            assert sum(each.downloads for each in months.values()) == sums.downloads
+            assert set(months) == {day // 100 % 100 for day in days}
         assert set(snapshot.days("PKU", 20240101, 20240131)) == {20240101}
         for day, totals in days.items():
             recount = Totals()
@@ -94,6 +97,7 @@ def test_years_between_which_there_is_none_are_found(tmp_path: Path) -> None:
         with ledger.reading() as snapshot:
             assert snapshot.years("PKU") == [2024, 2029]
             assert snapshot.years("THU") == [2026]
+            assert snapshot.first_year() == 2024
 
 
 def test_kept_totals_are_those_of_the_ledger_whatever_is_appended(

@@ -1,4 +1,4 @@
-"""The task of a worker that does ISBN jobs; what asks for them is `server/api/batch.py`.
+"""What members ask of ISBN jobs, whatever way they come, and the task of a worker that does them.
 
 Every worker may do every job of the data folder; a lock lets one of them. Jobs whose
 worker died are taken up by whoever looks next.
@@ -9,17 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import Any
 
 from metering.entry import DAY_US
 from metering.interface import MeteringError
 from metering.ledger import Ledger
 from metering.tariff import BATCH_DELIVERY, tariff_at
+from protocol.diagnostic import Bib1, Diagnostic
+from server.access import Principal
+from server.access_control.databases import databases_for
+from server.batch_files import refused_format, report_document, report_rows
 from server.batch_isbns import Line
 from server.batch_job import BusyError, Job, Jobs, Made, Order, Phase, State
 from server.batch_run import Runner, StoppedError
 from server.config import Config
 from server.errors import BatchError
 from server.log import Log
+from server.permissions import Operation
 from server.service import Service
 
 # Jobs of a worker that died are looked for this often.
@@ -31,13 +37,21 @@ RETRY_S = 2.0
 log = Log("lianmu.batch")
 
 
-class BatchWorker:
-    """The jobs of the data folder, and one worker's part in doing them."""
+class TooManyJobsError(BatchError):
+    """The member has as many unfinished jobs as it may."""
+
+
+class NotGrantedError(BatchError):
+    """A database that the member may not download from; says so in both languages."""
+
+
+class BatchDesk:
+    """The jobs of the data folder, as one worker takes, does and shows them."""
 
     def __init__(self, config: Config, service: Service) -> None:
         self._config = config
         self._service = service
-        self.jobs = Jobs(config.batch_dir)
+        self._jobs = Jobs(config.batch_dir)
         self._tariffs = config.tariffs
         self._runner = Runner(service.catalogue, self._open_ledger, self._tariffs, _now_us)
         self._wake = asyncio.Event()
@@ -77,7 +91,7 @@ class BatchWorker:
         if time.monotonic() >= self._forget_due_s:
             self._forget_due_s = time.monotonic() + FORGET_INTERVAL_S
             forget_us = _now_us() - self._config.batch.kept_days * DAY_US
-            await asyncio.to_thread(self.jobs.forget, forget_us)
+            await asyncio.to_thread(self._jobs.forget, forget_us)
         wait_s = LOOK_INTERVAL_S
         for job in await asyncio.to_thread(self._waiting):
             try:
@@ -105,7 +119,7 @@ class BatchWorker:
 
     def _waiting(self) -> list[Job]:
         waiting = []
-        for job in self.jobs.all():
+        for job in self._jobs.all():
             if job.id in self._not_ours:
                 continue
             with contextlib.suppress(FileNotFoundError):  # just removed by another worker
@@ -119,41 +133,130 @@ class BatchWorker:
         config = self._config
         return Ledger(config.ledger_path, rules=config.counting_rules)
 
-    # What requests ask
+    # What members ask
 
-    def make(self, order: Order, lines: list[Line], again: bool) -> tuple[Job | None, bool]:
-        """A job for the order, and whether it is new; None: too many are unfinished.
-
-        Blocks on the disk, in any thread.
+    def order(
+        self,
+        principal: Principal,
+        form: str,
+        encoding: str,
+        databases: list[str],
+        *,
+        references: bool = False,
+    ) -> Order:
+        """What is asked for, for the institution of `principal`.
 
         Raises:
-            BatchError: no further job of the list can be made.
+            NotGrantedError: it may not download from a database.
+            BatchError: there is no such form, encoding or database.
+        """
+        reason = refused_format(form, encoding)
+        found = databases_for(
+            self._service.catalogue, databases or ("all",), principal, Operation.BATCH
+        )
+        if isinstance(found, Diagnostic) and found.condition == Bib1.DATABASE_ACCESS_DENIED:
+            raise NotGrantedError(found.addinfo)
+        if reason or isinstance(found, Diagnostic):
+            told = found.addinfo if isinstance(found, Diagnostic) else ""
+            raise BatchError(reason or f"there is no database {told}")
+        return Order(
+            institution=principal.institution, account=principal.account,
+            databases=tuple(database.name for database in found),
+            format=form, encoding=encoding, served=True, references=references,
+        )  # fmt: skip
+
+    def make(self, order: Order, lines: list[Line], *, again: bool = False) -> tuple[Job, bool]:
+        """The job of this list, and whether it is new. Blocks on the disk.
+
+        A list that was given before is the same job, unless it is wanted `again`.
+
+        Raises:
+            TooManyJobsError: the member has to wait until one has ended.
+            BatchError: no further job can be made.
         """
         unfinished = [
-            job for job in self.jobs.of(order.institution)
+            job for job in self._jobs.of(order.institution)
             if job.made().order.served and not job.state().phase.ended
         ]  # fmt: skip
-        if len(unfinished) >= self._config.batch.jobs_at_once_max:
+        job: Job | None = None
+        is_new = False
+        if len(unfinished) < self._config.batch.jobs_at_once_max:
+            job, is_new = self._jobs.create(order, lines, _now_us(), again=again)
+        else:
             # A request that is sent again is answered even now.
-            return self.jobs.existing(order, lines, again=again), False
-        job, is_new = self.jobs.create(order, lines, _now_us(), again=again)
+            job = self._jobs.existing(order, lines, again=again)
+        if job is None:
+            raise TooManyJobsError(f"{len(unfinished)} jobs are unfinished; wait for one to end")
         if is_new:
             log.info(
                 "batch job made", job=job.id, institution=order.institution, account=order.account,
                 numbers=len(lines),
             )  # fmt: skip
-            self.wake()
+            self._loop_wake()
         return job, is_new
 
-    def wake(self) -> None:
-        """Have this worker look at the jobs now; from any thread."""
+    def jobs_of(self, institution: str) -> list[Job]:
+        """The jobs of a member, the newest first. Blocks on the disk."""
+        return list(reversed(self._jobs.of(institution)))
+
+    def job_of(self, institution: str, name: str) -> Job | None:
+        """One job, if it is the member's. Blocks on the disk."""
+        job = self._jobs.get(name)
+        if job is not None and job.made().order.institution == institution:
+            return job
+        return None
+
+    def cancel(self, job: Job) -> State | None:
+        """Ask for the end of a job; its state if it is too late for that. Blocks on the disk."""
+        state = job.state()
+        if state.phase in (Phase.BILLING, Phase.DONE, Phase.FAILED):
+            return state
+        job.cancel()
+        self._loop_wake()
+        return None
+
+    def told(self, job: Job) -> dict[str, Any]:
+        """How a job stands, as plain values; money is in fen. Blocks on the disk."""
+        made, state = job.made(), job.state()
+        price_fen = self._price_fen(made, state)
+        phase = state.phase.value
+        if job.cancelled and not state.phase.ended and state.phase is not Phase.BILLING:
+            phase = "cancelling"
+        return {
+            "job": job.id,
+            "phase": phase,
+            "reason": state.reason,
+            "created_us": made.created_us,
+            "finished_us": state.finished_us or None,
+            "format": made.order.format,
+            "encoding": made.order.encoding,
+            "databases": list(made.order.databases),
+            "numbers": made.lines,
+            "resolved": state.resolved,
+            "counts": state.counts,
+            "delivered": state.delivered if state.phase is Phase.DONE else 0,
+            "price_fen": price_fen,
+            "charge_fen": price_fen * state.delivered if state.phase is Phase.DONE else 0,
+            "size_bytes": state.size_bytes,
+        }
+
+    def report(self, job: Job) -> dict[str, Any]:
+        """What became of each number of the list. Blocks on the disk."""
+        made, state = job.made(), job.state()
+        return report_document(made, state, rows_of(job), self._price_fen(made, state))
+
+    def _loop_wake(self) -> None:
         if self._work is not None:
             self._work.get_loop().call_soon_threadsafe(self._wake.set)
 
-    def price_fen(self, made: Made, state: State) -> int:
-        """What a record costs in a job, by the tariff of the time when it is billed."""
+    def _price_fen(self, made: Made, state: State) -> int:
         at_us = state.billed_at_us or made.created_us
         return tariff_at(at_us, self._tariffs).price_fen(BATCH_DELIVERY)
+
+
+def rows_of(job: Job) -> list[dict[str, Any]]:
+    """The lines of a job's report."""
+    return report_rows(job.lines(), job.journal())
 
 
 def _now_us() -> int:

@@ -1,0 +1,1 @@
+"""The operator console: what its pages show, and the pages."""

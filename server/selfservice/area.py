@@ -1,0 +1,28 @@
+"""The pages of member libraries, below `/-/my/`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.batch_desk import BatchDesk
+from server.selfservice.account_pages import AccountPages
+from server.selfservice.batch_pages import BatchPages
+from server.selfservice.holdings_pages import HoldingsPages
+from server.selfservice.ledger_pages import LedgerPages
+from server.selfservice.overview import OverviewPages
+from server.selfservice.statement_pages import StatementPages
+from server.web.shell import Shell
+
+
+class MyPages:
+    """Every page of a member of one worker."""
+
+    def __init__(self, shell: Shell, desk: BatchDesk) -> None:
+        self._parts = (
+            OverviewPages(shell), LedgerPages(shell), HoldingsPages(shell),
+            BatchPages(shell, desk), AccountPages(shell), StatementPages(shell),
+        )  # fmt: skip
+
+    def add_routes(self, app: web.Application) -> None:
+        for part in self._parts:
+            part.add_routes(app)

@@ -1,0 +1,87 @@
+"""Files that people send with a form: to the disk as they come, however large."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import BodyPartReader, web
+
+from server.http_deadline import DEADLINE
+from server.web.shell import FormExpiredError, Visit
+
+FIELDS_MAX = 32
+_FIELD_BYTES_MAX = 1 << 20
+_CHUNK_BYTES = 1 << 16
+_CHUNK_S_MAX = 60.0  # between two pieces; the whole may take as long as it takes
+
+
+class TooLargeError(ValueError):
+    """The file has more octets than are taken."""
+
+
+@dataclass(slots=True)
+class Received:
+    """`fields` of the form; `path` is where its file is, None: none was chosen."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    path: Path | None = None
+    name: str = ""  # of the file, as its sender has it
+    size_bytes: int = 0
+
+    def discard(self) -> None:
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+async def receive(
+    request: web.Request, visit: Visit, folder: Path, file_bytes_max: int
+) -> Received:
+    """Read a form of several parts; its token stands before its file.
+
+    Raises:
+        FormExpiredError: it came from no page of this session; nothing is kept.
+        TooLargeError: the file is too large; nothing is kept.
+        TimeoutError: nothing came for a minute; nothing is kept.
+    """
+    received = Received()
+    if request.content_type != "multipart/form-data":
+        raise FormExpiredError
+    if (deadline := request.get(DEADLINE)) is not None:
+        deadline.lift()
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or len(received.fields) >= FIELDS_MAX:
+                raise FormExpiredError
+            if part.filename is None:
+                value = bytes(await part.read_chunk(_FIELD_BYTES_MAX)).decode("utf-8", "replace")
+                received.fields[part.name or ""] = value
+                received.lists.setdefault(part.name or "", []).append(value)
+                continue
+            if not visit.sessions.is_form_token(visit.session, received.fields.get("token")):
+                raise FormExpiredError
+            if part.filename and received.path is None:
+                await _store(part, received, folder, file_bytes_max)
+        if not visit.sessions.is_form_token(visit.session, received.fields.get("token")):
+            raise FormExpiredError
+    except BaseException:
+        received.discard()
+        raise
+    return received
+
+
+async def _store(
+    part: BodyPartReader, received: Received, folder: Path, file_bytes_max: int
+) -> None:
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    received.path = folder / f"{secrets.token_hex(16)}.upload"
+    received.name = Path((part.filename or "").replace("\\", "/")).name[:200]
+    with await asyncio.to_thread(received.path.open, "xb") as file:
+        while chunk := await asyncio.wait_for(part.read_chunk(_CHUNK_BYTES), _CHUNK_S_MAX):
+            received.size_bytes += len(chunk)
+            if received.size_bytes > file_bytes_max:
+                raise TooLargeError(f"more than {file_bytes_max} octets")
+            await asyncio.to_thread(file.write, chunk)
