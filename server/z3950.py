@@ -135,9 +135,9 @@ class Connection(asyncio.Protocol):
         service = self._server.service
         address = self._client or (peer[0] if isinstance(peer, tuple) else "")
         self._info = service.sessions.open("z3950", address)
-        self._info.certified_account = account_of(
-            transport.get_extra_info("ssl_object"), self._server.client_accounts
-        )
+        tls = transport.get_extra_info("ssl_object")
+        self._info.tls = tls is not None
+        self._info.certified_account = account_of(tls, self._server.client_accounts)
         self._session = Z3950Session(service, self._info)
         self._server.connections.add(self)
         self._last_activity = self._loop.time()
