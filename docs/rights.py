@@ -56,7 +56,7 @@ def _member(rule: Rule) -> str:
     if Who.MEMBER not in rule.who:
         return "–"
     words = "its own" if rule.own else "yes"
-    return f"{words}, not with a key" if rule.people else words
+    return f"{words}, with a password" if rule.people else words
 
 
 if __name__ == "__main__":

@@ -307,8 +307,11 @@ class SignIn:
         if refusal is not None:
             return refusal
         search_in, download_from = _granted(account, institution)
+        rights = account.rights
+        if by_address:  # whoever sits there is not to look after accounts and keys
+            rights = tuple(right for right in rights if right != "manager")
         principal = Principal(
-            account.name, institution.code, charset=institution.charset, rights=account.rights,
+            account.name, institution.code, charset=institution.charset, rights=rights,
             search_in=search_in, download_from=download_from, by_address=by_address,
         )  # fmt: skip
         if not (by_address or institution.access.addresses_only or institution.ends_us):

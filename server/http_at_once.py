@@ -13,7 +13,10 @@ from server.http_limits import Admission
 
 @frozen
 class AnswerAtOnce:
-    """A whole response, which may not be sent before `deliveries` are in the ledger."""
+    """A whole response, which may not be sent before `deliveries` are in the ledger.
+
+    `address` is where the client is.
+    """
 
     data: bytes
     deliveries: Sequence[Delivery]
@@ -24,10 +27,15 @@ class AnswerAtOnce:
     query: Sequence[tuple[str, str]]
     admission: Admission
     began_s: float
+    address: str
 
 
 class AtOnce(Protocol):
     """Answers requests of known forms without waiting, as `server.sru_at_once` does."""
 
-    def answer(self, data: bytes, address: str) -> AnswerAtOnce | None:
-        """The response to a request that came alone; None: it must go the long way."""
+    def answer(self, data: bytes, address: str, behind_proxy: bool = False) -> AnswerAtOnce | None:
+        """The response to a request that came alone; None: it must go the long way.
+
+        `behind_proxy`: the connection is from a proxy that is trusted to say in a
+        header where the client is.
+        """

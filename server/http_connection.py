@@ -44,9 +44,9 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        "_address", "_answer", "_answered", "_at_boundary", "_at_once", "_entering", "_held",
-        "_make_request", "_max", "_others", "_outbox", "_proxies", "_sends_to", "_service",
-        "_turned_away", "head",
+        "_address", "_answer", "_answered", "_at_boundary", "_at_once", "_behind_proxy",
+        "_entering", "_held", "_make_request", "_max", "_others", "_outbox", "_proxies",
+        "_sends_to", "_service", "_turned_away", "head",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Connection(web.RequestHandler):
         self._held: list[bytes] = []
         self._address = client
         self._proxies = proxies
+        self._behind_proxy = False
         self._answered: asyncio.Future[None] | None = None
         self._others = others
         self._max = config.connections_max
@@ -100,7 +101,8 @@ class Connection(web.RequestHandler):
         peer = transport.get_extra_info("peername")
         remote = peer[0] if isinstance(peer, tuple) else ""
         self._address = self._address or remote
-        if self._address != remote or self._proxies.trusts(self._address):
+        self._behind_proxy = self._proxies.trusts(self._address)
+        if self._address != remote or self._behind_proxy:
             self._make_request = self._request_factory
             self._request_factory = self._request_of_client
         super().connection_made(transport)
@@ -110,6 +112,11 @@ class Connection(web.RequestHandler):
         assert self._make_request is not None  # noqa: S101 - the connection is made
         request = self._make_request(*arguments)
         return request.clone(remote=self._proxies.client_of(request, self._address))
+
+    def told_by_proxy(self, request: web.BaseRequest) -> str:
+        """Where the client is, if a header of the request says so and is believed; else ""."""
+        remote = request.remote or ""
+        return remote if self._behind_proxy and remote != self._address else ""
 
     def data_received(self, data: bytes) -> None:
         if self._turned_away is not None:
@@ -131,7 +138,7 @@ class Connection(web.RequestHandler):
                 self._sends_to.pause_reading()
             return
         if self._at_boundary and self._is_idle() and self._has_sent_all():
-            answer = self._at_once.answer(data, self._address)
+            answer = self._at_once.answer(data, self._address, self._behind_proxy)
             if answer is not None:
                 self._answer_at_once(data, answer)
                 return
@@ -218,7 +225,7 @@ class Connection(web.RequestHandler):
                 size_bytes=len(answer.data),
                 duration_s=duration_s,
                 account=answer.principal.account,
-                address=self._address,
+                address=answer.address,
                 session=answer.session,
             )  # fmt: skip
 

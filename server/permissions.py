@@ -85,7 +85,7 @@ class Rule:
 
     `right` is needed by whoever asks, operators too; "" for none. A member does
     what is of an institution (`own`) for its own alone; operators for any.
-    `people`: not with an API key.
+    `people`: not with an API key, nor for being at an address.
     """
 
     english: str
@@ -174,7 +174,7 @@ class Why(Enum):
     MEMBERS_ONLY = "it is done for an institution, and the account has none"
     OPERATORS_ONLY = "it is for operators of the consortium"
     NOT_OWN = "it is another institution's"
-    PEOPLE_ONLY = "it is not for API keys"
+    PEOPLE_ONLY = "it is for who has signed in with a password or certificate"
     DATABASE = "the database is not granted"
 
 
@@ -232,7 +232,7 @@ def _why_not(principal: Principal, rule: Rule, institution: str, database: str) 
         return Why.MEMBERS_ONLY
     if rule.right and rule.right not in principal.rights:
         return Why.NO_RIGHT
-    if rule.people and principal.is_key:
+    if rule.people and (principal.is_key or principal.by_address):
         return Why.PEOPLE_ONLY
     is_others = institution and institution.casefold() != principal.institution.casefold()
     if rule.own and is_others and not principal.operator:
@@ -289,7 +289,10 @@ def _in_words(
                 f"不能对 {institution} 进行此操作",
             )
         case Why.PEOPLE_ONLY:
-            return f"no API key may {rule.english}", f"API 密钥不能{rule.chinese}"
+            return (
+                f"sign in with a password to {rule.english}: a key or an address is not enough",
+                f"请用密码登录后再{rule.chinese}，API 密钥或 IP 地址登录不能进行此操作",
+            )
         case Why.DATABASE:
             return (
                 f"{database}: {name or 'anonymous'} may not {rule.english} in this database",

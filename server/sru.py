@@ -151,7 +151,8 @@ class SruService:
         connection = http.protocol
         if isinstance(connection, Connection) and connection.head:
             database = name if name != "sru" else ALL
-            self.at_once.learn(connection.head, http, database, response)
+            client = connection.told_by_proxy(http)
+            self.at_once.learn(connection.head, http, database, response, client)
 
     def _refuse(
         self,

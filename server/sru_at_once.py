@@ -41,6 +41,13 @@ HEAD_SIZE_BYTES_MAX = 4_096
 _HEADERS = frozenset(
     {"host", "authorization", "accept", "accept-encoding", "accept-language", "user-agent"}
 )
+# The same of one that a trusted proxy hands on, which adds where the client is.
+_HEADERS_OF_PROXIES = frozenset(
+    {
+        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
+        "x-forwarded-proto", "x-real-ip",
+    }
+)  # fmt: skip
 _FIXED = frozenset(
     {
         hdrs.VARY, hdrs.CACHE_CONTROL, hdrs.CONTENT_TYPE, hdrs.SERVER, hdrs.CONTENT_ENCODING,
@@ -55,13 +62,15 @@ class KnownHead:
     """The headers of requests to one path, and the heads of responses to them.
 
     `credentials` are a name and a password, or a key alone, or neither. The
-    responses go by their Content-Type and whether they are compressed.
+    responses go by their Content-Type and whether they are compressed. `client` is
+    where the client is by the word of a proxy, in these very headers; "" without.
     """
 
     database: str
     credentials: Sequence[str]
     accept: str | None
     gzip: bool
+    client: str = ""
     responses: dict[tuple[str, bool], bytes] = field(default_factory=dict)
 
 
@@ -83,10 +92,18 @@ class SruAtOnce:
         self._date = (0, b"")
 
     def learn(
-        self, data: bytes, http: web.Request, database: str, response: web.StreamResponse
+        self,
+        data: bytes,
+        http: web.Request,
+        database: str,
+        response: web.StreamResponse,
+        client: str = "",
     ) -> None:
-        """Note that the request `data` was answered by `response`, of which no part may be kept."""
-        if len(data) > HEAD_SIZE_BYTES_MAX or not _is_ordinary(http, response):
+        """Note that the request `data` was answered by `response`, of which no part may be kept.
+
+        `client` is where a trusted proxy says the client is, in a header of the request.
+        """
+        if len(data) > HEAD_SIZE_BYTES_MAX or not _is_ordinary(http, response, client):
             return
         path, rest = _parts(data)
         if path is None:
@@ -103,12 +120,13 @@ class SruAtOnce:
                 credentials,
                 http.headers.get(hdrs.ACCEPT),
                 accepts_gzip(http.headers.get(hdrs.ACCEPT_ENCODING, "")),
+                client,
             )
         content_type = response.headers[hdrs.CONTENT_TYPE]
         encoded = hdrs.CONTENT_ENCODING in response.headers
         known.responses.setdefault((content_type, encoded), _template(response))
 
-    def answer(self, data: bytes, address: str) -> AnswerAtOnce | None:
+    def answer(self, data: bytes, address: str, behind_proxy: bool = False) -> AnswerAtOnce | None:
         """The response to a request that came alone; None: it must go the long way.
 
         Then nothing has been done. Otherwise `admission` must be left when the
@@ -118,6 +136,10 @@ class SruAtOnce:
         known = self._known.get((path, rest)) if path is not None else None
         if known is None or path is None:
             return None
+        if known.client:
+            if not behind_proxy:
+                return None  # whoever says so is nobody to be believed
+            address = known.client
         began_s = time.perf_counter()
         query = data[5 + len(path) : len(data) - len(rest)]
         if _QUERY.fullmatch(query) is None:
@@ -156,7 +178,7 @@ class SruAtOnce:
         head = template % {b"size": len(body), b"date": self._http_date()}
         return AnswerAtOnce(
             head + body, deliveries, records, principal, session, path.decode("ascii"),
-            parameters, admission, began_s,
+            parameters, admission, began_s, address,
         )  # fmt: skip
 
     def _http_date(self) -> bytes:
@@ -176,9 +198,11 @@ def _parts(data: bytes) -> tuple[bytes | None, bytes]:
     return data[4:begin], data[end:]
 
 
-def _is_ordinary(http: web.Request, response: web.StreamResponse) -> bool:
+def _is_ordinary(http: web.Request, response: web.StreamResponse, client: str) -> bool:
     """Whether both have no header but those that mean the same another time."""
     names = [name.lower() for name in http.headers]
+    if client:
+        names = [name for name in names if name not in _HEADERS_OF_PROXIES]
     if len(set(names)) < len(names) or not _HEADERS.issuperset(names):
         return False
     if "text/html" in http.headers.get(hdrs.ACCEPT, ""):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 import msgspec
 
 from server.commands.options import config_option, now_us
-from server.commands.person import here, person_option
+from server.commands.person import here, login, person_option
 from server.config import Config
 from store.access_changes import AccessChanges
-from store.access_rules import AccessRules
+from store.access_rules import AccessRules, AddressRange
 from store.members import Members
 
 _reason_option = click.option("--reason", required=True, help="Why, for the audit.")
@@ -30,7 +29,7 @@ def _opened(config: Config) -> Iterator[tuple[Members, AccessChanges]]:
 
 
 def _who(given: str | None) -> str:
-    return given or getpass.getuser()
+    return given or login()
 
 
 @click.command(
@@ -252,6 +251,19 @@ def restrict(code: str, only: str, reason: str, who: str | None, config: Config)
         changes.restrict_addresses(code, only == "on", now_us(), who=_who(who), reason=reason)
     told = "may come from their ranges alone" if only == "on" else "may come from anywhere"
     click.echo(f"address     {code.upper()}: its accounts and keys {told}")
+
+
+def told(rules: AccessRules, ranges: Sequence[AddressRange]) -> Iterator[str]:
+    """What an institution has that is not as usual, in lines for people."""
+    for name, names in _databases(rules).items():
+        if names is not None:
+            yield f"{name:11} {', '.join(names)}"
+    if rules.sessions_max is not None:
+        yield f"sessions    {rules.sessions_max}"
+    for each in ranges:
+        yield f"address     {each.network}{_signs_in(each.account)}"
+    if rules.addresses_only:
+        yield "address     from its ranges alone"
 
 
 def _signs_in(account: str) -> str:

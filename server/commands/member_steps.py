@@ -11,10 +11,12 @@ from typing import Any
 import click
 import msgspec
 
+from server.commands import member_access
 from server.commands.audit import audit_line
 from server.commands.options import config_option, now_us
 from server.commands.person import here, login, person_option
 from server.config import Config
+from store.access_rules import read_ranges
 from store.members import Institution, Members
 from store.membership import (
     TERM_YEARS,
@@ -223,11 +225,13 @@ def show(code: str, as_json: bool, config: Config) -> None:
         agreements = membership.agreements(code)
         steps = membership.audit(code)
         accounts = members.account_names().get(institution.code, [])
+        ranges = read_ranges(members.connection, institution.code)
     finally:
         members.close()
     if as_json:
         shown = {
             **msgspec.to_builtins(institution), "accounts": accounts,
+            "address_ranges": msgspec.to_builtins(ranges),
             "agreements": msgspec.to_builtins(agreements), "audit": msgspec.to_builtins(steps),
         }  # fmt: skip
         click.echo(msgspec.json.encode(shown).decode())
@@ -237,6 +241,8 @@ def show(code: str, as_json: bool, config: Config) -> None:
     if institution.contact:
         click.echo(f"contact     {institution.contact}")
     click.echo(f"accounts    {', '.join(accounts) or 'none'}")
+    for line in member_access.told(institution.access, ranges):
+        click.echo(line)
     for each in agreements:
         until = (
             f"ended {time_of(each.ends_us)}" if each.ends_us is not None

@@ -398,6 +398,7 @@ def refusal_text(refusal: Diagnostic) -> str:
         Bib1.BAD_USER_ID: "sign_in_failed",
         Bib1.TEMPORARILY_UNAVAILABLE: "sign_in_paused",
         Bib1.ACCOUNT_EXPIRED: "sign_in_expired",
+        Bib1.BLOCKED_NETWORK_ADDRESS: "sign_in_address",
     }.get(refusal.condition, "sign_in_error")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +20,7 @@ from server.config import load_config
 from store.access_changes import AccessChanges
 from store.members import Members
 from store.membership import Membership
+from tests.faults.test_workers import children
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.sru_client import send
@@ -45,8 +49,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with own_server(folder, records, workers=2) as running:
         changing(running).close()
         members = Members(load_config(running.config).members_path, create=True)
-        for code in ("ACTIVE", "HELD", "FULL", "GUESSED", "FAR"):
+        for code in ("ACTIVE", "HELD", "FULL", "GUESSED", "FAR", "CROWD"):
             members.add_member(code, f"Library {code}", "pw", 1)
+        AccessChanges(members).set_sessions_max("CROWD", 3, 2, **WHY)
         membership = Membership(members)
         for code in ("SUSPENDED", "ENDED"):
             members.add_member(code, f"Library {code}", "pw", 1)
@@ -220,13 +225,14 @@ def test_sessions_are_counted_in_all_workers(server: RunningServer, yaz: Yaz) ->
 
 def wait_until_let_in(server: RunningServer, login: str) -> None:
     """The server notices after a moment that a client has gone."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        client = Client(server.z3950)
-        result = client.init(login).result
-        client.close()
-        if result:
-            return
+        with contextlib.suppress(ConnectionError, AssertionError):  # a worker that just died
+            client = Client(server.z3950)
+            result = client.init(login).result
+            client.close()
+            if result:
+                return
         time.sleep(0.05)
     raise AssertionError("the place of a session that ended was not free")
 
@@ -315,7 +321,40 @@ def test_addresses_hold_in_both_protocols_and_in_sessions_that_run(
             close = client.receive()
             assert isinstance(close, apdu.Close)
             assert "不再享有免密码登录" in str(close.diagnostic_information)
+        for _ in range(3):  # the server may know the request, and looks from where it comes
+            assert full_records_for(server, ELSEWHERE) == "401"
+        member("address", "add", "FAR", ELSEWHERE, "--account", "far")
+        for _ in range(3):
+            assert full_records_for(server, ELSEWHERE) == "200"
+            assert full_records_for(server, HOME) == "401"
+        shown = member("show", "FAR")
+        assert f"address     {ELSEWHERE}/32  signs in as far\n" in shown
+        member("address", "remove", "FAR", ELSEWHERE, "--reason", "given back")
+        assert full_records_for(server, ELSEWHERE) == "401"
     assert send(server, f"we_cat{SEARCH}brief", login="far:pw").status == 200
+
+
+def full_records_for(server: RunningServer, source: str) -> str:
+    """The status of an SRU request for full records without a login, which octet for octet
+    is always the same."""
+    done = subprocess.run(
+        ["curl", "-s", "-o", "/dev/null", "--write-out", "%{http_code}", "--interface", source,
+         f"{server.url}/we_cat{SEARCH}marcxml"],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_sessions_of_workers_that_died_count_no_more(server: RunningServer) -> None:
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connected(server.z3950, "crowd/pw"))
+        client = Client(server.z3950)
+        assert condition_of(client.init("crowd/pw")) == 1015
+        client.close()
+        for worker in children(server)[1:]:
+            os.kill(worker, signal.SIGKILL)
+        wait_until_let_in(server, "crowd/pw")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         for command in (
             ("operator", "add", "admin", "--password", "admin"),
             ("member", "address", "add", "DEMO1", f"{CAMPUS}/32", "--account", "demo1"),
+            ("member", "address", "add", "DEMO1", "2001:db8:17::/48", "--account", "demo1"),
         ):
             done = lianmu(*command, "--config", str(running.config))
             assert done.returncode == 0, done.stderr
@@ -52,6 +53,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def header(address: str, version_command: int = 0x21, family: int = 0x11) -> bytes:
     rest = socket.inet_aton(address) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 1, 2)
     return SIGNATURE + struct.pack("!BBH", version_command, family, len(rest)) + rest
+
+
+def header_v6(address: str) -> bytes:
+    rest = socket.inet_pton(socket.AF_INET6, address) * 2 + struct.pack("!HH", 1, 2)
+    return SIGNATURE + struct.pack("!BBH", 0x21, 0x21, len(rest)) + rest
 
 
 def sessions(server: RunningServer) -> list[tuple[str, str]]:
@@ -78,6 +84,9 @@ def told_of(server: RunningServer, client: Client) -> list[tuple[str, str]]:
     [
         (header(CAMPUS), CAMPUS, "demo1"),  # comes from a range of the member
         (header(STRANGER), STRANGER, ""),
+        (header_v6("2001:db8:17::5"), "2001:db8:17::5", "demo1"),
+        (header_v6("2001:db8:18::5"), "2001:db8:18::5", ""),
+        (header_v6(f"::ffff:{CAMPUS}"), f"::ffff:{CAMPUS}", "demo1"),
         (header("0.0.0.0", version_command=0x20, family=0), PROXY, ""),
         (f"PROXY TCP4 {CAMPUS} 127.0.0.1 4711 210\r\n".encode(), CAMPUS, "demo1"),
         (b"PROXY UNKNOWN\r\n", PROXY, ""),

@@ -182,7 +182,7 @@ def test_an_account_that_is_removed_leaves_its_range_without_a_sign_in(
 
 
 async def test_who_comes_from_a_range_is_its_account_without_a_password(
-    sign_in: SignIn, changes: AccessChanges
+    sign_in: SignIn, changes: AccessChanges, members: Members
 ) -> None:
     assert sign_in.without_login(CAMPUS) == ANONYMOUS
     changes.add_range("PKU", "192.0.2.0/24", 2, account="campus", **WHY)
@@ -193,6 +193,10 @@ async def test_who_comes_from_a_range_is_its_account_without_a_password(
     assert sign_in.without_login(ELSEWHERE) == ANONYMOUS
     assert someone(await sign_in.sign_in("thu", "secret", CAMPUS)).account == "thu"
     assert sign_in.standing(found, CAMPUS) is None
+    with_all = ("search", "download", "manager")
+    Accounts(members).set_rights("campus", with_all, 2, who="li", reason="r")
+    assert someone(sign_in.without_login(CAMPUS)).rights == ("search", "download")
+    assert sign_in.standing(found, CAMPUS) is None
     changes.add_range("PKU", "192.0.2.0/28", 3, **WHY)  # narrower, and without a sign-in
     assert sign_in.without_login(CAMPUS) == ANONYMOUS
     assert condition(sign_in.standing(found, CAMPUS)) == Bib1.BLOCKED_NETWORK_ADDRESS
@@ -200,6 +204,14 @@ async def test_who_comes_from_a_range_is_its_account_without_a_password(
     assert sign_in.standing(found, CAMPUS) is None
     changes.remove_range("PKU", "192.0.2.0/24", 5, **WHY)
     assert condition(sign_in.standing(found, CAMPUS)) == Bib1.BLOCKED_NETWORK_ADDRESS
+
+
+def test_nobody_is_let_in_where_strangers_are_not(tmp_path: Path, changes: AccessChanges) -> None:
+    sign_in = SignIn(tmp_path / "members.sqlite", Access(anonymous=False))
+    assert condition(sign_in.without_login(CAMPUS)) == Bib1.BAD_USER_ID
+    changes.add_range("PKU", "192.0.2.0/24", 2, account="campus", **WHY)
+    assert someone(sign_in.without_login(CAMPUS)).account == "campus"
+    sign_in.close()
 
 
 async def test_accounts_and_keys_may_be_held_to_the_ranges_of_their_institution(

@@ -145,6 +145,13 @@ def z_delete(caller: Caller) -> int:
     return z_update(caller, UpdateAction.RECORD_DELETE, number, cn_book(number, "x"))
 
 
+def z_quota(caller: Caller) -> int:
+    """A report has statuses rather than diagnostics: failure 3 is an access-control failure."""
+    report = caller.client.ask(apdu.ResourceReportRequest(), apdu.ResourceReportResponse)
+    allowed = report.resource_report_status is not apdu.ResourceReportStatus.FAILURE_3
+    return 0 if allowed else 236
+
+
 # SRU: "" when it was done, else the diagnostic, and the status of HTTP
 
 
@@ -233,6 +240,7 @@ ROWS = (
     Row((Operation.UPLOAD_INSERT,), "z3950", z_insert),
     Row((Operation.UPLOAD_REPLACE,), "z3950", z_replace, "PKU"),
     Row((Operation.UPLOAD_DELETE,), "z3950", z_delete, "PKU"),
+    Row((Operation.QUOTA_READ,), "z3950", z_quota),
     Row((_SEARCH, Operation.BRIEF), "sru", s_search),
     Row((Operation.SCAN,), "sru", s_scan),
     Row((_SEARCH, Operation.DOWNLOAD), "sru", lambda caller: s_search(caller, "marcxml")),
@@ -271,6 +279,9 @@ def secrets(server: RunningServer) -> Mapping[str, str]:
 
 
 def expected(row: Row, principal: Principal) -> Refusal | None:
+    if row.ask is z_quota and principal.operator:
+        # A report is of the year of whoever asks, and an operator has none.
+        return refusal(ANONYMOUS, Operation.QUOTA_READ)
     refusals = (refusal(principal, each, row.institution) for each in row.operations)
     return next((each for each in refusals if each is not None), None)
 

@@ -42,22 +42,25 @@ anonymous = true
 """
 
 
-def openssl(folder: Path, *arguments: str) -> str:
+def openssl(folder: Path, *arguments: str, at: str = "") -> str:
+    command = ["faketime", at, "openssl"] if at else ["openssl"]
     done = subprocess.run(
-        ["openssl", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        [*command, *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     return done.stdout
 
 
-def issue(folder: Path, name: str, common_name: str, *, authority: bool = False) -> None:
-    """`name.pem` and `name.key`: an authority of its own, or issued by `ca`."""
+def issue(
+    folder: Path, name: str, common_name: str, *, authority: bool = False, made: str = ""
+) -> None:
+    """`name.pem` and `name.key`: an authority of its own, or issued by `ca`; good for two days."""
     by = () if authority else ("-CA", "ca.pem", "-CAkey", "ca.key")
     openssl(
         folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-days", "2", "-subj", f"/CN={common_name}", "-keyout", f"{name}.key",
         "-out", f"{name}.pem", *by,
         "-addext", f"basicConstraints=critical,CA:{'TRUE' if authority else 'FALSE'}",
-        *(() if authority else ("-addext", "subjectAltName=IP:127.0.0.1")),
+        *(() if authority else ("-addext", "subjectAltName=IP:127.0.0.1")), at=made,
     )  # fmt: skip
 
 
@@ -71,6 +74,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     issue(folder, "unknown", "nobody we know")
     issue(folder, "ghost", "ghost")
     issue(folder, "foreign", "ils.pku.example", authority=True)
+    issue(folder, "expired", "ils.pku.example", made="10 days ago")
     return folder
 
 
@@ -157,13 +161,14 @@ def test_a_certificate_of_an_account_that_is_gone_is_refused(
         assert not client.init().result
 
 
-def test_a_certificate_of_another_authority_gets_nobody_in(
-    server: RunningServer, certificates: Path
+@pytest.mark.parametrize("certificate", ["foreign", "expired"])
+def test_a_certificate_of_another_authority_or_past_its_end_gets_nobody_in(
+    server: RunningServer, certificates: Path, certificate: str
 ) -> None:
     answer = None
     with (
         contextlib.suppress(ssl.SSLError, ConnectionError),
-        over_tls(server.z3950s, context(certificates, "foreign")) as client,
+        over_tls(server.z3950s, context(certificates, certificate)) as client,
     ):
         client.send(init_request())
         answer = client.receive()

@@ -77,9 +77,11 @@ def test_what_is_of_an_institution_is_done_by_its_own_accounts(operation: Operat
     assert why(ALL_OF_A_MEMBER, operation, institution="THU") is Why.NOT_OWN
 
 
-def test_a_key_changes_no_password() -> None:
+def test_a_key_changes_no_password_and_nor_does_an_address() -> None:
     key = Principal("pku+ils", "PKU", rights=RIGHTS)
+    address = Principal("campus", "PKU", rights=RIGHTS, by_address=True)
     assert why(key, Operation.PASSWORD_CHANGE) is Why.PEOPLE_ONLY
+    assert why(address, Operation.PASSWORD_CHANGE) is Why.PEOPLE_ONLY
     assert why(ALL_OF_A_MEMBER, Operation.PASSWORD_CHANGE) is None
 
 
