@@ -48,8 +48,9 @@ SERVICES = (
     ("ResourceReport, TriggerResourceControl", "Resource-1: this year's downloads, quota and "
                                                "cost of the member, currency 156 (CNY)"),
     ("Extended Services", "Update packages are carried out: recordInsert, recordReplace, "
-                          "recordDelete and specialUpdate (uploads.md); elementUpdate is "
-                          "answered with 225, and other package types with 221"),
+                          "recordDelete and specialUpdate of records (uploads.md), and these and "
+                          "elementUpdate of holdings (holdings.md); other package types are "
+                          "answered with 221"),
     ("Explain", "database IR-Explain-1: TargetInfo, DatabaseInfo, AttributeDetails, "
                 "RecordSyntaxInfo, CategoryList"),
     ("Close", "both ways, with reasons; 7 after the idle time-out, 1 at shutdown"),
@@ -105,8 +106,9 @@ def page() -> str:
             _table(("type", "", "values", "when left out"), _types()),
             "## Record syntaxes\n",
             _table(("syntax", "object identifier"), _syntaxes()),
-            "Element sets: `B` (or `brief`) for brief records; any other name means the full "
-            "record. In XML the name of a schema chooses it: "
+            "Element sets: `B` (or `brief`) for brief records; `FH` (or `holdings`) for full ones "
+            "with a 905 or 852 for each library that holds them, in MARC and MARCXML; any other "
+            "name means the full record. In XML the name of a schema chooses it: "
             + ", ".join(f"`{name}`" for name in XML_FORMS)
             + ". "
             "Encodings of MARC records: " + ", ".join(OUTPUT_ENCODINGS) + ".\n",

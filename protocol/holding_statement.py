@@ -106,8 +106,8 @@ class HoldingStatement:
         ):
             if text and len(text) > limit:
                 return f"the {name} has {len(text)} characters, {limit} are kept"
-        if self.copies is not None and not 0 <= self.copies <= COPIES_MAX:
-            return f"{self.copies} copies: the number is from 0 to {COPIES_MAX}"
+        if self.copies is not None and not 1 <= self.copies <= COPIES_MAX:
+            return f"{self.copies} copies: the number is from 1 to {COPIES_MAX}"
         barcodes = self.barcodes or ()
         if len(barcodes) > BARCODES_MAX:
             return f"{len(barcodes)} barcodes, {BARCODES_MAX} are kept"

@@ -5,6 +5,7 @@ Sources: MARC 21 Format for Holdings Data, 852; CNMARC 905 as CALIS members use 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from protocol.frozen import frozen
@@ -129,6 +130,9 @@ _COPIES_DIGITS_MAX = 6
 
 HOLDINGS_KINDS = frozenset("uvxy")  # leader/06 of MARC 21 holdings records
 _DELETED = "d"  # leader/05
+_LEADER = re.compile(rb"[0-9]{5}[acdnp ](.)..[a ]22")
+_XML_LEADER = re.compile(rb"<(?:[\w.-]+:)?leader(?:\s[^>]*)?>\s{0,8}[0-9 ]{5}[acdnp ](.)")
+_HEAD_BYTES = 4096
 _TEXTUAL_EXTENTS = ("866", "867", "868")
 _ITEMS = ("876", "877", "878")
 
@@ -150,6 +154,14 @@ class SaidInMarc:
 def is_holdings_record(record: MarcRecord, family: MarcFamily) -> bool:
     """Whether it is a holdings record of MARC 21, which names its record in 004."""
     return family is MarcFamily.MARC21 and record.leader[6:7] in HOLDINGS_KINDS
+
+
+def is_sent_as_holdings(octets: bytes, family: MarcFamily, *, xml: bool) -> bool:
+    """Whether octets that nobody has read yet are a holdings record of MARC 21, by leader/06."""
+    if family is not MarcFamily.MARC21:
+        return False
+    found = _XML_LEADER.search(octets[:_HEAD_BYTES]) if xml else _LEADER.match(octets)
+    return found is not None and found[1].decode("latin-1") in HOLDINGS_KINDS
 
 
 def read_holdings(record: MarcRecord, family: MarcFamily, institution: str) -> SaidInMarc:

@@ -63,6 +63,11 @@ def _copies(record: StoredRecord, holding: Holding) -> str:
         parts.append(f"<sublocation>{escape(holding.location)}</sublocation>")
     if holding.call_number:
         parts.append(f"<shelfLocator>{escape(holding.call_number)}</shelfLocator>")
+    if holding.note:
+        parts.append(f"<note>{escape(holding.note)}</note>")
+    if holding.extent:
+        text = f"<text>{escape(holding.extent)}</text>"
+        parts.append(f"<enumerationAndChronology>{text}</enumerationAndChronology>")
     parts.append("</copyInformation>")
     return "".join(parts)
 

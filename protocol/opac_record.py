@@ -34,6 +34,8 @@ def _holding(holding: Holding) -> HoldingsAndCircData:
         local_location=holding.location or holding.institution,
         call_number=holding.call_number or None,
         copy_number=str(holding.copies),
+        public_note=holding.note or None,
+        enum_and_chron=holding.extent or None,
         circulation_data=_items(holding),
     )
 

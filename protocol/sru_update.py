@@ -30,8 +30,8 @@ _VERSIONS = frozenset({"1.0", "1.1", "1.2", "2.0"})
 _ACTION = "info:srw/action/1/"
 ACTIONS = ("create", "replace", "delete")
 VERSIONS_MAX = 16
-# Schemas in which a record can be sent to us.
-UPDATE_SCHEMAS = frozenset({"marcxml", "marcxchange", "unimarcxml", "cnmarcxml"})
+# Schemas in which a record can be sent to us; isohold is a holding of one.
+UPDATE_SCHEMAS = frozenset({"marcxml", "marcxchange", "unimarcxml", "cnmarcxml", "isohold"})
 PARAMETERS = (
     "version", "operation", "action", "recordIdentifier", "versionType", "versionValue",
     "recordSchema", "recordPacking", "recordData",
@@ -153,7 +153,8 @@ class _Parts:
             faults.append(UpdateFault(UpdateDiagnostic.MISSING_ELEMENT, "recordIdentifier"))
         if action in ("create", "replace") and not self.record:
             faults.append(UpdateFault(UpdateDiagnostic.MISSING_ELEMENT, "recordData"))
-        schema = None
+        # A deletion may say what it is that goes.
+        schema = schema_by_name(self.schema) if self.schema else None
         if self.record:
             schema = schema_by_name(self.schema or "marcxml")
             if schema is None or schema.name not in UPDATE_SCHEMAS:

@@ -25,7 +25,7 @@ COMMANDS = {
     "export": ("server.commands.export", "export"),
     "holdings": ("server.commands.holdings", "holdings"),
     "member": ("server.commands.member", "member"),
-    "operator": ("server.commands.member", "operator"),
+    "operator": ("server.commands.operator", "operator"),
     "audit": ("server.commands.audit", "audit"),
     "record": ("server.commands.record", "record"),
     "cover": ("server.commands.cover", "cover"),

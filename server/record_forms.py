@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from protocol import (
     brief,
@@ -17,6 +18,7 @@ from protocol import (
 )
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.grs1_select import Paths
+from protocol.holdings_fields import with_holdings
 from protocol.opac_record import to_opac
 from protocol.record import Holding, MarcFamily, StoredRecord
 from server.retrieval import RecordForm
@@ -37,6 +39,16 @@ def _iso2709(record: StoredRecord) -> bytes | Diagnostic:
     return record.marc
 
 
+def _held_marc(record: StoredRecord, holdings: Sequence[Holding]) -> StoredRecord:
+    """The record with a 905 or 852 for each holding."""
+    marc = with_holdings(record.marc, record.database.family, holdings)
+    return replace(record, marc=marc)
+
+
+def _iso2709_held(record: StoredRecord, holdings: Sequence[Holding]) -> bytes | Diagnostic:
+    return _iso2709(_held_marc(record, holdings))
+
+
 def _brief(record: StoredRecord) -> bytes | Diagnostic:
     return brief.to_brief_marc(record.marc, record.database.family)
 
@@ -54,8 +66,8 @@ def _other_family(record: StoredRecord, family: MarcFamily) -> Diagnostic | None
 
 def marc_forms(
     name: str, family: MarcFamily, also_databases: frozenset[str] = frozenset()
-) -> tuple[RecordForm, RecordForm]:
-    """The full and the brief form of an ISO 2709 syntax that is for `family` alone.
+) -> tuple[RecordForm, RecordForm, RecordForm]:
+    """The full and brief forms of an ISO 2709 syntax that is for `family` alone, and with holdings.
 
     A record of the other family is surrogate 238, unless its database is one of
     `also_databases`, whose records go out unchanged under this syntax too.
@@ -72,12 +84,21 @@ def marc_forms(
             f"{name}-brief", lambda record: refusal(record) or _brief(record),
             full=False, billable=False,
         ),
+        RecordForm(
+            f"{name}-holdings", lambda record: refusal(record) or _iso2709(record),
+            make_with_holdings=lambda record, held: refusal(record) or _iso2709_held(record, held),
+        ),
     )  # fmt: skip
 
 
 MARC = RecordForm("marc", _iso2709)
+MARC_HOLDINGS = RecordForm("marc-holdings", _iso2709, make_with_holdings=_iso2709_held)
 MARC_BRIEF = RecordForm("marc-brief", _brief, full=False, billable=False)
 MARCXML = RecordForm("marcxml", lambda record: marcxml.to_marcxml(record.marc).encode())
+MARCXML_HOLDINGS = RecordForm(
+    "marcxml-holdings", MARCXML.make,
+    make_with_holdings=lambda record, held: MARCXML.make(_held_marc(record, held)),
+)  # fmt: skip
 MARCXML_BRIEF = RecordForm(
     "marcxml-brief",
     lambda record: marcxml.to_marcxml(

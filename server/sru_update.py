@@ -20,7 +20,10 @@ from protocol.sru_update import (
 )
 from protocol.validation import Severity
 from protocol.xml_text import escape
+from server import sru_update_holdings
 from server.access import Principal
+from server.holdings import change as of_holdings
+from server.holdings import terms as holdings_terms
 from server.service import Service
 from server.upload import Action, Done, Reason, Refused, Upload
 from server.upload_terms import CONFIRM, DETAILS_CHARS_MAX, UPDATE_CONDITIONS, told
@@ -30,11 +33,13 @@ from store.versions import VERSION_DIGITS_MAX
 NUMBER, TIMESTAMP = "number", "timestamp"
 CONFIRM_PARAMETER = f"x-lianmu-{CONFIRM}"
 TOLD_PARAMETER = "x-lianmu-upload"
+HOLDINGS_PARAMETER = "x-lianmu-holdings"
 NAMESPACE = "urn:lianmu:extension:upload"
 WARNINGS_MAX = 50
 _NO = frozenset({"", "0", "false", "no"})
 _ACTIONS = {"create": Action.INSERT, "replace": Action.REPLACE, "delete": Action.DELETE}
 _LATER = frozenset({Reason.BUSY, Reason.UNAVAILABLE})
+_HOLDINGS_LATER = frozenset({of_holdings.Reason.BUSY, of_holdings.Reason.UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,13 @@ async def carry_out(
     if len(databases) != 1:
         details = "name one database in the address"
         return Answered((UpdateFault(SruDiagnostic.DATABASE_UNKNOWN, details),))
+    change = sru_update_holdings.change(
+        principal, address, databases[0], request, asked=_is_on(request.extra, HOLDINGS_PARAMETER)
+    )
+    if isinstance(change, UpdateFault):
+        return Answered((change,))
+    if change is not None:
+        return _held(request, await service.uploads.hold(change))
     action = _ACTIONS[request.action]
     outcome = await service.uploads.apply(
         Upload(
@@ -84,6 +96,24 @@ async def carry_out(
         identifier=outcome.record.control_number,
         extra=_told(outcome) if _is_on(request.extra, TOLD_PARAMETER) else b"",
     )
+
+
+def _held(request: UpdateRequest, outcome: of_holdings.Outcome) -> Answered:
+    """What became of a change of holdings; the versions are those of the record."""
+    record = outcome.record
+    versions = versions_of(record) if record is not None else ()
+    if isinstance(outcome, of_holdings.Refused):
+        if outcome.reason in _HOLDINGS_LATER:
+            fault = UpdateFault(SruDiagnostic.SYSTEM_TEMPORARILY_UNAVAILABLE, outcome.text)
+            return Answered((fault,), status=503)
+        condition = holdings_terms.CONDITIONS[outcome.reason]
+        faults = [UpdateFault(condition, outcome.text[:DETAILS_CHARS_MAX])]
+        status = 403 if outcome.reason is of_holdings.Reason.FORBIDDEN else 200
+        return Answered(faults, versions=versions, status=status)
+    extra = b""
+    if _is_on(request.extra, TOLD_PARAMETER):
+        extra = _extra((("change", f"holdings {outcome.effect.value}"),))
+    return Answered(versions=versions, identifier=outcome.record.control_number, extra=extra)
 
 
 def versions_of(record: StoredRecord) -> tuple[RecordVersion, ...]:
@@ -160,9 +190,9 @@ def _warnings(done: Done) -> list[UpdateFault]:
 
 def _told(done: Done) -> bytes:
     """`upload` of extraResponseData: what is known beside number and versions."""
-    inside = "".join(
-        f"<{name}>{escape(value)}</{name}>"
-        for name, value in told(done)
-        if name in ("change", "credit")
-    )
+    return _extra([row for row in told(done) if row[0] in ("change", "credit")])
+
+
+def _extra(rows: Sequence[tuple[str, str]]) -> bytes:
+    inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in rows)
     return f'<upload xmlns="{NAMESPACE}">{inside}</upload>'.encode()

@@ -16,6 +16,7 @@ from protocol.ber import ProtocolError
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.external import External, Form
 from protocol.grs1 import SUTRS
+from protocol.holding_symbol import OCLC_DATABASES
 from protocol.iso2709 import RefusedRecord, control_field, decode_record
 from protocol.record import Database
 from protocol.task_package import (
@@ -33,16 +34,19 @@ from protocol.task_package import (
     UpdateStatus,
     VersionNumber,
 )
-from server.access import Principal
+from server import z3950_es_holdings
+from server.holdings import change as of_holdings
+from server.holdings import terms as holdings_terms
+from server.principal import Principal
 from server.service import Service
-from server.upload import Action, Done, Outcome, Upload
+from server.upload import Action, Done, Upload
 from server.upload_terms import CONFIRM, bib1_diagnostic, told
+from server.z3950_es_holdings import number_of, qualified
 
 UPDATES = frozenset({oid.ES_UPDATE, oid.ES_UPDATE_REVISION_0, oid.ES_UPDATE_FIRST})
 RECORDS_MAX = 1_000  # in one Update package
 DIAGNOSTICS_MAX = 20  # before a package; the package has all
 PERMISSION_FUNCTIONS = range(1, 6)
-ELEMENTS_NOT = "elementUpdate is not carried out: send whole records"
 _ACTIONS = {
     UpdateAction.RECORD_INSERT: Action.INSERT,
     UpdateAction.RECORD_REPLACE: Action.REPLACE,
@@ -64,14 +68,14 @@ async def respond(
         )
     update, database = checked
     outcomes = [
-        await service.uploads.apply(_upload(principal, address, update, database, supplied))
+        await _carry_out(service, principal, address, update, database, supplied)
         for supplied in update.not_to_keep
     ]
-    done = sum(isinstance(outcome, Done) for outcome in outcomes)
+    done = sum(not isinstance(outcome, Diagnostic) for outcome in outcomes)
     diagnostics = tuple(
-        apdu.DefaultDiagFormat.of(bib1_diagnostic(outcome))
+        apdu.DefaultDiagFormat.of(outcome)
         for outcome in outcomes
-        if not isinstance(outcome, Done)
+        if isinstance(outcome, Diagnostic)
     )
     package = None
     if request.wait_action != apdu.WaitAction.DONT_RETURN_PACKAGE:
@@ -86,12 +90,38 @@ async def respond(
     )
 
 
+# What became of one record: lines of names and values, the first its control number.
+_Told = Sequence[tuple[str, str]]
+
+
+async def _carry_out(
+    service: Service,
+    principal: Principal,
+    address: str,
+    update: UpdateRequest,
+    database: Database | None,
+    supplied: SuppliedRecord,
+) -> _Told | Diagnostic:
+    change = z3950_es_holdings.change(principal, address, update, database, supplied)
+    if isinstance(change, Diagnostic):
+        return change
+    if change is not None:
+        held = await service.uploads.hold(change)
+        if isinstance(held, of_holdings.Done):
+            return holdings_terms.told(held)
+        return holdings_terms.bib1_diagnostic(held)
+    if database is None:
+        return Diagnostic(Bib1.DATABASE_UNKNOWN, update.to_keep.database_name)
+    outcome = await service.uploads.apply(_upload(principal, address, update, database, supplied))
+    return told(outcome) if isinstance(outcome, Done) else bib1_diagnostic(outcome)
+
+
 # What is asked
 
 
 def _checked(
     service: Service, principal: Principal, request: apdu.ExtendedServicesRequest
-) -> tuple[UpdateRequest, Database] | Diagnostic:
+) -> tuple[UpdateRequest, Database | None] | Diagnostic:
     """The Update of a request and its database, or why it cannot be carried out at all."""
     if request.package_type not in UPDATES:
         return Diagnostic(Bib1.ES_TYPE_UNSUPPORTED, str(request.package_type))
@@ -135,20 +165,21 @@ def _update(request: apdu.ExtendedServicesRequest) -> UpdateRequest | Diagnostic
 
 def _with_database(
     service: Service, update: UpdateRequest
-) -> tuple[UpdateRequest, Database] | Diagnostic:
+) -> tuple[UpdateRequest, Database | None] | Diagnostic:
+    """The request with its database; None: it may be any, as for a control number alone."""
     to_keep = update.to_keep
     if to_keep.action not in tuple(UpdateAction):
         return Diagnostic(Bib1.ES_INVALID_ACTION, str(to_keep.action))
     databases = service.catalogue.resolve((to_keep.database_name,))
-    if isinstance(databases, Diagnostic) or len(databases) != 1:
+    if to_keep.database_name.lower() in OCLC_DATABASES:
+        databases = ()
+    if isinstance(databases, Diagnostic):
         return Diagnostic(Bib1.DATABASE_UNKNOWN, to_keep.database_name)
     if not update.not_to_keep:
         return Diagnostic(Bib1.ES_MISSING_PARAMETER, "suppliedRecords")
     if len(update.not_to_keep) > RECORDS_MAX:
         return Diagnostic(Bib1.ES_TOO_MANY_RECORDS, str(len(update.not_to_keep)))
-    if to_keep.action == UpdateAction.ELEMENT_UPDATE:
-        return Diagnostic(Bib1.ES_IMMEDIATE_UNSUPPORTED, ELEMENTS_NOT)
-    return update, databases[0]
+    return update, databases[0] if len(databases) == 1 else None
 
 
 def _upload(
@@ -160,8 +191,6 @@ def _upload(
 ) -> Upload:
     record = supplied.record.data if supplied.record.form is Form.OCTET_ALIGNED else b""
     action = _ACTIONS[UpdateAction(update.to_keep.action)]
-    note = supplied.correlation_info.note if supplied.correlation_info is not None else None
-    qualifier = update.to_keep.action_qualifier
     return Upload(
         principal=principal,
         database=database,
@@ -170,22 +199,12 @@ def _upload(
         # Clients name a syntax that they do not send; the first octet is no part of a leader.
         xml=record.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"),
         # An insert is given its number here, whatever clients must write there.
-        number="" if action is Action.INSERT else _number(supplied),
+        number="" if action is Action.INSERT else number_of(supplied),
         based_on=_based_on(supplied, database),
-        confirmed=note == CONFIRM or (qualifier is not None and CONFIRM.encode() in qualifier.data),
+        confirmed=qualified(update, supplied, CONFIRM),
         protocol="z39.50",
         address=address,
     )
-
-
-def _number(supplied: SuppliedRecord) -> str:
-    match supplied.record_id:
-        case None:
-            return ""
-        case bytes() as opaque:
-            return opaque.decode("utf-8", "replace").strip()
-        case named:
-            return str(named).strip()
 
 
 def _based_on(supplied: SuppliedRecord, database: Database) -> Sequence[str]:
@@ -210,9 +229,9 @@ def _package(
     principal: Principal,
     request: apdu.ExtendedServicesRequest,
     update: UpdateRequest,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[_Told | Diagnostic],
 ) -> TaskPackage:
-    done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
+    done = [outcome for outcome in outcomes if not isinstance(outcome, Diagnostic)]
     status = UpdateStatus.SUCCESS
     if len(done) < len(outcomes):
         status = UpdateStatus.PARTIAL if done else UpdateStatus.FAILURE
@@ -223,7 +242,7 @@ def _package(
             for supplied, outcome in zip(update.not_to_keep, outcomes, strict=True)
         ),
     )
-    numbers = [outcome.record.control_number for outcome in done]
+    numbers = [outcome[0][1] for outcome in done]
     assert request.task_specific_parameters is not None  # noqa: S101 - it was read
     version = request.task_specific_parameters.direct_reference
     assert version is not None  # noqa: S101 - one of UPDATES
@@ -241,16 +260,16 @@ def _package(
     )
 
 
-def _package_record(supplied: SuppliedRecord, outcome: Outcome) -> TaskPackageRecord:
-    if isinstance(outcome, Done):
-        text = "".join(f"{name}: {value}\n" for name, value in told(outcome))
+def _package_record(supplied: SuppliedRecord, outcome: _Told | Diagnostic) -> TaskPackageRecord:
+    if not isinstance(outcome, Diagnostic):
+        text = "".join(f"{name}: {value}\n" for name, value in outcome)
         return TaskPackageRecord(
             record_or_sur_diag=External.of(oid.SUTRS, SUTRS, text),
             correlation_info=supplied.correlation_info,
             record_status=RecordStatus.SUCCESS,
         )
     return TaskPackageRecord(
-        record_or_sur_diag=(apdu.DefaultDiagFormat.of(bib1_diagnostic(outcome)),),
+        record_or_sur_diag=(apdu.DefaultDiagFormat.of(outcome),),
         correlation_info=supplied.correlation_info,
         record_status=RecordStatus.FAILURE,
     )

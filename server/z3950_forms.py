@@ -18,6 +18,8 @@ from server.retrieval import Item, MadeItem, RecordForm
 # What stands for "the short form" as an element set name; any other name that
 # we do not know is answered with the whole record.
 BRIEF_NAMES = frozenset({"b", "brief"})
+# The whole record with 905 or 852 for each library that holds it, in MARC and MARCXML.
+HOLDINGS_NAMES = frozenset({"fh", "holdings"})
 
 # National formats that have become MARC 21, or are it under another name.
 MARC21_SYNTAXES = (
@@ -35,9 +37,9 @@ RECORD_SYNTAXES = (
 
 # XML by the name of its schema.
 _XML_SCHEMAS = record_forms.XML_FORMS
-_XML = (record_forms.MARCXML, record_forms.MARCXML_BRIEF)
+_XML = (record_forms.MARCXML, record_forms.MARCXML_BRIEF, record_forms.MARCXML_HOLDINGS)
 _SYNTAX_OF_FORM = {
-    **{form.name: oid.XML for form in _XML_SCHEMAS.values()},
+    **{form.name: oid.XML for form in (*_XML_SCHEMAS.values(), *_XML)},
     "sutrs": oid.SUTRS, "sutrs-brief": oid.SUTRS,
     "grs-1": oid.GRS_1, "grs-1-brief": oid.GRS_1,
     "opac": oid.OPAC, "opac-brief": oid.OPAC,
@@ -45,7 +47,7 @@ _SYNTAX_OF_FORM = {
         name + end: syntax
         for syntax in (*MARC21_SYNTAXES, *UNIMARC_SYNTAXES)
         for name in (oid.name_of(syntax),)
-        for end in ("", "-brief")
+        for end in ("", "-brief", "-holdings")
     },
 }  # fmt: skip
 # Syntaxes that are ASN.1 types, where MARC and XML are octets.
@@ -57,8 +59,9 @@ class Forms:
 
     def __init__(self, databases: Iterable[DatabaseSection] = ()) -> None:
         sections = tuple(databases)
-        self._forms: dict[Oid | None, tuple[RecordForm, RecordForm]] = {
-            None: (record_forms.MARC, record_forms.MARC_BRIEF),
+        # Whole, brief, and where there is one with holdings.
+        self._forms: dict[Oid | None, tuple[RecordForm, ...]] = {
+            None: (record_forms.MARC, record_forms.MARC_BRIEF, record_forms.MARC_HOLDINGS),
             **dict.fromkeys(XML_SYNTAXES, _XML),
             oid.SUTRS: (record_forms.SUTRS, record_forms.SUTRS_BRIEF),
             oid.GRS_1: (record_forms.GRS_1, record_forms.GRS_1_BRIEF),
@@ -95,10 +98,14 @@ class Forms:
             found = _xml_schema(str(schema)) if syntax in XML_SYNTAXES else None
             if found is None:
                 return Diagnostic(Bib1.UNKNOWN_SCHEMA, str(schema))
-            brief = name in BRIEF_NAMES and found is record_forms.MARCXML
-            return record_forms.MARCXML_BRIEF if brief else found
+            if found is record_forms.MARCXML:
+                found = _XML[1] if name in BRIEF_NAMES else found
+                found = _XML[2] if name in HOLDINGS_NAMES else found
+            return found
         if name in BRIEF_NAMES:
             return forms[1]
+        if name in HOLDINGS_NAMES:
+            return forms[2] if len(forms) > 2 else forms[0]
         if name and syntax in XML_SYNTAXES:
             return _xml_schema(name) or forms[0]
         return forms[0]

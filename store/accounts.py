@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from store.audit import UNKNOWN, Origin
 from store.members import Account, Institution, MemberError, Members
-from store.rights import OPERATOR_RIGHTS
 
 LANGUAGES = ("chinese", "western", "japanese", "russian", "other", "ancient")
 LEVELS = ("basic", "full")  # each covers those before it
@@ -78,19 +77,6 @@ class Accounts:
             self._members.add_account(name, password, institution.code, now_us, rights=rights)
             self._audit("account add", institution, now_us, who, reason, name, (), rights)
         return Account(name, institution, "member", tuple(rights))
-
-    def add_operator(
-        self, name: str, password: str, now_us: int, *, who: str, reason: str = ""
-    ) -> Account:
-        """Add an account of an operator of the consortium.
-
-        Raises:
-            MemberError: a name that is malformed or taken, or no password.
-        """
-        with self._members.transaction():
-            self._members.add_account(name, password, None, now_us)
-            self._audit("operator add", None, now_us, who, reason, name, (), OPERATOR_RIGHTS)
-        return Account(name, None, "operator", OPERATOR_RIGHTS)
 
     def set_rights(
         self, name: str, rights: Sequence[str], now_us: int, *, who: str, reason: str

@@ -20,6 +20,7 @@ from pyroaring import BitMap
 
 from protocol.iso2709 import parse
 from store.gather import Postings
+from store.holdings_journal import unfinished_imports
 from store.index_audit import Sample, audit, decoded
 from store.index_check import check_delta, check_main, damage
 from store.indexed_versions import IndexedVersion, VersionReader, add_version
@@ -321,6 +322,14 @@ def _unfinished(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]
             f"a load of {', '.join(load.files)} into {load.database} stands behind record"
             f" {done.sources:,} of file {done.file + 1} since {when}: unless it is under way,"
             " give the same command again",
+            is_problem=False,
+        )
+    for begun in unfinished_imports(connection):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(begun.updated_us / 1e6))
+        yield Finding(
+            "holdings",
+            f"an import of {begun.file} stands at {begun.progress.records:,} records since {when}:"
+            " unless it is under way, give the same command again",
             is_problem=False,
         )
     if unfinished_reindex(connection) is not None:

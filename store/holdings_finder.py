@@ -25,6 +25,7 @@ from store.sqlite import FILE_NAME
 
 CANDIDATES_MAX = 5
 _COMPARED_MAX = 50  # records of one number that are looked at
+_CACHE_BYTES_MAX = 8 << 20  # numbers are read once, lists of holders again and again
 _BYTES_MAX = 1 << 30  # of lists of records, between `begin` and `release`
 _CONTROL_NUMBER = "control_number"
 _SELECT = "SELECT database_id, control_number, marc FROM record WHERE record_id = ?"
@@ -78,7 +79,7 @@ class RecordFinder:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._reader = IndexReader(directory / FILE_NAME)
+        self._reader = IndexReader(directory / FILE_NAME, cache_size_bytes_max=_CACHE_BYTES_MAX)
         self._databases = {
             number: database.name
             for number, database in read_databases(self._reader.connection).items()
@@ -155,13 +156,12 @@ class RecordFinder:
 
     def _with_number(self, number: str) -> BitMap:
         """Records that have it in 035, with the prefix that says whose it is."""
-        keys = identifier_keys(number, bare=False)[:1]
-        wanted = "".join(number.split()).casefold()
+        keys = identifier_keys(number, bare=False)
         found = BitMap()
         for record_id in self._any(_CONTROL_NUMBER, keys)[:_COMPARED_MAX]:
             marc = self._execute(_SELECT, record_id)[2]
             numbers = (value for each in parse(marc).get("035") for value in each.values("a"))
-            if any("".join(value.split()).casefold() == wanted for value in numbers):
+            if any(key in keys for value in numbers for key in identifier_keys(value, bare=False)):
                 found.add(record_id)
         return found
 

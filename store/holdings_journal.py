@@ -55,6 +55,15 @@ class ImportProgress:
     removed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedImport:
+    """An import that was broken off, or is under way."""
+
+    file: str
+    updated_us: int
+    progress: ImportProgress
+
+
 @dataclass(slots=True)
 class ImportJournal:
     """The journal of one import: opened once, written with every batch, ended at last."""
@@ -127,3 +136,15 @@ class ImportJournal:
             "DELETE FROM holding_job WHERE command = ? AND run = ?",
             (self.command.key, self._run),
         )
+
+
+def unfinished_imports(connection: sqlite3.Connection) -> list[UnfinishedImport]:
+    """Every import that has begun and not ended, the oldest first."""
+    return [
+        UnfinishedImport(
+            json.loads(mark)["path"], updated_us, ImportProgress(**json.loads(progress))
+        )
+        for mark, progress, updated_us in connection.execute(
+            "SELECT files, progress, updated_us FROM holding_job ORDER BY started_us"
+        )
+    ]

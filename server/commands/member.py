@@ -1,4 +1,4 @@
-"""`lianmu member` and `lianmu operator`: who may sign in, and with which keys."""
+"""`lianmu member`: who may sign in, and with which keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from server.commands import member_access, member_account, member_steps
 from server.commands.options import config_option, now_us
 from server.commands.person import here, login, person_option
 from server.config import Config
-from store.accounts import Accounts
 from store.members import CHARSETS, Members
 
 audit = log.Log("lianmu.audit")
@@ -219,25 +218,3 @@ def _audit(event: str, config: Config, **fields: object) -> None:
     """Say in the log, on stderr as the server does, who may come in from now on."""
     log.set_up(config.server.log_format, config.server.log_level)
     audit.info(event, **fields)
-
-
-@click.group(epilog="Example: lianmu operator add admin --config config.toml")
-def operator() -> None:
-    """Accounts of the consortium's operators."""
-
-
-@operator.command("add", epilog="Example: lianmu operator add admin --config config.toml")
-@click.argument("name")
-@click.option("--password", help="One is made up and shown without it.")
-@person_option
-@config_option
-def add_operator(name: str, password: str | None, who: str | None, config: Config) -> None:
-    """Add an operator, who may see the status page."""
-    chosen = _made_up() if password is None else password
-    members = Members(config.members_path, create=True)
-    try:
-        Accounts(members, here()).add_operator(name, chosen, now_us(), who=_who(who))
-    finally:
-        members.close()
-    click.echo(f"operator  {name}")
-    _tell_made_up(password, chosen)

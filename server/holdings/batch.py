@@ -23,6 +23,7 @@ from server.holdings.reading import read_lines, sniff
 from store.holdings_finder import Missed, NotFound, RecordFinder
 from store.holdings_history import HoldingsHistory
 from store.holdings_journal import ImportJournal, ImportProgress
+from store.holdings_listing import held_count
 from store.holdings_staging import RefusedLine, Said, Staging
 from store.holdings_writer import (
     Applied,
@@ -204,7 +205,7 @@ def dry_run(plan: Plan, connection: Connection, summary: Summary) -> None:
         counts[applied.effect] += 1
         _refuse(plan.staging, connection, line, applied)
     _count(summary, counts)
-    summary.held_before = len(held_ids(connection, plan.institution))
+    summary.held_before = held_count(connection, plan.institution)
     summary.held_after = summary.held_before + summary.added - summary.removed
     summary.records = sum(counts.values())
 
@@ -230,8 +231,9 @@ def carry_out(
     plan.check()
     done = journal.progress if journal is not None else ImportProgress()
     if not done.submission_id:
+        # Counting takes a while where much is held, and nobody is to wait for it.
+        done.held_before = held_count(writer.connection, plan.institution)
         with writer.transaction():
-            done.held_before = len(held_ids(writer.connection, plan.institution))
             done.submission_id = HoldingsHistory(writer.connection).begin(
                 plan.institution, account=request.principal.account, protocol=request.protocol,
                 address=request.address, source=request.source, at_us=now_us(),
@@ -277,7 +279,7 @@ def carry_out(
     summary.records = done.records
     for name in ("added", "changed", "unchanged", "removed", "held_before"):
         setattr(summary, name, getattr(done, name))
-    summary.held_after = len(held_ids(writer.connection, plan.institution))
+    summary.held_after = held_count(writer.connection, plan.institution)
 
 
 def _count(counted: Summary | ImportProgress, counts: Counter[Effect]) -> None:

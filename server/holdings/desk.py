@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from protocol.holding_statement import HoldingStatement, RecordName
+from protocol.holdings_fields import is_holdings_record
 from protocol.iso2709 import RefusedRecord, decode_record, parse
 from protocol.marcxml_reader import decode_marcxml
 from protocol.record import Holding, MarcFamily, StoredRecord
@@ -142,21 +143,22 @@ class HoldingsDesk:
             return refused
         rows = self._writer.rows
         family = rows.databases[rows.database_id(change.database)].family
-        name, statement = RecordName(), HoldingStatement()
+        name, statement, apart = RecordName(), HoldingStatement(), False
         mode = change.mode
         if change.record:
             marc = _decode(change, family)
             if isinstance(marc, RefusedRecord):
                 return Refused(reason=Reason.MALFORMED, text=marc.reason[:500])
             line = marc_line(1, marc, family, institution)
-            name = line.name
+            name, apart = line.name, is_holdings_record(parse(marc), family)
             if line.problem and mode is not Mode.REMOVE:
                 return Refused(reason=line.reason or Reason.MALFORMED, text=line.problem)
             if line.statement is not None:
                 statement = line.statement
             elif not line.problem and mode is Mode.PUT:
                 mode = Mode.REMOVE
-        if change.number:
+        # A holdings record names its record in 004; another number is its own.
+        if change.number and not (apart and name.control_number):
             name = RecordName(change.number)
         name = RecordName(
             name.control_number, change.database, name.numbers, name.local_number, name.isbn
@@ -206,7 +208,6 @@ def _decode(change: MarcChange, family: MarcFamily) -> bytes | RefusedRecord:
             decoded = decode_record(raw, family, charset)
     if isinstance(decoded, RefusedRecord):
         return decoded
-    parse(decoded.marc)
     return decoded.marc
 
 

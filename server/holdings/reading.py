@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from protocol.charset import ENCODINGS
 from protocol.holding_statement import HoldingStatement, RecordName
 from protocol.holdings_fields import SaidInMarc, is_holdings_record, read_holdings
 from protocol.iso2709 import DecodedRecord, RefusedRecord, decode_record, parse, split
@@ -30,6 +29,7 @@ _JSON_LINE_MAX_BYTES = 1 << 20
 _SEPARATORS = ",\t;|"
 _BARCODE_BREAKS = re.compile(r"\s*[;；|\n]\s*")
 _LEADER = re.compile(rb"[0-9]{5}[a-z ]")
+_OF_TEXT = ("utf-8", "utf-16", "gb18030")
 _REPLACED = "\ufffd"
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -169,8 +169,8 @@ def _text(stream: io.BufferedReader, encoding: str) -> io.TextIOBase:
     name = encoding.lower()
     if name == "auto":
         name = _guess(head)
-    elif name not in ENCODINGS or name.startswith("marc"):
-        raise ValueError(f"CSV is in UTF-8, UTF-16 or GB18030, not in {encoding}")
+    elif name not in _OF_TEXT:
+        raise ValueError(f"CSV is in {', '.join(_OF_TEXT)}, not in {encoding}")
     elif name == "utf-8":
         name = "utf-8-sig"
     return io.TextIOWrapper(stream, encoding=name, errors="replace", newline="")

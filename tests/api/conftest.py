@@ -11,6 +11,7 @@ import pytest
 from server.config import load_config
 from store.accounts import Accounts
 from store.members import Members
+from store.operators import Operators
 from store.rights import RIGHTS
 from tests.api.client import Client
 from tests.harness import RunningServer
@@ -50,9 +51,8 @@ def api_server(
         rights=RIGHTS,
     ) as server:
         members = Members(load_config(server.config).members_path, create=True)
-        accounts = Accounts(members)
-        accounts.add("DEMO1", "reader", "reader", 1, rights=("search",), who="test")
-        accounts.add_operator("admin", "admin", 1, who="test")
+        Accounts(members).add("DEMO1", "reader", "reader", 1, rights=("search",), who="test")
+        Operators(members).add("admin", "admin", 1, who="test")
         members.close()
         yield server
 

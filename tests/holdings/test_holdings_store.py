@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from store.holdings_writer import (
 from store.result_set import RecordSet
 from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES, Library, back_to_schema, book, put
+from tests.unit.test_editing import ledger_of
 
 SAID = HoldingStatement("TP312/1", 2, "Main", ("b1", "b2"), "v.1-3", "gift")
 
@@ -164,6 +166,34 @@ def test_many_at_once_leave_what_one_after_the_other_leaves(
     sound(library)
 
 
+def year_us(year: int) -> int:
+    return int(datetime(year, 6, 1, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+def test_a_pair_is_counted_once_a_year_and_taken_back_within_it(
+    library: Library, tmp_path: Path
+) -> None:
+    ids = [put(library.writer, book(f"h{n}", f"Title {n}")) for n in range(4)]
+    stays, goes_at_once, goes_later, comes_again = ids
+
+    def say(record_id: int, year: int, statement: HoldingStatement | None = SAID) -> None:
+        submit(library, Wanted(record_id, statement), at_us=year_us(year))
+
+    for each in ids:
+        say(each, 2025)
+    say(stays, 2025, HoldingStatement("changed"))
+    say(goes_at_once, 2025, None)
+    say(comes_again, 2025, None)
+    say(comes_again, 2025)
+    say(stays, 2026, HoldingStatement("again"))
+    say(goes_later, 2026, None)
+    assert ledger_of(library, tmp_path) == {("PKU", 2025): 3, ("PKU", 2026): 0}
+    (tmp_path / "ledger.sqlite").unlink()
+    Editor(library.writer).merge(stays, comes_again, account="op", at_us=year_us(2026))
+    say(goes_at_once, 2026)
+    assert ledger_of(library, tmp_path) == {("PKU", 2025): 3, ("PKU", 2026): 1}
+
+
 def test_holdings_follow_a_record_that_was_merged_away(library: Library, tmp_path: Path) -> None:
     keep, away = (put(library.writer, book(number, "Same")) for number in ("k", "w"))
     submit(library, Wanted(away, SAID))
@@ -284,11 +314,11 @@ def test_statements_of_several_lines_are_added_up() -> None:
     [
         (HoldingStatement("x" * 301), "call number has 301"),
         (HoldingStatement(note="x" * 1001), "note has 1001"),
-        (HoldingStatement(copies=-1), "-1 copies"),
+        (HoldingStatement(copies=0), "0 copies"),
         (HoldingStatement(barcodes=("b",) * 2001), "2001 barcodes"),
         (HoldingStatement(barcodes=("b" * 65,)), "barcode of 65"),
     ],
 )
 def test_a_statement_is_bounded(statement: HoldingStatement, told: str) -> None:
     assert told in statement.excess()
-    assert HoldingStatement("x" * 300, 0).excess() == ""
+    assert HoldingStatement("x" * 300, 1).excess() == ""

@@ -227,7 +227,13 @@ def test_curl_updates_with_a_message_and_with_a_form(
     assert etree.fromstring(deleted.stdout).findtext("{*}operationStatus") == "success"
 
 
-@pytest.mark.parametrize(("login", "details"), [(None, "sign in"), ("demo3:wrong", "demo3")])
+@pytest.mark.parametrize(
+    ("login", "details"),
+    [
+        (None, "sign in"),
+        ("demo3:wrong", "demo3: unknown account or wrong password / 账号不存在或密码错误"),
+    ],
+)
 def test_who_is_not_signed_in_may_not(demo: RunningServer, login: str | None, details: str) -> None:
     answer = soap(demo, "we_cat", element("delete", "LMW0000005", ""), login)
     assert answer.status == 401

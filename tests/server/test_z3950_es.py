@@ -22,13 +22,14 @@ from protocol.task_package import (
     UpdateParameters,
     UpdateRequest,
 )
-from server.z3950_es import ELEMENTS_NOT, RECORDS_MAX
+from server.z3950_es import RECORDS_MAX
 from tests.harness import RunningServer
 from tests.z3950_client import connected
 
 NO_RIGHT = (
     "53 Cannot delete or replace record or component, authorization failure:"
-    " demo1 has no right to upload / 账号 demo1 无上传权限"
+    " demo1 has no right to upload records: 'upload' is missing"
+    " / 账号 demo1 无权上传记录，缺少权限 upload"
 )
 MARC = b"00026nam0 2200025   4500\x1e\x1d"
 
@@ -84,12 +85,14 @@ def test_an_update_of_any_version_needs_the_right_to_upload(
     demo: RunningServer, version: Oid, action: UpdateAction
 ) -> None:
     asked = request(package_type=version, task_specific_parameters=update(action, version=version))
-    if action == UpdateAction.ELEMENT_UPDATE:
-        assert refused(demo, asked) == (Bib1.ES_IMMEDIATE_UNSUPPORTED, ELEMENTS_NOT)
+    if action == UpdateAction.ELEMENT_UPDATE:  # for which the right to holdings is enough
+        condition, addinfo = refused(demo, asked)
+        assert (condition, addinfo[:2]) == (Bib1.ES_IMMEDIATE_FAILED, "12")
     else:
         condition, addinfo = refused(demo, asked)
         assert condition == Bib1.ES_ID_NOT_AUTHORISED
-        assert "demo1 has no right to upload" in addinfo
+        assert "demo1 has no right to" in addinfo
+        assert "'upload' is missing" in addinfo
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,6 @@ def test_the_update_of_yaz_client_is_read_and_answered(
         [client_program("yaz-client"), "-f", str(script)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.stdout.count("demo1 has no right to upload") == 2, done.stdout
+    assert done.stdout.count("'upload' is missing") == 2, done.stdout
     assert str(oid.ES_ITEM_ORDER) in done.stdout
     assert "Search was a success" in done.stdout

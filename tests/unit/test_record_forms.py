@@ -215,7 +215,7 @@ def elements(record: etree._Element) -> list[tuple[object, ...]]:
 # Holdings -----------------------------------------------------------------------------
 
 RECORD = StoredRecord(7, CHINESE, "012<3", b"")
-HELD = Holding("PKU", 7, "F124/26 & <1>", 3, "总馆\x01三层", ("100", "101"))
+HELD = Holding("PKU", 7, "F124/26 & <1>", 3, "总馆\x01三层", ("100", "101"), "v.1-3", "赠书")
 
 
 def holdings_xml(*holdings: Holding) -> bytes:
@@ -237,6 +237,7 @@ def test_holdings_tell_library_copies_pieces_place_and_call_number() -> None:
         ("value", "100"), ("text", "barcode"), ("value", "101"), ("text", "barcode"),
         ("value", "012<3"), ("text", "control number in cn_cat"),
         ("sublocation", "总馆\ufffd三层"), ("shelfLocator", "F124/26 & <1>"),
+        ("note", "赠书"), ("text", "v.1-3"),
     ]  # fmt: skip
 
 
