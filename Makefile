@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 # Real clients and the peers that tests and benchmarks run beside us (Debian names).
 TEST_TOOLS := yaz libyaz-dev idzebra-2.0 libnet-z3950-zoom-perl libxml2-utils tshark curl \
 	libcatmandu-sru-perl libcatmandu-marc-perl chromium chromium-driver \
-	faketime haproxy fonts-noto-cjk fonts-dejavu-core prometheus
+	faketime haproxy fonts-noto-cjk fonts-dejavu-core prometheus \
+	systemd logrotate
 # An SRU client, and what the tests ask of a page's accessibility: from npm, in a folder of their own.
 NODE := .node
 SRU_CLIENT := @natlibfi/sru-client
@@ -57,10 +58,11 @@ install-dev: $(VENV)/installed-dev
 
 test-tools:
 	@for program in yaz-client zoomsh zebrasrv xmllint tshark curl chromium chromedriver faketime \
-		haproxy promtool; do \
+		haproxy promtool systemd-analyze; do \
 		command -v $$program >/dev/null || missing=yes; done; \
 	for module in ZOOM Catmandu::Importer::SRU Catmandu::MARC; do \
 		perl -M$$module -e1 2>/dev/null || missing=yes; done; \
+	test -x /usr/sbin/logrotate || missing=yes; \
 	test -f /usr/share/yaz/etc/MARC21slim2MODS.xsl || missing=yes; \
 	test -f /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc || missing=yes; \
 	test -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf || missing=yes; \
@@ -103,6 +105,7 @@ docs: install-dev
 	$(BIN)/python -m docs.api
 	$(BIN)/python -m docs.rights
 	$(BIN)/python -m docs.metrics
+	$(BIN)/python -m docs.dashboard
 
 vendor:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \

@@ -8,7 +8,7 @@ of them stay what they were, and only the entries behind it have to be added.
 from __future__ import annotations
 
 import threading
-from copy import deepcopy
+from dataclasses import replace
 
 from metering.ledger_listing import Selection
 from metering.ledger_snapshot import Snapshot, Totals
@@ -46,4 +46,7 @@ class KeptTotals:
             self._kept[year] = (head, totals)
             while len(self._kept) > _YEARS_MAX:
                 del self._kept[next(iter(self._kept))]
-            return deepcopy(totals)
+            return {
+                code: replace(each, uploads=dict(each.uploads), covers=dict(each.covers))
+                for code, each in totals.items()
+            }

@@ -7,7 +7,7 @@ import heapq
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     newest_first: bool = False
 
     def conditions(self) -> tuple[str, list[Any]]:
-        """For the table `entry`, without `after`."""
+        """For the table `entry`, without `after` and `up_to`."""
         parts, parameters = [], []
         for name in (
             "institution", "year", "day", "record_id", "control_number", "kind", "meter", "item",
@@ -52,11 +52,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
             if value is not None:
                 parts.append(f" AND {name} = ?")
                 parameters.append(str(value.value) if isinstance(value, (Kind, Meter)) else value)
-        for condition, value in (
-            ("at_us >= ?", self.from_us),
-            ("at_us < ?", self.until_us),
-            ("seq <= ?", self.up_to),
-        ):
+        for condition, value in (("at_us >= ?", self.from_us), ("at_us < ?", self.until_us)):
             if value is not None:
                 parts.append(f" AND {condition}")
                 parameters.append(value)
@@ -64,11 +60,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     def wanted(self, page: Page) -> Callable[[Contents], bool] | None:
         """The same for the entries of a page; None: all of them are wanted."""
-        equal = [
-            (_PLACE[name], value)
+        equal = {
+            _PLACE[name]: value
             for name in ("institution", "year", "day", "record_id", "control_number", "meter")
             if (value := getattr(self, name)) is not None
-        ]
+        }
         first_us = self.from_us if self.from_us is not None else page.oldest_us
         end_us = self.until_us if self.until_us is not None else page.newest_us + 1
         after = self.after
@@ -82,15 +78,35 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         ):
             return None
         at_us = _PLACE["at_us"]
+        # Asked of every entry of many pages: one comparison and not one for each field.
+        picked: Callable[[Contents], Any] = itemgetter(*equal) if equal else lambda _: None
+        values = tuple(equal.values())
+        target = values if len(values) > 1 else values[0] if values else None
 
         def wanted(row: Contents) -> bool:
             return (
                 after < row[0] <= up_to
                 and first_us <= row[at_us] < end_us
-                and all(row[place] == value for place, value in equal)
+                and bool(picked(row) == target)
             )
 
         return wanted
+
+    @property
+    def end(self) -> int:
+        """Behind the last number that it may have; of two bounds SQLite would use either one."""
+        return _SEQ_MAX if self.up_to is None else self.up_to + 1
+
+    @property
+    def span_us(self) -> tuple[int | None, int | None]:
+        """From when and until when deliveries may be of it."""
+        if self.day is None:
+            return self.from_us, self.until_us
+        first_us, end_us = span_of_day_us(self.day)  # they are of the day they were made on
+        return (
+            first_us if self.from_us is None else max(self.from_us, first_us),
+            end_us if self.until_us is None else min(self.until_us, end_us),
+        )
 
     @property
     def may_be_in_pages(self) -> bool:
@@ -125,7 +141,7 @@ def _rows(
         f"SELECT {_COLUMNS} FROM entry WHERE {bounds}{condition} ORDER BY seq {order}"
         f" LIMIT {_ROWS_PER_QUERY}"
     )
-    after, before = selection.after, _SEQ_MAX
+    after, before = selection.after, selection.end
     while True:
         with held, naming_errors():
             rows = connection.execute(query, (after, before, *parameters)).fetchall()
@@ -156,12 +172,24 @@ def _pages(
         first = connection.execute(
             "SELECT max(first_seq) FROM page WHERE first_seq <= ?", (selection.after + 1,)
         ).fetchone()[0]
-    begin = 0 if first is None else first
+    begin, end = 0 if first is None else first, selection.end
+    from_us, until_us = selection.span_us
+    if from_us is not None or until_us is not None:
+        # Nearly in the order of time: what lies before and behind need not be looked at.
+        with held, naming_errors():
+            low, high = connection.execute(
+                "SELECT min(first_seq), max(first_seq) FROM page"
+                " WHERE newest_us >= ? AND oldest_us < ?",
+                (from_us or 0, _SEQ_MAX if until_us is None else until_us),
+            ).fetchone()
+        if low is None:
+            return
+        begin, end = max(begin, low), min(end, high + 1)
     if selection.institution is None:
-        yield from _scan(connection, selection, held, begin, "page", "1", [])
+        yield from _scan(connection, selection, held, begin, end, "page", "1", [])
         return
-    years = [selection.year]
-    if selection.year is None:
+    years = [selection.year if selection.day is None else selection.day // 10_000]
+    if years == [None]:
         with held, naming_errors():
             years = [year for (year,) in connection.execute(
                 "SELECT DISTINCT year FROM page_of_member WHERE institution = ?",
@@ -170,7 +198,7 @@ def _pages(
     table = "page_of_member CROSS JOIN page USING (first_seq)"
     streams = [
         _scan(
-            connection, selection, held, begin, table, "institution = ? AND year = ?",
+            connection, selection, held, begin, end, table, "institution = ? AND year = ?",
             [selection.institution, year],
         )
         for year in years
@@ -187,33 +215,26 @@ def _scan(
     selection: Selection,
     held: AbstractContextManager[Any],
     begin: int,
+    end: int,
     table: str,
     condition: str,
     parameters: list[Any],
 ) -> Iterator[Page]:
     times = ""
     bounds: list[int] = []
-    from_us, until_us = selection.from_us, selection.until_us
-    if selection.day is not None:  # deliveries are of the day on which they were made
-        first_us, end_us = span_of_day_us(selection.day)
-        from_us = first_us if from_us is None else max(from_us, first_us)
-        until_us = end_us if until_us is None else min(until_us, end_us)
+    from_us, until_us = selection.span_us
     if from_us is not None:
         times += " AND newest_us >= ?"
         bounds.append(from_us)
     if until_us is not None:
         times += " AND oldest_us < ?"
         bounds.append(until_us)
-    if selection.up_to is not None:
-        times += " AND first_seq <= ?"
-        bounds.append(selection.up_to)
     order = "DESC" if selection.newest_first else "ASC"
     query = (
         f"SELECT {PAGE_COLUMNS} FROM {table}"
         f" WHERE {condition} AND first_seq >= ? AND first_seq < ?{times}"
         f" ORDER BY first_seq {order} LIMIT {_PAGES_PER_QUERY}"
     )
-    end = _SEQ_MAX
     while True:
         with held, naming_errors():
             rows = connection.execute(query, (*parameters, begin, end, *bounds))

@@ -193,7 +193,7 @@ def last_settlement(path: Path) -> tuple[int, str, int] | None:
     with naming_errors():
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
-            if _version(connection) is None:
+            if not _version(connection):
                 return None
             row: tuple[int, str, int] | None = connection.execute(
                 "SELECT year, status, made_us FROM settlement ORDER BY settlement_id DESC LIMIT 1"
@@ -210,7 +210,7 @@ def settlement_counts(path: Path) -> dict[tuple[int, str], int]:
     with naming_errors():
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
-            if _version(connection) is None:
+            if not _version(connection):
                 return {}
             rows = connection.execute(
                 "SELECT year, status, count(*) FROM settlement GROUP BY year, status"

@@ -31,6 +31,8 @@ COMMANDS = {
     "cover": ("server.commands.cover", "cover"),
     "dedupe": ("server.commands.dedupe", "dedupe"),
     "reindex": ("server.commands.reindex", "reindex"),
+    "backup": ("server.commands.backup", "backup"),
+    "restore": ("server.commands.restore", "restore"),
     "doctor": ("server.commands.doctor", "doctor"),
     "ledger": ("server.commands.ledger", "ledger"),
     "usage": ("server.commands.usage", "usage"),

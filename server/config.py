@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -404,6 +405,14 @@ def load_config(path: Path) -> Config:
     return parse_config(document, path)
 
 
+def _can_trace() -> bool:
+    """Whether what sends spans is installed."""
+    try:
+        return all(map(find_spec, ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")))
+    except ModuleNotFoundError:
+        return False
+
+
 def parse_config(document: dict[str, Any], path: Path) -> Config:
     """Check a parsed document; `path` is used in messages and for relative paths."""
     try:
@@ -436,6 +445,11 @@ def parse_config(document: dict[str, Any], path: Path) -> Config:
     if (tls.client_accounts or tls.client_certificate_required) and not tls.client_ca:
         raise ConfigError(
             f"{path}: client certificates need an authority - at `$.z3950.tls.client_ca`"
+        )
+    if config.tracing.otlp_endpoint and not _can_trace():
+        raise ConfigError(
+            f"{path}: the packages of tracing are missing: pip install 'lianmu[tracing]'"
+            " - at `$.tracing.otlp_endpoint`"
         )
     for number, address in enumerate(config.metrics.allowed_addresses):
         try:

@@ -75,6 +75,7 @@ class HttpServer:
             self._listener = await loop.create_server(lambda: self._connection(loop), sock=listener)
         await self._status_socket.start()
         self._desk.start()
+        self._site.start()
         self._metrics.start()
 
     def _connection(self, loop: asyncio.AbstractEventLoop, client: str = "") -> Connection:

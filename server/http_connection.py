@@ -219,6 +219,12 @@ class Connection(web.RequestHandler):
         counting = self._service.counting
         counting.sru_search.add(int(duration_s * 1e9))
         counting.sru_records.add(answer.records)
+        if counting.spans is not None:
+            counting.spans.note(
+                "sru searchRetrieve", int(duration_s * 1e9),
+                {"lianmu.session": answer.session, "lianmu.deliveries": len(answer.deliveries),
+                 "http.response.status_code": 200},
+            )  # fmt: skip
         if self._logging_enabled:
             http_log.note(
                 hdrs.METH_GET, answer.path, answer.query, 200,

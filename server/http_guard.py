@@ -84,7 +84,7 @@ class Guard:
             raise
         finally:
             duration_ns = time.perf_counter_ns() - begun_ns
-            self._service.counting.http(request, status, duration_ns)
+            self._service.counting.http(request, status, duration_ns, request.get(SESSION, ""))
         return response
 
     async def _safely(self, request: web.Request, handler: Handler) -> web.StreamResponse:

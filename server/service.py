@@ -55,6 +55,10 @@ class Service:
 
     async def __aenter__(self) -> Service:
         self.figures.begin()
+        if self.config.tracing.otlp_endpoint:
+            from server.metrics.spans import Spans  # noqa: PLC0415 - an extra that few install
+
+            self.counting.spans = Spans(self.config.tracing, self.worker)
         self.searches.start()
         self.sign_in.open()
         return self
@@ -65,6 +69,8 @@ class Service:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.counting.spans is not None:
+            await asyncio.to_thread(self.counting.spans.close)
         await self.searches.stop()
         await asyncio.to_thread(self.uploads.close)
         await self.meter.close()

@@ -14,13 +14,14 @@ class SessionInfo:
     """One association, as the status page shows it. Times are seconds since 1970.
 
     `certified_account` is the account that the client's TLS certificate stands
-    for, "" for none; `account` the one that it came in with.
+    for, "" for none; `account` the one that it came in with; `tls`: encrypted.
     """
 
     id: str
     protocol: str
     address: str
     certified_account: str = ""
+    tls: bool = False
     account: str = ""
     institution: str = ""
     since: float = field(default_factory=time.time)
@@ -35,6 +36,7 @@ class SessionInfo:
         return {
             "id": self.id,
             "protocol": self.protocol,
+            "tls": self.tls,
             "address": self.address,
             "account": self.account,
             "institution": self.institution,

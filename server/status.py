@@ -18,7 +18,7 @@ import msgspec
 
 from server import VERSION
 from server.config import Config
-from server.live.figures import Figures, near_quota
+from server.live.figures import Figures
 from server.log import Log
 from server.service import Service
 
@@ -116,7 +116,6 @@ class Status:
             "totals": {name: sum(worker["totals"][name] for worker in answered) for name in TOTALS},
             "catalogue": dict(self._service.catalogue.totals()),
             "estimate": True,
-            "near_quota": near_quota(figures["members"]),
             "recent": [asdict(event) for event in self._service.board.recent.events(EVENTS_MAX)],
             **figures,
         }
@@ -129,12 +128,16 @@ class Status:
 
 
 def by_member(sessions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Open sessions by protocol and member, the most first; "" is nobody's."""
+    """Open sessions by protocol and member, the most first; "" is nobody's.
+
+    Those over TLS are of the protocol with an `s` behind it.
+    """
     counted: Tally[tuple[str, str]] = Tally()
     searches: Tally[tuple[str, str]] = Tally()
     records: Tally[tuple[str, str]] = Tally()
     for session in sessions:
-        key = (session["protocol"], session["institution"])
+        protocol = f"{session['protocol']}s" if session["tls"] else session["protocol"]
+        key = (protocol, session["institution"])
         counted[key] += 1
         searches[key] += session["searches"]
         records[key] += session["records"]

@@ -135,9 +135,9 @@ class Connection(asyncio.Protocol):
         service = self._server.service
         address = self._client or (peer[0] if isinstance(peer, tuple) else "")
         self._info = service.sessions.open("z3950", address)
-        self._info.certified_account = account_of(
-            transport.get_extra_info("ssl_object"), self._server.client_accounts
-        )
+        tls = transport.get_extra_info("ssl_object")
+        self._info.tls = tls is not None
+        self._info.certified_account = account_of(tls, self._server.client_accounts)
         self._session = Z3950Session(service, self._info)
         self._server.connections.add(self)
         self._last_activity = self._loop.time()
@@ -239,13 +239,19 @@ class Connection(asyncio.Protocol):
         counting = self._server.service.counting
         is_present = isinstance(answer.request, apdu.PresentRequest)
         timing = counting.z3950_present if is_present else counting.z3950_search
-        timing.add(time.perf_counter_ns() - begun_ns)
+        duration_ns = time.perf_counter_ns() - begun_ns
+        timing.add(duration_ns)
+        if counting.spans is not None:
+            counting.spans.note(
+                "z3950 present" if is_present else "z3950 search", duration_ns,
+                {"lianmu.session": self._info.id, "lianmu.deliveries": len(answer.deliveries)},
+            )  # fmt: skip
 
     def _withhold(self, answer: AnswerAtOnce, error: MeteringError, begun_ns: int) -> None:
         response = self._session.withheld(answer, error)
         self._association.answered(response)
         duration_ns = time.perf_counter_ns() - begun_ns
-        self._server.service.counting.z3950(answer.request, (response,), duration_ns)
+        self._server.service.counting.z3950(answer.request, (response,), duration_ns, self._info.id)
 
     def _entered(self) -> None:
         """The deliveries of an answer are in the ledger, or cannot be."""
@@ -300,7 +306,7 @@ class Connection(asyncio.Protocol):
         responses = answer.responses if answer is not None else ()
         for response in responses:
             association.send(response)
-        counting.z3950(request, responses, time.perf_counter_ns() - begun_ns)
+        counting.z3950(request, responses, time.perf_counter_ns() - begun_ns, self._info.id)
         if self._stopping:
             association.close(apdu.CloseReason.SHUTDOWN, "server shutdown")
         self._flush(answer.receipt if answer is not None else None)
@@ -309,7 +315,7 @@ class Connection(asyncio.Protocol):
         """To be called while the exception is handled."""
         log.exception("request failed", session=self._info.id, request=type(request).__name__)
         duration_ns = time.perf_counter_ns() - begun_ns
-        self._server.service.counting.z3950_failed(request, duration_ns)
+        self._server.service.counting.z3950_failed(request, duration_ns, self._info.id)
         self._server.service.sessions.counters.failures += 1
         self._association.close(apdu.CloseReason.SYSTEM_PROBLEM, "internal error")
 

@@ -60,17 +60,17 @@ def doctor(config: Config, sample: int, everything: bool, seed: int | None, as_j
     """
     if is_serving(config.data_dir):
         give_way()
-    findings = list(_findings(config, None if everything else sample, seed))
-    problems = sum(finding.is_problem for finding in findings)
+    found = list(findings(config, None if everything else sample, seed))
+    problems = sum(finding.is_problem for finding in found)
     if as_json:
         click.echo(
             json.dumps(
-                {"ok": not problems, "findings": [asdict(finding) for finding in findings]},
+                {"ok": not problems, "findings": [asdict(finding) for finding in found]},
                 ensure_ascii=False,
             )
         )
     else:
-        for finding in findings:
+        for finding in found:
             mark = "" if finding.is_problem else "note: "
             click.echo(f"{finding.part:10} {mark}{finding.text}")
         click.echo(f"{problems:,} problems found" if problems else "no problem found")
@@ -78,7 +78,8 @@ def doctor(config: Config, sample: int, everything: bool, seed: int | None, as_j
         raise click.exceptions.Exit(1)
 
 
-def _findings(config: Config, sample: int | None, seed: int | None) -> Iterator[Finding]:
+def findings(config: Config, sample: int | None, seed: int | None) -> Iterator[Finding]:
+    """All that is found, problems and notes."""
     console = Console(stderr=True)
     with console.status("") as status:
         yield from _catalogue(config, sample, seed, lambda step: status.update(f"looks at {step}"))

@@ -13,10 +13,10 @@ from server.console.base import may, now_us, number_in, origin_of, text_of, year
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
     asked_of,
-    do,
     read_member_year,
     read_year,
 )
+from server.console.settling_process import start
 from server.console.work import BusyError, Works
 from server.permissions import Operation
 from server.web.navigation import CONSOLE
@@ -117,9 +117,7 @@ class SettlementPages:
             return await self._form(kind, request, visit, reason, errors, 422)
         asked = asked_of(kind, year, origin_of(visit), reason)
         try:
-            piece = await asyncio.to_thread(
-                self._works.start, asked, partial(do, self._config, now_us)
-            )
+            piece = await asyncio.to_thread(start, self._config, asked)
         except BusyError:
             errors = {"busy": visit.texts("console.busy")}
             return await self._form(kind, request, visit, reason, errors, 409)

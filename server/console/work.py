@@ -1,4 +1,4 @@
-"""Work that takes longer than a page may: done in a thread, told in a file.
+"""Work that takes longer than a page may: done in a process of its own, told in a file.
 
 Verifying a ledger of ten million entries takes half a minute. Whoever asks for it is led
 to a page that tells how far it is. Each piece of work has a file below `data_dir/console`,
@@ -11,7 +11,6 @@ import fcntl
 import os
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,7 +22,7 @@ from server.log import Log
 
 KEPT_MAX = 50
 _WRITE_INTERVAL_S = 0.5
-_LOCK_TRIES, _LOCK_PAUSE_S = 5, 0.02
+_LOCK_TRIES, _LOCK_TRIES_MAX, _LOCK_PAUSE_S = 5, 250, 0.02
 _ID = re.compile(r"[0-9]{16}-[0-9a-f]{8}")
 
 log = Log("lianmu.console")
@@ -71,10 +70,8 @@ class Works:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "console"
 
-    def start(self, asked: Asked, do: Work) -> Piece:
-        """Begin a piece of work; `do` fills it in and calls what it is given to tell of it.
-
-        What `do` raises becomes `refused`.
+    def begin(self, asked: Asked) -> tuple[Piece, int]:
+        """A piece of work, and the lock that whoever does it holds until it has ended.
 
         Raises:
             BusyError: another one is being done.
@@ -82,6 +79,8 @@ class Works:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock(_LOCK_TRIES)
+        if lock is None and not self._goes_on():  # whose work has ended is about to go
+            lock = self._lock(_LOCK_TRIES_MAX)
         if lock is None:
             raise BusyError
         try:
@@ -89,14 +88,31 @@ class Works:
             piece = Piece(id=f"{now_us:016}-{secrets.token_hex(4)}", asked=asked, started_us=now_us)
             self._write(piece)
             self._forget()
-            # Not waited for at the end of the process: what it writes is in transactions.
-            threading.Thread(
-                target=self._run, args=(piece, do, lock), name="console", daemon=True
-            ).start()
         except BaseException:
             os.close(lock)
             raise
-        return piece
+        return piece, lock
+
+    def carry_out(self, piece: Piece, do: Work) -> None:
+        """Have `do` fill the piece in; it calls what it is given to tell of it meanwhile.
+
+        What `do` raises becomes `refused`.
+        """
+        told_s = 0.0
+
+        def tell() -> None:
+            nonlocal told_s
+            if time.monotonic() - told_s >= _WRITE_INTERVAL_S:
+                told_s = time.monotonic()
+                self._write(piece)
+
+        try:
+            do(piece, tell)
+        except Exception as error:
+            log.exception("work of the console failed", kind=piece.asked.kind)
+            piece.refused = str(error) or type(error).__name__
+        piece.finished_us = time.time_ns() // 1000
+        self._write(piece)
 
     def get(self, piece_id: str) -> Piece | None:
         """The piece of that id; None: there is none."""
@@ -129,35 +145,17 @@ class Works:
             os.close(lock)
         return lock is None
 
+    def _goes_on(self) -> bool:
+        """Whether the last piece of work has not told its end."""
+        last = self._read(ids[-1]) if (ids := self._ids()) else None
+        return last is None or not last.finished_us
+
     def _read(self, piece_id: str) -> Piece | None:
         try:
             octets = (self._folder / f"{piece_id}.json").read_bytes()
             return msgspec.json.decode(octets, type=Piece)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
-
-    def _run(
-        self, piece: Piece, do: Callable[[Piece, Callable[[], None]], None], lock: int
-    ) -> None:
-        told_s = 0.0
-
-        def tell() -> None:
-            nonlocal told_s
-            if time.monotonic() - told_s >= _WRITE_INTERVAL_S:
-                told_s = time.monotonic()
-                self._write(piece)
-
-        try:
-            try:
-                do(piece, tell)
-            except Exception as error:
-                log.exception("work of the console failed", kind=piece.asked.kind)
-                piece.refused = str(error) or type(error).__name__
-            piece.finished_us = time.time_ns() // 1000
-            with suppress(OSError):  # a full disk: it is told to be broken off
-                self._write(piece)
-        finally:
-            os.close(lock)
 
     def _lock(self, tries: int = 1) -> int | None:
         """The lock, or None: somebody has it, though who only looks has it for a moment."""

@@ -102,9 +102,9 @@ class History:
 
         The parts are as long as several samples, or as one.
         """
-        rows = [row for row in self._rows() if row[0] >= now_us - (length_s + SAMPLE_S) * 1e6]
-        whole = max(int(length_s) // SAMPLE_S, 1)
-        step = -(-whole // spans_max)
+        rows = self._rows(length_s, now_us)
+        whole = min(max(int(length_s) // SAMPLE_S, 1), len(rows) - 1)
+        step = max(-(-whole // spans_max), 1)
         # Parts end where they ended the last time they were asked for.
         first = (self.taken - len(rows)) % step
         kept = rows[(step - first) % step :: step] if step > 1 else rows
@@ -115,17 +115,21 @@ class History:
 
         Of what was sampled so far, when the server has not run for so long.
         """
-        rows = [row for row in self._rows() if row[0] >= now_us - (length_s + SAMPLE_S) * 1e6]
+        rows = self._rows(length_s, now_us)
         return _between(rows[0], rows[-1]) if len(rows) > 1 else None
 
-    def _rows(self) -> list[list[int]]:
-        """Every sample, oldest first, but for the one that may just be written over."""
+    def _rows(self, length_s: float, now_us: int) -> list[list[int]]:
+        """The samples that tell of the last `length_s`, oldest first.
+
+        But for the oldest of all, which may just be written over.
+        """
         taken = self._head[0]
-        kept = min(taken, self._samples - 1)
+        kept = min(taken, self._samples - 1, int(length_s) // SAMPLE_S + 2)
         width, found = self._width, []
         for number in range(taken - kept, taken):
             start = number % self._samples * width
-            found.append(self._cells[start : start + width].tolist())
+            if self._cells[start] >= now_us - (length_s + SAMPLE_S) * 1e6:
+                found.append(self._cells[start : start + width].tolist())
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,7 @@ from server.web.shell import CHART_SCRIPTS, Shell, Visit
 from server.web.texts import LANGUAGES, Texts, texts
 
 UPDATE_INTERVAL_S = 5.0
+FIRST_READING_S = 2.0
 # What a page shows of long lists; the JSON has all of them.
 SESSIONS_MAX = 100
 GROUPS_MAX = 30
@@ -50,6 +52,7 @@ class StatusPages:
             self._messages, UPDATE_INTERVAL_S, write_timeout_s=config.http.write_timeout_s
         )
         self._page = shell.page(self._show, Operation.STATUS_READ)
+        self._first_reading: asyncio.Task[None] | None = None
 
     def add_routes(self, app: web.Application) -> None:
         self._shell.get(app, f"{CONSOLE}/status", self._show, Operation.STATUS_READ)
@@ -57,8 +60,18 @@ class StatusPages:
         self._shell.get(app, "/status/series", self._series, Operation.STATUS_READ)
         self._shell.get(app, "/status/events", self._events, Operation.STATUS_READ)
 
+    def start(self) -> None:
+        """Read the figures once, a moment after the start: nobody who looks need wait then."""
+        self._first_reading = asyncio.get_running_loop().create_task(self._read_first())
+
+    async def _read_first(self) -> None:
+        await asyncio.sleep(FIRST_READING_S * (1 + self._service.worker))  # not all at once
+        await self._status.collect(kept=True)
+
     async def stop(self) -> None:
         """Let go of the pages that are being told."""
+        if self._first_reading is not None:
+            self._first_reading.cancel()
         await self._stream.stop()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -158,10 +171,14 @@ def concerns(figures: dict[str, Any], t: Texts) -> list[str]:
         found.append(
             t("status.not_answering", count=server["workers"] - server["workers_answering"])
         )
-    disk = figures["disk"]
-    if disk["free_bytes"] < 2 * disk["free_bytes_min"]:
+    found += [
+        t("status.unreadable", part=t.name("status_part", part), reason=reason)
+        for part, reason in figures["unreadable"].items()
+    ]
+    disk, ledger = figures["disk"], figures["ledger"]
+    if disk is not None and disk["free_bytes"] < 2 * disk["free_bytes_min"]:
         found.append(t("status.disk_low"))
-    waiting_us = figures["ledger"]["waiting_since_us"]
+    waiting_us = ledger["waiting_since_us"] if ledger is not None else None
     if waiting_us is not None and time.time_ns() // 1_000 - waiting_us > 60_000_000:
         found.append(t("status.folding_late"))
     return found

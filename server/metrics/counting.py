@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -11,6 +12,9 @@ from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.sru_update import UpdateFault
 from server.metrics.layout import BIB1, DIAGNOSTICS, OTHER, RECORDS, REFUSALS, SRU, SRU_UPDATE
 from server.metrics.registry import Figures
+
+if TYPE_CHECKING:  # what it needs is an extra
+    from server.metrics.spans import Spans
 
 # What a handler says of its request: the SRU operation, and the faults in its answer.
 OPERATION = web.RequestKey("OPERATION", str)
@@ -29,10 +33,13 @@ _SERVICES: dict[type, str] = {
     apdu.ResourceReportRequest: "resource_report",
     apdu.TriggerResourceControlRequest: "resource_report",
 }
+SESSION = "lianmu.session"
+# Asked every few seconds by whatever watches the server, or with every page.
+_UNTRACED = frozenset({"health", "metrics", "assets"})
 _PATHS = (
     ("/assets/", "assets"), ("/-/assets/", "assets"), ("/healthz", "health"),
     ("/readyz", "health"), ("/metrics", "metrics"), ("/status", "status"),
-    ("/batch", "batch"), ("/api", "api"),
+    ("/api/batch", "batch"), ("/batch", "batch"), ("/api/", "api"),
 )  # fmt: skip
 
 
@@ -41,6 +48,7 @@ class Counting:
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
+        self.spans: Spans | None = None  # where requests are traced, too
         # Those that are answered at once are added to directly.
         self.z3950_search = figures.timing("z3950", "search")
         self.z3950_present = figures.timing("z3950", "present")
@@ -52,7 +60,13 @@ class Counting:
         """Note a refusal; `reason` is one of those of `layout.REFUSALS`."""
         self._figures.count(REFUSALS, reason)
 
-    def z3950(self, request: apdu.Apdu, responses: Iterable[apdu.Apdu], duration_ns: int) -> None:
+    def z3950(
+        self,
+        request: apdu.Apdu,
+        responses: Sequence[apdu.Apdu],
+        duration_ns: int,
+        session: str = "",
+    ) -> None:
         """Note a Z39.50 request with all that was answered to it."""
         timing = self._figures.timing("z3950", service_of(request))
         refused = False
@@ -64,20 +78,25 @@ class Counting:
             timing.add_refused(duration_ns)
         else:
             timing.add(duration_ns)
+        if self.spans is not None:
+            name = f"z3950 {service_of(request)}"
+            self.spans.note(name, duration_ns, {SESSION: session, **_attributes(responses)})
 
-    def z3950_failed(self, request: apdu.Apdu, duration_ns: int) -> None:
+    def z3950_failed(self, request: apdu.Apdu, duration_ns: int, session: str = "") -> None:
         self._figures.timing("z3950", service_of(request)).add_failed(duration_ns)
+        if self.spans is not None:
+            name = f"z3950 {service_of(request)}"
+            self.spans.note(name, duration_ns, {SESSION: session}, failed=True)
 
-    def http(self, request: web.Request, status: int, duration_ns: int) -> None:
+    def http(self, request: web.Request, status: int, duration_ns: int, session: str = "") -> None:
         """Note a request over HTTP that was answered with `status`, SRU ones among them."""
         if ENDLESS in request:
             return
         operation = request.get(OPERATION)
         faults = request.get(FAULTS, ())
-        if operation is not None:
-            timing = self._figures.timing("sru", operation)
-        else:
-            timing = self._figures.timing("http", _page_of(request.path))
+        group = "http" if operation is None else "sru"
+        service = _page_of(request.path) if operation is None else operation
+        timing = self._figures.timing(group, service)
         for fault in faults:
             self._figures.count(DIAGNOSTICS, *_condition_of(fault))
         if status == 500:
@@ -86,6 +105,16 @@ class Counting:
             timing.add_refused(duration_ns)
         else:
             timing.add(duration_ns)
+        if self.spans is not None and service not in _UNTRACED:
+            attributes: dict[str, str | int] = {
+                SESSION: session, "http.response.status_code": status,
+            }  # fmt: skip
+            if faults:
+                attributes["lianmu.diagnostic"] = "/".join(_condition_of(faults[0]))
+            self.spans.note(
+                f"{group} {service}", duration_ns, attributes,
+                failed=status >= 500, headers=request.headers,
+            )  # fmt: skip
 
 
 def note_operation(request: web.Request, operation: str) -> None:
@@ -97,6 +126,22 @@ def note_faults(request: web.Request, faults: Iterable[SruFault | UpdateFault]) 
     found = list(faults)
     if found:
         request.setdefault(FAULTS, []).extend(found)
+
+
+def _attributes(responses: Iterable[apdu.Apdu]) -> dict[str, str | int]:
+    """What a span tells of the answer: counts and the first diagnostic, and no contents."""
+    found: dict[str, str | int] = {}
+    records = 0
+    for response in responses:
+        if isinstance(response, apdu.SearchResponse):
+            found["lianmu.hits"] = response.result_count
+        if isinstance(response, apdu.SearchResponse | apdu.PresentResponse | apdu.Segment):
+            records += response.number_of_records_returned
+        for condition in conditions_of(response):
+            found.setdefault("lianmu.diagnostic", f"{BIB1}/{condition}")
+    if records:
+        found["lianmu.records"] = records
+    return found
 
 
 def service_of(request: apdu.Apdu) -> str:

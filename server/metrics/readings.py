@@ -16,7 +16,7 @@ from metering.ledger_head import check_head
 from metering.settlement_store import settlement_counts
 from metering.waiting import positions_of, waiting
 from server import VERSION
-from server.backup_note import last_backup
+from server.backup.note import last_backup
 from server.batch_job import Jobs
 from server.config import Config
 from server.metrics import definitions as d

@@ -35,6 +35,10 @@ class Site:
         for area in self._areas:
             area.add_routes(app)
 
+    def start(self) -> None:
+        """Begin what goes on beside the requests."""
+        self._status.start()
+
     async def stop(self) -> None:
         """End the answers that would go on."""
         await self._status.stop()

@@ -78,7 +78,7 @@ def request(path: str) -> web.Request:
         ("/", "page"), ("/cn_cat", "page"), ("/search", "page"), ("/healthz", "health"),
         ("/readyz", "health"), ("/metrics", "metrics"), ("/assets/style.css", "assets"),
         ("/-/assets/app.css", "assets"), ("/status", "status"), ("/batch/1", "batch"),
-        ("/api/v1/records", "api"),
+        ("/api/v1/records", "api"), ("/api/batch/1", "batch"),
     ],
 )  # fmt: skip
 def test_a_page_is_counted_by_what_it_is_of(path: str, name: str) -> None:

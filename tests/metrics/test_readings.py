@@ -19,7 +19,7 @@ from metering.ledger import Ledger
 from metering.ledger_head import check_head
 from metering.spool_writer import SpoolWriter
 from metering.waiting import positions_of, waiting
-from server.backup_note import LastBackup, last_backup, note_backup
+from server.backup.note import LastBackup, last_backup, note_backup
 from server.metrics.certificate import expires_at
 from server.metrics.definitions import METRICS
 from server.metrics.processes import process_figures

@@ -26,7 +26,7 @@ AXE = CHECKOUT / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--force-prefers-reduced-motion",
+    "--disable-dev-shm-usage", "--force-prefers-reduced-motion", "--hide-scrollbars",
 )  # fmt: skip
 WAIT_S = 20.0
 PHONE = (390, 844)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -16,7 +19,7 @@ from metering.kept_totals import KeptTotals
 from server.audit_trail import trail
 from server.batch_job import Jobs
 from server.config import Config
-from server.console import duplicates, jobs, ledger, members, settlements
+from server.console import duplicates, jobs, ledger, members, settlements, work
 from server.console.members import Asked
 from server.console.work import Asked as AskedWork
 from server.console.work import BusyError, Piece, Works
@@ -27,7 +30,7 @@ from store.record_reader import RecordReader
 from store.sqlite import FILE_NAME, open_writer
 from tests.pages.consortium import NOON, SPOOL, YEAR, make_consortium
 
-ADMIN = Origin("http", "admin", "127.0.0.1")
+ADMIN = Origin("web", "admin", "127.0.0.1")
 AFTER_GRACE = NOON + 365 * DAY_US
 
 
@@ -241,23 +244,17 @@ def test_a_merge_is_of_the_versions_that_were_seen(tmp_path: Path) -> None:
 # Settlement
 
 
-def finished(works: Works, piece: Piece) -> Piece:
-    for _ in range(500):
-        told = works.get(piece.id)
-        assert told is not None
-        if told.finished_us:
-            return told
-        time.sleep(0.02)
-    raise AssertionError("it does not end")
-
-
 def carry_out(config: Config, kind: str, now_us: int, reason: str = "") -> Piece:
+    """As the process beside the server does it, at another time."""
     works = Works(config.data_dir)
     asked = AskedWork(kind=kind, year=YEAR, who="admin", address="127.0.0.1", reason=reason)
-    piece = works.start(
-        asked, lambda piece, tell: settlements.do(config, lambda: now_us, piece, tell)
-    )
-    return finished(works, piece)
+    piece, lock = works.begin(asked)
+    works.carry_out(piece, lambda piece, tell: settlements.do(config, lambda: now_us, piece, tell))
+    os.close(lock)
+    told = works.get(piece.id)
+    assert told is not None
+    assert told.finished_us
+    return told
 
 
 def test_a_year_is_drafted_checked_and_made_final(tmp_path: Path) -> None:
@@ -294,7 +291,7 @@ def test_a_year_is_drafted_checked_and_made_final(tmp_path: Path) -> None:
         ("settlement final", "THU", "the auditor is here"),
     ]  # fmt: skip
     assert {(row.account, row.address, row.protocol) for row in rows} == {
-        ("admin", "127.0.0.1", "http")
+        ("admin", "127.0.0.1", "web")
     }
     mine = settlements.read_member_year(config, YEAR, "pku")
     assert mine is not None
@@ -303,35 +300,57 @@ def test_a_year_is_drafted_checked_and_made_final(tmp_path: Path) -> None:
     assert settlements.read_member_year(config, YEAR, "NOBODY") is None
 
 
-def test_one_piece_of_work_at_a_time_and_a_lost_one_is_told(tmp_path: Path) -> None:
+def test_one_piece_of_work_at_a_time_and_a_lost_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     works = Works(tmp_path)
+    assert not works.is_busy()
     asked = AskedWork(kind="check", year=YEAR, who="admin")
-    go_on: list[bool] = []
-
-    def wait(piece: Piece, tell: Any) -> None:
-        piece.done, piece.total = 1, 2
-        tell()
-        while not go_on:
-            time.sleep(0.01)
-
-    piece = works.start(asked, wait)
+    piece, lock = works.begin(asked)
     assert works.is_busy()
     with pytest.raises(BusyError):
-        works.start(asked, wait)
-    told = works.get(piece.id)
-    assert told is not None
-    assert (told.finished_us, told.broken_off) == (0, False)
-    go_on.append(True)
-    assert finished(works, piece).done == 1
+        works.begin(asked)
 
-    def fail(piece: Piece, tell: Any) -> None:
+    def half(piece: Piece, tell: Callable[[], None]) -> None:
+        piece.done, piece.total = 1, 2
+        tell()
+        told = works.get(piece.id)
+        assert told is not None
+        assert (told.done, told.finished_us, told.broken_off) == (1, 0, False)
         raise MeteringError("the disk is full")
 
-    assert finished(works, works.start(asked, fail)).refused == "the disk is full"
-    lost = tmp_path / "console" / f"{'1' * 16}-{'a' * 8}.json"
-    lost.write_text('{"id":"x","asked":{"kind":"check","year":2024,"who":"admin"},"started_us":1}')
-    found = works.get(lost.stem)
-    assert found is not None
-    assert found.broken_off
+    works.carry_out(piece, half)
+    os.close(lock)
+    told = works.get(piece.id)
+    assert told is not None
+    assert (told.refused, told.broken_off) == ("the disk is full", False)
+    lost, lock = works.begin(asked)
+    os.close(lock)
+    told = works.get(lost.id)
+    assert told is not None
+    assert told.broken_off
+    assert [each.id for each in works.newest(YEAR, 5)] == [lost.id, piece.id]
     assert works.get("../../x") is None
     assert works.get(f"{'2' * 16}-{'a' * 8}") is None
+    monkeypatch.setattr(work, "KEPT_MAX", 2)
+    for _ in range(3):
+        os.close(works.begin(asked)[1])
+    assert len(works.newest(YEAR, 9)) == 2
+
+
+def test_the_process_ends_with_the_worker_that_started_it(tmp_path: Path) -> None:
+    config = make_consortium(tmp_path)
+    piece, lock = Works(config.data_dir).begin(
+        AskedWork(kind="check", year=YEAR, who="admin")
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server.console.settling_process"], stdin=subprocess.PIPE,
+        pass_fds=(lock,),
+    )  # fmt: skip
+    os.close(lock)
+    assert process.stdin is not None
+    process.stdin.close()  # nobody is there any more
+    assert process.wait(60) != 0
+    told = Works(config.data_dir).get(piece.id)
+    assert told is not None
+    assert told.broken_off

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aiohttp import CookieJar, web
+from aiohttp import CookieJar, encode_basic_auth, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.access import SignIn
@@ -45,7 +45,9 @@ def config(tmp_path: Path, members: Members) -> Config:
 
 
 @asynccontextmanager
-async def visited(config: Config, clock: Any = None) -> AsyncIterator[Client]:
+async def visited(
+    config: Config, clock: Any = None, meanwhile: Callable[[], object] | None = None
+) -> AsyncIterator[Client]:
     """A browser at a server with two pages: one of the console, one of a member."""
     sign_in = SignIn(config.members_path, config.access)
     service = cast(Service, SimpleNamespace(config=config, sign_in=sign_in, sessions=Sessions(0)))
@@ -67,7 +69,17 @@ async def visited(config: Config, clock: Any = None) -> AsyncIterator[Client]:
 
     app = web.Application()
     SignInPages(shell).add_routes(app)
+
+    async def standing(request: web.Request, visit: Visit) -> web.StreamResponse:
+        """As a long answer does: say who asks before and after something happened."""
+        before = shell.standing(request, visit)
+        if meanwhile is not None:
+            meanwhile()
+        after = shell.standing(request, visit)
+        return web.json_response([each.account if each else None for each in (before, after)])
+
     shell.get(app, "/", page, lambda _: True)
+    shell.get(app, "/standing", standing, lambda _: True)
     shell.get(app, "/-/console/members", page, Operation.MEMBERS_READ)
     shell.get(app, "/-/my/overview", page, is_member)
     shell.post(app, "/-/my/overview", take, is_member)
@@ -245,3 +257,34 @@ async def test_a_suspension_ends_sessions_for_good(config: Config, members: Memb
         assert (status, "Your session has ended" in page) == (403, True)
         await sign_in(client, "lib")
         assert (await get(client, "/-/my/overview"))[0] == 200
+
+
+async def test_a_long_answer_learns_that_its_session_has_ended(
+    config: Config, members: Members
+) -> None:
+    now = [1_800_000_000.0]
+    happenings: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: now.__setitem__(0, now[0] + 601),
+        lambda: Membership(members).suspend("LIB", 2, who="admin", reason="unpaid"),
+    ]
+    for happening, after in zip(happenings, ("lib", None, None), strict=True):
+        async with visited(config, lambda: now[0], happening) as client:
+            await sign_in(client, "lib")
+            async with client.get("/standing") as response:
+                assert await response.json() == ["lib", after]
+
+
+async def test_a_long_answer_to_a_program_ends_with_its_account(
+    config: Config, members: Members
+) -> None:
+    removal = Accounts(members)
+    removal.add("LIB", "second", "second", 2, rights=["search"], who="admin")
+
+    def remove() -> None:
+        removal.remove("second", 3, who="admin", reason="left")
+
+    async with visited(config, meanwhile=remove) as client:
+        headers = {"Authorization": encode_basic_auth("second", "second")}
+        async with client.get("/standing", headers=headers) as response:
+            assert await response.json() == ["second", None]

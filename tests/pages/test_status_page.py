@@ -8,9 +8,11 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from server.live.figures import KEPT_S
 from tests.harness import RunningServer, running_demo
 from tests.pages.chromium import Chromium, chromium
 from tests.pages.plain_browser import PlainBrowser, active_content, outside_references
@@ -81,11 +83,17 @@ def test_it_is_for_operators_alone(server: RunningServer, path: str) -> None:
     assert "operators" in page.text
 
 
-def test_a_program_with_a_password_gets_the_page_too(server: RunningServer) -> None:
-    request = urllib.request.Request(server.url + "/status", headers={"Accept": "text/html"})
+def status(server: RunningServer, accept: str, path: str = "/status") -> str:
+    """What a program with the operator's password gets."""
+    request = urllib.request.Request(server.url + path, headers={"Accept": accept})
     request.add_header("Authorization", "Basic " + b64encode(b"admin:admin").decode())
     with urllib.request.urlopen(request, timeout=30) as response:
-        assert "<h1>运行状态</h1>" in response.read().decode()
+        answer: bytes = response.read()
+    return answer.decode()
+
+
+def test_a_program_with_a_password_gets_the_page_too(server: RunningServer) -> None:
+    assert "<h1>运行状态</h1>" in status(server, "text/html")
 
 
 def test_charts_are_drawn_and_the_page_updates_itself(
@@ -112,10 +120,7 @@ def test_the_charts_show_what_was_asked(server: RunningServer, browser: Chromium
     plain = PlainBrowser(server)
 
     def peak() -> float:
-        request = urllib.request.Request(f"{server.url}/status/series?range=15m")
-        request.add_header("Authorization", "Basic " + b64encode(b"admin:admin").decode())
-        with urllib.request.urlopen(request, timeout=30) as response:
-            charts = json.load(response)
+        charts = json.loads(status(server, "application/json", "/status/series?range=15m"))
         (values,) = (
             each["values"] for each in charts["rates"]["series"] if each["label"] == "Z39.50"
         )
@@ -157,6 +162,26 @@ def test_it_fits_a_phone_and_a_desk_and_offends_nobody(
         )
     browser.prefer_dark(False)
     browser.open(f"{PAGE}?lang=en")
+
+
+def test_what_cannot_be_read_is_said_beside_all_else(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as server:
+        plain = PlainBrowser(server)
+        plain.sign_in("admin", path=PAGE)
+        ledger = tmp_path / "data" / "ledger.sqlite"
+        ledger.rename(ledger.with_suffix(".away"))
+        try:
+            told = json.loads(status(server, "application/json"))
+            assert told["ledger"] is None
+            assert "ledger" in told["unreadable"]
+            time.sleep(KEPT_S)
+            plain.get(PAGE)  # that has the figures of before read again
+            page = plain.get(PAGE)
+            assert page.status == 200
+            assert "The ledger cannot be read" in page.one("//div[@class='notice wrong']")
+            assert "worker-0" in page.one("//section[@aria-labelledby='processes']")
+        finally:
+            ledger.with_suffix(".away").rename(ledger)
 
 
 def test_a_page_that_is_open_does_not_keep_the_server_from_stopping(

@@ -119,9 +119,13 @@ def test_failed_logins_in_a_row_are_429_with_the_time_to_wait(server: RunningSer
     assert reply.conditions == [2]
 
 
-def test_a_member_in_a_browser_is_asked_for_a_password_on_the_status_page(
+def test_a_person_in_a_browser_is_shown_the_sign_in_form_on_the_status_page(
     server: RunningServer,
 ) -> None:
     reply = curl(server, "/status", "-H", BROWSER)
-    assert reply.status == 401
-    assert reply.header("WWW-Authenticate") == 'Basic realm="Lianmu", charset="UTF-8"'
+    assert reply.status == 403
+    assert b'name="next" value="/status"' in reply.body
+    assert reply.header("WWW-Authenticate") == ""
+    program = curl(server, "/status")
+    assert program.status == 401
+    assert 'Basic realm="Lianmu"' in str(program.header("WWW-Authenticate"))

@@ -46,6 +46,43 @@ def test_the_page_shows_members_and_sessions(demo: RunningServer) -> None:
     assert "demo2" in page
 
 
+def test_the_json_tells_of_everything_and_keeps_what_it_had(demo: RunningServer) -> None:
+    with connected(demo.z3950, "demo2/demo2") as client:
+        client.search("@attr 1=4 algorithms", "we_cat")
+        client.search("@attr 1=9999 x", "we_cat")
+        told = json.loads(get(demo, "/status", "admin:admin")[1])
+    assert set(told["server"]) == {"version", "time", "workers", "workers_answering"}
+    assert {"sessions", "totals", "catalogue", "year", "estimate", "members"} <= set(told)
+    (mine,) = (each for each in told["sessions_by_member"] if each["institution"] == "DEMO2")
+    assert (mine["protocol"], mine["sessions"]) == ("z3950", 1)
+    assert mine["searches"] >= 1
+    assert {"bib-1/114"} <= {f"{each['set']}/{each['condition']}" for each in told["diagnostics"]}
+    workers = [each for each in told["processes"] if each["name"] != "writer"]
+    assert len(workers) == told["server"]["workers"]
+    assert all(each["up"] for each in told["processes"])
+    assert sum(each["requests"] for each in workers) >= 2
+    assert set(told["index"]) == {"changed_records", "last_merge_us"}
+    assert {
+        "entries",
+        "head_hash",
+        "waiting",
+        "unconfirmed",
+        "last_fold_us",
+        "last_settlement",
+    } <= set(told["ledger"])
+    assert 0 < told["disk"]["free_bytes"] <= told["disk"]["size_bytes"]
+    assert isinstance(told["recent"], list)
+    assert isinstance(told["near_quota"], list)
+
+
+def test_a_wrong_password_is_among_the_latest_refusals(demo: RunningServer) -> None:
+    get(demo, "/status", "nobody-of-ours:wrong")
+    told = json.loads(get(demo, "/status", "admin:admin")[1])
+    (event,) = (e for e in told["recent"] if e["fields"].get("account") == "nobody-of-ours")
+    assert (event["level"], event["event"]) == ("warning", "login refused")
+    assert told["refusals"]["wrong_password"] >= 1
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_a_running_server_is_healthy_and_ready(demo: RunningServer, path: str) -> None:
     status, body = get(demo, path)

@@ -12,6 +12,7 @@ const Lianmu = (() => {
   function shown(value, unit, language) {
     if (value === null || value === undefined) return "–";
     if (unit === "fen") return (value / 100).toLocaleString(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+    if (unit === "ms" && Math.abs(value) >= 1000) return shown(value / 1000, "s", language);
     const digits = Number.isInteger(value) ? 0 : Math.abs(value) < 10 ? 2 : 1;
     return value.toLocaleString(language, { maximumFractionDigits: digits }) + (unit ? ` ${unit}` : "");
   }
@@ -21,8 +22,8 @@ const Lianmu = (() => {
     const common = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, font };
     const across = data.labels
       ? { ...common, grid: { show: false }, values: (_, at) => at.map((each) => (Number.isInteger(each) ? data.labels[each] ?? "" : "")) }
-      : { ...common, values: (_, at) => at.map((each) => clock(each, at[at.length - 1] - at[0])) };
-    const up = { ...common, size: 64, values: (_, at) => at.map((each) => shown(each, data.unit, language)) };
+      : { ...common, space: 72, values: (_, at) => at.map((each) => clock(each, at[at.length - 1] - at[0])) };
+    const up = { ...common, size: (_, texts) => 20 + 7 * Math.max(3, ...(texts ?? []).map((each) => each.length)), values: (_, at) => at.map((each) => shown(each, data.unit, language)) };
     return [across, up];
   }
 
