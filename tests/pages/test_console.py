@@ -268,7 +268,7 @@ def test_a_membership_is_suspended_restored_and_ended(own: tuple[PlainBrowser, C
         ("suspend", "the bill of 2023 is open"), ("restore", "paid"), ("end", "leaves"),
         ("end", "leaves at once"),
     ]  # fmt: skip
-    assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "http")}
+    assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "web")}
     assert all(row.address in ("127.0.0.1", "::1") for row in rows)
     audit = browser.get(f"{CONSOLE}/audit?who=admin&member=pku")
     assert audit.all("//tbody/tr/td[3]") == ["ended", "ended", "restored", "suspended"]
@@ -294,7 +294,7 @@ def test_two_records_are_merged_once_they_were_looked_at(own: tuple[PlainBrowser
     row = browser.get(f"{CONSOLE}/audit?kind=record").all("//tbody/tr[1]/td")
     assert row[2] == "records merged"
     assert row[3:5] == ["cn_cat c1: version 1 → into c2, deleted", "the same book"]
-    assert row[5] == "adminhttp 127.0.0.1"
+    assert row[5] == "adminweb 127.0.0.1"
     before = browser.get(f"{CONSOLE}/audit?kind=record&to=2020-01-01")
     assert before.one("//p[@class='empty']") == "No change."
 
