@@ -55,7 +55,8 @@ operators of the consortium for any. Whatever is changed is in the [audit](audit
 account, its address, and `api` for the protocol.
 
 Limits on requests, CORS and the access log are those of [HTTP](http.md). Bodies may have
-`[http] body_bytes_max` octets.
+`[http] body_bytes_max` octets, files of holdings `[holdings] file_bytes_max`: they are taken in
+portions, and carried out however long that takes.
 
 ## Forms
 

@@ -46,6 +46,11 @@ _HOST = re.compile(
 )
 _FORM = "application/x-www-form-urlencoded"
 
+# Whose handlers bound what they read themselves.
+FILES_OF_HOLDINGS = frozenset(
+    {("POST", "/api/v1/institutions/{code}/holdings"), ("POST", "/-/my/holdings/send")}
+)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = Log("lianmu.http")
@@ -138,7 +143,7 @@ class Guard:
         reason = _malformed(request)
         if reason:
             return refuse(request, 400, reason)
-        size_max = self._config.http.body_bytes_max
+        size_max = self._body_bytes_max(request)
         if (request.content_length or 0) > size_max:
             raise web.HTTPRequestEntityTooLarge(size_max, request.content_length or 0)
         if self._cors.is_preflight(request):
@@ -146,6 +151,13 @@ class Guard:
         if self._cors.is_foreign(request):
             return refuse(request, 403, "Pages of other sites may not ask this server.")
         return None
+
+    def _body_bytes_max(self, request: web.Request) -> int:
+        """What a body may have: files of holdings are taken in portions, and may be long."""
+        resource = request.match_info.route.resource
+        if resource is not None and (request.method, resource.canonical) in FILES_OF_HOLDINGS:
+            return max(self._config.holdings.file_bytes_max, self._config.http.body_bytes_max)
+        return self._config.http.body_bytes_max
 
     async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Find out who asks, and refuse who asks too much."""

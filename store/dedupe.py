@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from protocol.iso2709 import MalformedRecord, parse
 from protocol.record import MarcFamily
-from store.audit import Origin
+from store.audit import UNKNOWN, Origin
 from store.duplicate_facts import Facts, facts_of
 from store.duplicate_score import POSSIBLE, Score, compare
 from store.duplicates import DuplicateFinder
@@ -136,7 +136,7 @@ def merge_certain(
     pairs: Iterable[tuple[int, int]],
     *,
     account: str,
-    origin: Origin,
+    origin: Origin = UNKNOWN,
 ) -> Iterator[Merged]:
     """Merge the pairs of record ids that are certain; yields what became one.
 

@@ -88,9 +88,10 @@ def judge(
     `record_id` is the record now, 0: it is gone.
     """
     if wanted.statement is None:
-        return Applied(record_id, Effect.ABSENT if held is None else Effect.REMOVED, held)
+        effect = Effect.ABSENT if held is None else Effect.REMOVED
+        return Applied(record_id or wanted.record_id, effect, held)
     if not record_id:
-        return Applied(wanted.record_id, Effect.GONE)
+        return Applied(wanted.record_id, Effect.GONE, held, held)
     if held is None and rule is Rule.CHANGE:
         return Applied(record_id, Effect.NOT_HELD)
     after = wanted.statement.applied(institution, record_id, held)

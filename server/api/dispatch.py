@@ -22,6 +22,7 @@ from server.api.cover_desk import CoverDesk
 from server.api.operation import JSON, Call, Operation, Reply
 from server.api.permission import require
 from server.api.problem import Kind, Refusal, both
+from server.api.receiving import ReceivedFile, receive
 from server.api.repeats import Repeats
 from server.batch_desk import BatchDesk
 from server.config import Config
@@ -129,12 +130,20 @@ class Dispatcher:
             task.exception()  # told to whoever waits, if anybody still does
 
     async def _once(self, call: Call, arguments: Mapping[str, Any]) -> web.Response:
+        try:
+            return await self._kept_or_new(call, arguments)
+        finally:
+            body = arguments.get("body")
+            if isinstance(body, ReceivedFile):
+                body.close()
+
+    async def _kept_or_new(self, call: Call, arguments: Mapping[str, Any]) -> web.Response:
         key = call.request.headers.get("Idempotency-Key")
         if key is None or not call.operation.is_idempotent:
             response = await _carried_out(call, arguments)
             assert isinstance(response, web.Response)  # noqa: S101 - only GET streams
             return response
-        digest = await _digest(call)
+        digest = await _digest(call, arguments.get("body"))
         who = call.who or f"?{digest.hex()}"  # nobody else's request is found by a stranger
         known = await asyncio.to_thread(self._repeats.begin, who, key, digest, call.now_us)
         if known is not None:
@@ -176,7 +185,7 @@ async def _arguments(call: Call) -> dict[str, Any]:
         raise _parameter(f"{name[:40]}: there is no such parameter")
     _check_headers(operation, request)
     if operation.body_type is not None:
-        arguments["body"] = await _body(operation, request)
+        arguments["body"] = await _body(call)
     return arguments
 
 
@@ -213,14 +222,17 @@ def _check_headers(operation: Operation, request: web.Request) -> None:
             raise _parameter(f"{header.name}: it is there {len(values)} times")
 
 
-async def _body(operation: Operation, request: web.Request) -> Any:
+async def _body(call: Call) -> Any:
+    operation, request = call.operation, call.request
     if operation.reads and request.content_type not in operation.reads:
         told = ", ".join(operation.reads)
         raise Refusal(
             Kind.MEDIA_TYPE, f"Send {told}.", f"请发送 {told}。", headers={hdrs.ACCEPT: told}
         )
+    if operation.is_file:
+        return await receive(request, call.config.holdings.file_bytes_max)
     body = await request.read()
-    if operation.body_type is bytes:
+    if not operation.is_json:
         return body
     try:
         return msgspec.json.decode(body, type=operation.body_type)
@@ -290,7 +302,7 @@ def _replayed(status: int, headers: Mapping[str, str], body: bytes) -> web.Respo
     )
 
 
-async def _digest(call: Call) -> bytes:
+async def _digest(call: Call, body: object) -> bytes:
     """Tells one request from another: all of it that an operation reads."""
     request = call.request
     digest = hashlib.sha256()
@@ -299,7 +311,7 @@ async def _digest(call: Call) -> bytes:
         request.headers.get(hdrs.IF_MATCH, ""),
     ):  # fmt: skip
         digest.update(part.encode() + b"\0")
-    digest.update(await request.read())
+    digest.update(body.sha256 if isinstance(body, ReceivedFile) else await request.read())
     return digest.digest()
 
 

@@ -6,11 +6,10 @@ All of it goes through `server/holdings`, as over Z39.50, SRU and the command li
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, BinaryIO, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -210,10 +209,13 @@ def list_holdings(call: Call, path: InstitutionPath, query: HeldQuery) -> Reply[
     summary="Submit a file of holdings", reads=tuple(_FORMATS),
     answers={200: "It was carried out, but for the lines refused"},
 )  # fmt: skip
-def submit_holdings(call: Call, path: InstitutionPath, query: FileQuery, body: bytes) -> Submission:
+def submit_holdings(
+    call: Call, path: InstitutionPath, query: FileQuery, body: BinaryIO
+) -> Submission:
     """As CSV with a line of column names, JSON (an array, or an object a line), ISO 2709 or
-    MARCXML. Lines of one record are added up. Nothing in a line stops the others. The same
-    file sent again finds everything unchanged."""
+    MARCXML, of up to `[holdings] file_bytes_max` octets. Lines of one record are added up.
+    Nothing in a line stops the others. The same file sent again finds everything
+    unchanged."""
     request = BatchRequest(
         principal=call.principal, mode=Mode(query.mode),
         format=_FORMATS[call.request.content_type],
@@ -222,7 +224,7 @@ def submit_holdings(call: Call, path: InstitutionPath, query: FileQuery, body: b
         protocol=PROTOCOL, address=call.origin.address, source="",
     )  # fmt: skip
     try:
-        done = apply_batch(call.config, request, io.BytesIO(body))
+        done = apply_batch(call.config, request, body)
     except BatchRefused as refused:
         raise _refusal(refused.reason, str(refused)) from None
     return _summary(done)

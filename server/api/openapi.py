@@ -26,7 +26,7 @@ _REASONS: Mapping[int, str] = {
     406: "No form that was asked for",
     409: "The present state does not allow it, or the Idempotency-Key is in use",
     412: "It is in another version now",
-    413: "The body is larger than `[http] body_bytes_max`",
+    413: "The body is larger than `[http] body_bytes_max`, or `[holdings] file_bytes_max`",
     415: "The body is of a type that is not read here",
     422: "The content is not valid, or the Idempotency-Key was used for another request",
     428: "No version is named",

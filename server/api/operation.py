@@ -7,7 +7,8 @@
     def show_institution(call: Call, path: InstitutionPath) -> Institution: ...
 
 The annotations say what is read and answered: `path`, `query` and `body` are structs
-(a body of another kind is `bytes`, with its media types in `reads`), and the return
+(a body of another kind is `bytes`, or a file where it may be long, with its media types
+in `reads`), and the return
 value is a struct, a `Reply` around one, or a response made by the operation itself
 with its media types in `gives`. Where annotations do not tell, `asks` names the struct
 of the query, `takes` that of JSON among several media types, `shows` that of an answer
@@ -21,7 +22,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from aiohttp import web
@@ -149,6 +150,16 @@ class Operation:
         return not inspect.iscoroutinefunction(self.handler)
 
     @property
+    def is_file(self) -> bool:
+        """Whether its body may be as long as a file of holdings."""
+        return self.body_type is BinaryIO
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its body is read as JSON before it is carried out."""
+        return self.body_type not in (None, bytes, BinaryIO)
+
+    @property
     def is_idempotent(self) -> bool:
         """Whether it takes an Idempotency-Key."""
         return IDEMPOTENCY_KEY in self.headers
@@ -165,7 +176,7 @@ class Operation:
             found.add(404)
         if self.body_type is not None:
             found |= {413, 415}
-            found |= {422} if self.body_type is not bytes else set()
+            found |= {422} if self.is_json else set()
         if self.is_idempotent:
             found |= {409, 422}
         return sorted(found)

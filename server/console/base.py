@@ -28,7 +28,7 @@ def may(operation: Operation) -> Callable[[Principal], bool]:
 
 def origin_of(visit: Visit) -> Origin:
     """From where a change comes that a page makes."""
-    return Origin("http", visit.who.account, visit.request.remote or "")
+    return Origin("web", visit.who.account, visit.request.remote or "")
 
 
 def number_in(values: Mapping[str, str], name: str, default: int, highest: int = 2**53) -> int:

@@ -140,7 +140,6 @@ def do(config: Config, now_us: Callable[[], int], piece: Piece, tell: Callable[[
         MeteringError: it cannot be done; nothing of it was stored.
     """
     asked = piece.asked
-    by = Author(asked.who, asked.who, asked.address, "http")
     writer_process.prepare(config)
     with Accounting(config) as accounting, open_settlements(config) as settlements:
         if asked.kind == "check":

@@ -27,7 +27,7 @@ def check_covers(config: Config, *, whole: bool) -> Iterator[Finding]:
     kept = set(shelf.kept())
     if not config.covers_path.exists():
         if kept:
-            lost = f"{config.covers_path.name} is gone: there are {len(kept):,} pictures"
+            lost = f"{config.covers_path.name} is gone; pictures: {len(kept):,}"
             yield Finding(_PART, lost)
         return
     problems = list(examine_file(config.covers_path, _PART, SCHEMA_VERSION))
@@ -43,10 +43,10 @@ def check_covers(config: Config, *, whole: bool) -> Iterator[Finding]:
         yield from _files(shelf, cover, read=whole or place < _FILES_MAX)
     if kept:
         yield Finding(
-            _PART, f"{len(kept):,} pictures belong to no record: the server removes them",
+            _PART, f"pictures of no record: {len(kept):,}; the server removes them",
             is_problem=False,
         )  # fmt: skip
-    yield Finding(_PART, f"{len(covers):,} cover images", is_problem=False)
+    yield Finding(_PART, f"cover images: {len(covers):,}", is_problem=False)
 
 
 def _records(config: Config, covers: list[Cover]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from tests.harness import RunningServer
 from tests.server.own_server import cnmarc, marc21, own_server
 
 BODY_BYTES_MAX = 65_536
+FILE_BYTES_MAX = 3_000_000
 PASSWORD = "password-1"
 
 
@@ -36,7 +37,10 @@ def api_server(
         ],
         "cn_cat": [cnmarc(f"c{n}", f"中文题名{n}") for n in range(3)],
     }
-    lines = f"body_bytes_max = {BODY_BYTES_MAX}\n{http}"
+    lines = (
+        f"body_bytes_max = {BODY_BYTES_MAX}\n{http}\n"
+        f"[holdings]\nfile_bytes_max = {FILE_BYTES_MAX}\n"
+    )
     with own_server(
         folder,
         records,

@@ -7,10 +7,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+import requests
 
 from protocol.iso2709 import Field, build
 from protocol.marcxml import to_marcxml
 from tests.api.client import V1, Client
+from tests.api.conftest import BODY_BYTES_MAX, FILE_BYTES_MAX
 
 HOLDINGS = f"{V1}/institutions/DEMO1/holdings"
 ONE = f"{HOLDINGS}/we_cat/w0"
@@ -142,3 +144,24 @@ def test_replace_all_takes_away_what_is_not_in_the_file(member: Client) -> None:
     assert {(each["account"], each["protocol"], each["address"]) for each in sent} == {
         ("demo1", "api", "127.0.0.1"),
     }  # fmt: skip
+
+
+def test_a_long_file_is_taken_in_portions_and_known_again(member: Client) -> None:
+    lines = ["control_number,note", *(f"w{n % 5},{'x' * 300}" for n in range(8_000))]
+    body = "\n".join(lines).encode()
+    assert BODY_BYTES_MAX * 30 < len(body) < FILE_BYTES_MAX
+    headers = {"Content-Type": "text/csv", "Idempotency-Key": "long"}
+    first = member("POST", HOLDINGS, body, headers=headers, mode="put")
+    assert (first.ok()["lines"], first.json["held_after"]) == (8_000, 5)
+    again = member("POST", HOLDINGS, body, headers=headers, mode="put")
+    assert again.body == first.body
+    assert again.header("Idempotency-Replayed") == "true"
+    other = member("POST", HOLDINGS, body + b"\nw1,y", headers=headers, mode="put")
+    other.problem(422, "idempotency-key-reused")
+    # Without a Content-Length it is as long as it turns out to be.
+    endless = iter([b"control_number\n"] + [b"w1\n" * 100_000] * 20)
+    answer = requests.post(
+        member.url + HOLDINGS, data=endless, params={"mode": "put"}, auth=member.user,
+        headers={"Content-Type": "text/csv"}, timeout=60,
+    )  # fmt: skip
+    assert answer.status_code == 413

@@ -17,10 +17,12 @@ from protocol.iso2709 import parse
 from server.api.operation import Operation
 from server.api.routes import AREAS
 from server.config import load_config
+from server.http_guard import FILES_OF_HOLDINGS
+from server.selfservice import holdings_pages
 from store.members import Members
 from store.membership import Membership
 from tests.api.client import V1, Answer, Client
-from tests.api.conftest import BODY_BYTES_MAX, PASSWORD, api_server
+from tests.api.conftest import BODY_BYTES_MAX, FILE_BYTES_MAX, PASSWORD, api_server
 from tests.api.test_records import book
 from tests.covers.pictures import picture
 from tests.harness import RunningServer
@@ -111,11 +113,16 @@ def test_a_body_of_another_type_is_refused(server: RunningServer, name: str) -> 
 def test_a_body_that_is_too_large_is_refused(server: RunningServer, name: str) -> None:
     operation = OPERATIONS[name]
     client = Client(server.url, ("demo1", "demo1"))
-    body = b" " * (BODY_BYTES_MAX + 1)
+    body = b" " * ((FILE_BYTES_MAX if operation.is_file else BODY_BYTES_MAX) + 1)
     answer = client(
         operation.method, path_of(operation), body, headers={"Content-Type": operation.reads[0]}
     )
     answer.problem(413, "too-large")
+
+
+def test_long_bodies_are_let_through_to_who_takes_them_in_portions() -> None:
+    taken = {(each.method, each.path) for each in OPERATIONS.values() if each.is_file}
+    assert taken | {("POST", f"{holdings_pages.PATH}/send")} == FILES_OF_HOLDINGS
 
 
 @pytest.mark.parametrize("name", those(404))

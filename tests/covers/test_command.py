@@ -121,11 +121,11 @@ def test_doctor_finds_files_that_are_gone_changed_or_of_nobody(config: Path) -> 
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(octets)
     told = lianmu(config, "doctor").stdout
-    assert "note: 1 pictures belong to no record" in told
+    assert "note: pictures of no record: 1" in told
     assert f"{full.name} is gone" in told
     orphan.unlink()
     lianmu(config, "cover", "remove", "c1", "--reason", "damaged")
     assert doctor(config) == []
     lianmu(config, "cover", "add", "c1", file(config, "front.jpg", picture()))
     (config.parent / "data" / "covers.sqlite").rename(config.parent / "elsewhere")
-    assert doctor(config) == ["covers.sqlite is gone: there are 1 pictures"]
+    assert doctor(config) == ["covers.sqlite is gone; pictures: 1"]

@@ -212,7 +212,8 @@ def test_what_is_held_of_a_deleted_record_can_be_given_up(library: Library) -> N
     for each in ids:
         library.writer.delete(each)
     assert effects(submit(library, Wanted(ids[0], HoldingStatement("X")))) == ["gone"]
-    assert effects(submit(library, Wanted(ids[0], None))) == ["removed"]
+    (given_up,) = submit(library, Wanted(ids[0], None))
+    assert (given_up.effect, given_up.record_id) == (Effect.REMOVED, ids[0])
     while library.writer.merge():
         pass
     assert effects(submit(library, Wanted(ids[1], None))) == ["removed"]

@@ -40,19 +40,40 @@ def server(config: Config) -> Iterator[RunningServer]:
         yield server
 
 
-@pytest.fixture
-def operator(server: RunningServer) -> PlainBrowser:
-    browser = PlainBrowser(server)
-    browser.sign_in("admin")
+def signed_in(server: RunningServer, account: str, language: str = "en") -> PlainBrowser:
+    browser = PlainBrowser(server, language)
+    browser.sign_in(account)
     return browser
+
+
+# Signing in takes longer than most pages, so each does it once.
+
+
+@pytest.fixture(scope="module")
+def operator(server: RunningServer) -> PlainBrowser:
+    return signed_in(server, "admin")
+
+
+@pytest.fixture(scope="module")
+def chinese(server: RunningServer) -> PlainBrowser:
+    return signed_in(server, "admin", "zh")
+
+
+@pytest.fixture(scope="module")
+def clerk(server: RunningServer) -> PlainBrowser:
+    """An operator who may look and change nothing."""
+    return signed_in(server, "clerk")
+
+
+@pytest.fixture(scope="module")
+def member(server: RunningServer) -> PlainBrowser:
+    return signed_in(server, "pku")
 
 
 @pytest.mark.parametrize("path", READS)
 def test_every_page_is_read_without_a_script_in_both_languages(
-    server: RunningServer, operator: PlainBrowser, path: str
+    chinese: PlainBrowser, operator: PlainBrowser, path: str
 ) -> None:
-    chinese = PlainBrowser(server, "zh")
-    chinese.sign_in("admin")
     for browser in (operator, chinese):
         page = browser.get(path)
         assert page.status == 200, page.text
@@ -68,10 +89,8 @@ def test_every_page_is_read_without_a_script_in_both_languages(
 
 @pytest.mark.parametrize("path", READS)
 def test_a_member_gets_no_page_and_others_the_sign_in_form(
-    server: RunningServer, path: str
+    server: RunningServer, member: PlainBrowser, path: str
 ) -> None:
-    member = PlainBrowser(server)
-    member.sign_in("pku")
     page = member.get(path)
     assert page.status == 403
     assert "not allowed" in page.text
@@ -92,16 +111,12 @@ def test_a_member_gets_no_page_and_others_the_sign_in_form(
     ],
 )  # fmt: skip
 def test_an_operator_without_rights_looks_and_changes_nothing(
-    server: RunningServer, path: str, may: bool
+    clerk: PlainBrowser, path: str, may: bool
 ) -> None:
-    clerk = PlainBrowser(server)
-    clerk.sign_in("clerk")
     assert clerk.get(path).status == (200 if may else 403)
 
 
-def test_nothing_leads_where_one_may_not_go(server: RunningServer) -> None:
-    clerk = PlainBrowser(server)
-    clerk.sign_in("clerk")
+def test_nothing_leads_where_one_may_not_go(clerk: PlainBrowser) -> None:
     for path in (f"{CONSOLE}/members/PKU", f"{CONSOLE}/duplicates/1/2", f"{CONSOLE}/jobs"):
         for link in clerk.get(path).tree.xpath("//a/@href"):
             if link.startswith(f"{CONSOLE}/"):
@@ -117,13 +132,16 @@ POSTS = (
 
 @pytest.mark.parametrize("path", POSTS)
 def test_a_form_from_elsewhere_changes_nothing(
-    server: RunningServer, operator: PlainBrowser, config: Config, path: str
+    server: RunningServer,
+    operator: PlainBrowser,
+    member: PlainBrowser,
+    config: Config,
+    path: str,
 ) -> None:
     fields = {"reason": "none", "when": "now", "keep_version": "1", "away_version": "1"}
     assert operator.post(path, **fields).status == 403
     assert operator.post(path, **fields, token="x").status == 403
-    member = PlainBrowser(server)
-    token = member.sign_in("pku").one("//form[@action='/-/sign-out']//input[@name='token']/@value")
+    token = member.get("/").one("//form[@action='/-/sign-out']//input[@name='token']/@value")
     assert member.post(path, **fields, token=token).status == 403
     assert PlainBrowser(server).post(path, **fields).status == 403
     with closing(Members(config.members_path)) as members:
@@ -268,7 +286,7 @@ def test_a_membership_is_suspended_restored_and_ended(own: tuple[PlainBrowser, C
         ("suspend", "the bill of 2023 is open"), ("restore", "paid"), ("end", "leaves"),
         ("end", "leaves at once"),
     ]  # fmt: skip
-    assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "http")}
+    assert {(row.who, row.account, row.protocol) for row in rows} == {("admin", "admin", "web")}
     assert all(row.address in ("127.0.0.1", "::1") for row in rows)
     audit = browser.get(f"{CONSOLE}/audit?who=admin&member=pku")
     assert audit.all("//tbody/tr/td[3]") == ["ended", "ended", "restored", "suspended"]
@@ -294,7 +312,7 @@ def test_two_records_are_merged_once_they_were_looked_at(own: tuple[PlainBrowser
     row = browser.get(f"{CONSOLE}/audit?kind=record").all("//tbody/tr[1]/td")
     assert row[2] == "records merged"
     assert row[3:5] == ["cn_cat c1: version 1 → into c2, deleted", "the same book"]
-    assert row[5] == "adminhttp 127.0.0.1"
+    assert row[5] == "adminweb 127.0.0.1"
     before = browser.get(f"{CONSOLE}/audit?kind=record&to=2020-01-01")
     assert before.one("//p[@class='empty']") == "No change."
 

@@ -192,7 +192,7 @@ def test_an_operator_suspends_a_member_while_it_is_searching(
     rows = [row.text for row in browser.find_all("tbody tr")]
     assert "restored" in rows[0]
     assert "paid" in rows[0]
-    assert "http 127.0.0.1" in rows[0]
+    assert "web 127.0.0.1" in rows[0]
     assert "suspended" in rows[1]
 
 

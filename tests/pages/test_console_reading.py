@@ -30,7 +30,7 @@ from store.record_reader import RecordReader
 from store.sqlite import FILE_NAME, open_writer
 from tests.pages.consortium import NOON, SPOOL, YEAR, make_consortium
 
-ADMIN = Origin("http", "admin", "127.0.0.1")
+ADMIN = Origin("web", "admin", "127.0.0.1")
 AFTER_GRACE = NOON + 365 * DAY_US
 
 
@@ -291,7 +291,7 @@ def test_a_year_is_drafted_checked_and_made_final(tmp_path: Path) -> None:
         ("settlement final", "THU", "the auditor is here"),
     ]  # fmt: skip
     assert {(row.account, row.address, row.protocol) for row in rows} == {
-        ("admin", "127.0.0.1", "http")
+        ("admin", "127.0.0.1", "web")
     }
     mine = settlements.read_member_year(config, YEAR, "pku")
     assert mine is not None

@@ -111,7 +111,7 @@ def test_charts_are_drawn_and_the_page_updates_itself(
     # Refused sign-ins are told as they happen.
     PlainBrowser(server).sign_in("demo1", "wrong")
     browser.wait_until(lambda: "login refused" in browser.text("#region-trouble"))
-    assert "Wrong password" in browser.text("#region-trouble")
+    browser.wait_until(lambda: "Wrong password" in browser.text("#region-trouble"))
     assert browser.complaints() == []
 
 
