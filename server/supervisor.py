@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server import worker, writer_process
+from server.backup.note import STAGING_NAME
 from server.config import Config
 from server.errors import StartError
 from server.live.board import LiveBoard
@@ -78,6 +79,12 @@ class Supervisor:
             StartError: a port is taken, the data folder is in use or not writable.
         """
         self._lock = lock_data_dir(self.config.data_dir)
+        if (self.config.data_dir / STAGING_NAME).exists():
+            # Half of it may be in place, and the ledger is the last: none must be made anew.
+            raise StartError(
+                f"{self.config.data_dir}: a restore was broken off here;"
+                " give `lianmu restore` again with --force"
+            )
         for folder in (self.config.spool_dir, self.config.run_dir):
             folder.mkdir(parents=True, exist_ok=True)
         writer_process.prepare(self.config)

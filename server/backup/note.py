@@ -1,4 +1,4 @@
-"""The note that a whole backup leaves in the data folder, for whoever watches."""
+"""What backups and restores leave in the data folder for others to see."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 
 NOTE_NAME = "backup.json"
+# What a restore copies first goes in here; it is gone once all of it is in its place.
+STAGING_NAME = ".restoring"
 
 
 class LastBackup(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,12 +16,12 @@ from metering.ledger_copy import verify_copy
 from metering.ledger_verify import Verification
 from server.backup.make import BEFORE_RESTORE, DATA, Telling
 from server.backup.manifest import BackupError, Manifest, damage
+from server.backup.note import STAGING_NAME
 from server.config import Config
 from server.errors import StartError
 from server.supervisor import lock_data_dir
 from store.backup import examine_copy
 
-_STAGING = ".restoring"
 _LEDGER = "ledger.sqlite"
 
 
@@ -81,7 +81,7 @@ def contents(data_dir: Path) -> list[Path]:
     return sorted(
         path
         for path in data_dir.iterdir()
-        if path.name not in (_STAGING, "server.lock", "run")
+        if path.name not in (STAGING_NAME, "server.lock", "run")
         and not path.name.startswith(BEFORE_RESTORE)
     )
 
@@ -108,7 +108,7 @@ def staged(config: Config, folder: Path, manifest: Manifest, telling: Telling) -
                 f"{data_dir}: the backup takes {manifest.size_bytes / 1e9:.2f} GB,"
                 f" {free / 1e9:.2f} GB are free"
             )
-        staging = data_dir / _STAGING
+        staging = data_dir / STAGING_NAME
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700)
         try:
@@ -136,7 +136,7 @@ def put_in_place(data_dir: Path) -> Path | None:
         OSError: the disk refuses. Then some of it may be in place and some not:
             what was there is in the folder beside it.
     """
-    staging = data_dir / _STAGING
+    staging = data_dir / STAGING_NAME
     present = contents(data_dir)
     aside: Path | None = None
     if present:

@@ -121,7 +121,7 @@ CHORE_FAILURES = Counter(
     "lianmu_writer_failures_total",
     "Turns of the writer process that failed, by chore.",
     ("chore",),
-    _each("fold", "merge", "credits", OTHER),
+    _each("fold", "merge", "credits", "covers", OTHER),
 )
 
 COUNTERS = (

@@ -27,14 +27,11 @@ from server.metrics.readiness import Readiness
 from server.metrics.registry import Snapshot
 from store.members import MemberError, Members
 from store.sizes import delta_rows, index_sizes
-from store.sqlite import FILE_NAME, Refused, StoreError
+from store.sqlite import Refused, StoreError
 
 # Reading all of the index costs the disk something.
 INDEX_INTERVAL_S = 3600.0
 SILENCE_S_MAX = 30.0  # of a process that is up
-_DATABASES = (
-    FILE_NAME, "members.sqlite", "ledger.sqlite", "usage.sqlite", "credit.sqlite",
-)  # fmt: skip
 
 
 class Reading(NamedTuple):
@@ -119,11 +116,10 @@ class Readings:
         yield from self._index
 
     def _files(self) -> Iterator[Reading]:
-        for name in _DATABASES:
-            for each in (name, f"{name}-wal"):
+        for pattern in ("*.sqlite", "*.sqlite-wal"):
+            for path in sorted(self._config.data_dir.glob(pattern)):
                 with suppress(FileNotFoundError):
-                    size = (self._config.data_dir / each).stat().st_size
-                    yield Reading(d.FILE_SIZE, size, (each,))
+                    yield Reading(d.FILE_SIZE, path.stat().st_size, (path.name,))
 
     def _ledger(self) -> Iterator[Reading]:
         config = self._config

@@ -29,6 +29,7 @@ from server.config import Config, load_config
 from server.supervisor import lock_data_dir
 from tests.backup.in_process import lianmu
 from tests.faults.exactness import prepare
+from tests.harness import lianmu as lianmu_beside
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +213,25 @@ def test_restore_waits_for_no_server_and_spoils_none(
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done
     assert "stop it first" in done.stderr
     assert [path.name for path in data.iterdir()] == ["server.lock"]
+
+
+def test_no_server_starts_on_a_restore_that_was_broken_off_and_restoring_again_mends_it(
+    made: tuple[Path, Manifest], source: Path, tmp_path: Path
+) -> None:
+    config_path = fresh(tmp_path, source)
+    data = config_path.parent / "data"
+    # As a crash leaves it when some of it is in place, and the ledger is not.
+    (data / ".restoring").mkdir(parents=True)
+    shutil.copy(made[0] / "data/catalogue.sqlite", data)
+    shutil.copy(made[0] / "data/ledger.sqlite", data / ".restoring")
+    served = lianmu_beside("serve", "--config", str(config_path))  # which keeps its lock
+    assert (served.returncode, len(served.stderr.splitlines())) == (2, 1), served
+    assert "broken off" in served.stderr
+    assert not (data / "ledger.sqlite").exists()
+    done = lianmu("restore", "--config", str(config_path), str(made[0]), "--force")
+    assert done.returncode == 0, done
+    assert not (data / ".restoring").exists()
+    assert lianmu("ledger", "verify", "--config", str(config_path)).returncode == 0
 
 
 def test_the_oldest_backups_go_and_nothing_else(tmp_path: Path) -> None:
