@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -263,6 +264,17 @@ def test_replacing_all_takes_away_what_no_line_may_mean(site: Site) -> None:
     within = batch(site, "001\nw1\nb1\n", Mode.REPLACE_ALL, database="we_cat")
     assert counts(within) == (1, 0, 0, 0, 1, 4, 5)
     assert sorted(held(site)) == ["b1", "b2", "w1", "x1", "x2"]
+
+
+def test_what_a_crash_left_behind_is_removed_after_a_day(site: Site) -> None:
+    folder = site.config.data_dir / "holdings"
+    folder.mkdir()
+    old, new = folder / "batch-1.sqlite", folder / "batch-2.sqlite.part"
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (1, 1))
+    batch(site, "001\nb1\n")
+    assert [path.name for path in folder.iterdir()] == [new.name]
 
 
 def test_nothing_replaces_nothing(site: Site) -> None:
