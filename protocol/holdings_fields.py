@@ -101,6 +101,8 @@ def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Hold
         barcodes.update(dict.fromkeys(here))
         said = field.first(copies).strip()
         is_number = said.isdecimal() and len(said) <= _COPIES_DIGITS_MAX
+        # MARC 21 has the number of a copy in $t, where several copies have a field each.
+        is_number = is_number and not (family is MarcFamily.MARC21 and len(fields) > 1)
         count += max(1, int(said)) if is_number else max(1, len(here))
     return Holding(
         institution, 0, "; ".join(filter(None, numbers)), count,
