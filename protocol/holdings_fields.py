@@ -85,7 +85,7 @@ def take_holdings(
 
 def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Holding:
     """What one institution's fields say together."""
-    _, location, _, barcode, copies = _CODES[family]
+    _, _, _, barcode, copies = _CODES[family]
     numbers: dict[str, None] = {}
     places: dict[str, None] = {}
     extents: dict[str, None] = {}
@@ -94,7 +94,7 @@ def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Hold
     count = 0
     for field in fields:
         numbers[_call_number(field, family)] = None
-        places[field.first(location).strip()] = None
+        places[_location(field, family)] = None
         extents[_extent(field, family)] = None
         notes["; ".join(field.values("z")) if family is MarcFamily.MARC21 else ""] = None
         here = [value.strip() for value in field.values(barcode) if value.strip()]
@@ -109,6 +109,12 @@ def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Hold
         "; ".join(filter(None, places)), tuple(barcodes), "; ".join(filter(None, extents)),
         "; ".join(filter(None, notes)),
     )  # fmt: skip
+
+
+def _location(field: Field, family: MarcFamily) -> str:
+    """852 $b library or collection and $c shelving location; 905 $c in CNMARC."""
+    codes = "bc" if family is MarcFamily.MARC21 else "c"
+    return ", ".join(value.strip() for value in field.values(codes) if value.strip())
 
 
 def _extent(field: Field, family: MarcFamily) -> str:

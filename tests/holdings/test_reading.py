@@ -183,7 +183,7 @@ def test_a_holdings_record_brings_its_extent_and_items() -> None:
     )  # fmt: skip
     line = one(marc, family=MarcFamily.MARC21)
     assert line.name == RecordName("a1", numbers=("(OCoLC)5",))
-    assert line.statement == HoldingStatement("", 2, "", ("b7", "b8"), "v.1-45", "ask")
+    assert line.statement == HoldingStatement("", 2, "Main", ("b7", "b8"), "v.1-45", "ask")
     # One that says nothing but which record: it is held.
     bare = marc21(Field("004", "a1"), leader="00000nx  a2200000un 4500")
     assert one(bare, family=MarcFamily.MARC21).statement == HoldingStatement()
