@@ -85,7 +85,7 @@ def take_holdings(
 
 def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Holding:
     """What one institution's fields say together."""
-    _, location, _, barcode, copies = _CODES[family]
+    _, _, _, barcode, copies = _CODES[family]
     numbers: dict[str, None] = {}
     places: dict[str, None] = {}
     extents: dict[str, None] = {}
@@ -94,19 +94,27 @@ def _read(fields: Sequence[Field], family: MarcFamily, institution: str) -> Hold
     count = 0
     for field in fields:
         numbers[_call_number(field, family)] = None
-        places[field.first(location).strip()] = None
+        places[_location(field, family)] = None
         extents[_extent(field, family)] = None
         notes["; ".join(field.values("z")) if family is MarcFamily.MARC21 else ""] = None
         here = [value.strip() for value in field.values(barcode) if value.strip()]
         barcodes.update(dict.fromkeys(here))
         said = field.first(copies).strip()
         is_number = said.isdecimal() and len(said) <= _COPIES_DIGITS_MAX
+        # MARC 21 has the number of a copy in $t, where several copies have a field each.
+        is_number = is_number and not (family is MarcFamily.MARC21 and len(fields) > 1)
         count += max(1, int(said)) if is_number else max(1, len(here))
     return Holding(
         institution, 0, "; ".join(filter(None, numbers)), count,
         "; ".join(filter(None, places)), tuple(barcodes), "; ".join(filter(None, extents)),
         "; ".join(filter(None, notes)),
     )  # fmt: skip
+
+
+def _location(field: Field, family: MarcFamily) -> str:
+    """852 $b library or collection and $c shelving location; 905 $c in CNMARC."""
+    codes = "bc" if family is MarcFamily.MARC21 else "c"
+    return ", ".join(value.strip() for value in field.values(codes) if value.strip())
 
 
 def _extent(field: Field, family: MarcFamily) -> str:

@@ -80,9 +80,12 @@ class RecordFinder:
 
     def __init__(self, directory: Path) -> None:
         self._reader = IndexReader(directory / FILE_NAME, cache_size_bytes_max=_CACHE_BYTES_MAX)
-        self._databases = {
-            number: database.name
-            for number, database in read_databases(self._reader.connection).items()
+        databases = read_databases(self._reader.connection)
+        self._databases = {number: database.name for number, database in databases.items()}
+        self._by_name = {
+            name.lower(): database.name
+            for database in databases.values()
+            for name in (*database.aliases, database.name)
         }
 
     def begin(self) -> None:
@@ -98,9 +101,10 @@ class RecordFinder:
             return Missed(NotFound.UNNAMED)
         here: BitMap | None = None
         if name.database:
-            if name.database not in self._databases.values():
+            database = self._by_name.get(name.database.lower())
+            if database is None:
                 return Missed(NotFound.DATABASE)
-            here = self._records(DATABASE, name.database)
+            here = self._records(DATABASE, database)
         for found in self._each(name, institution):
             if here is not None:
                 found &= here  # noqa: PLW2901 - what is left of it

@@ -110,13 +110,19 @@ class Staging:
 
     def refuse(self, refused: RefusedLine) -> None:
         """List a line; also while what is finished is carried out, and again after a crash."""
-        self._connection.execute(
+        self._insert(
             "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)",
             (refused.line, refused.name, refused.reason, refused.text),
         )
 
     def _write(self, row: tuple[int, int, int, bytes | None]) -> None:
-        self._connection.execute("INSERT INTO said VALUES (?, ?, ?, ?)", row)
+        self._insert("INSERT INTO said VALUES (?, ?, ?, ?)", row)
+
+    def _insert(self, sql: str, row: tuple[object, ...]) -> None:
+        try:
+            self._connection.execute(sql, row)
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def finish(self, lines: int) -> None:
         """All lines are in; the file is on disk when this returns."""

@@ -6,9 +6,10 @@ and in every search when it is answered.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,6 +58,7 @@ from store.writer import CatalogueWriter, now_us
 log = Log("lianmu.holdings")
 _RULES = {Mode.ADD: Rule.ADD, Mode.CHANGE: Rule.CHANGE}
 SCRATCH = "holdings"  # in the data folder
+_SCRATCH_AGE_MAX_S = 86_400.0
 
 
 def forbidden(principal: Principal, institution: str) -> Refused | None:
@@ -237,8 +239,7 @@ def apply_batch(
     refused = forbidden(request.principal, institution)
     if refused is not None:
         raise BatchRefused(refused.reason, refused.text)
-    scratch = config.data_dir / SCRATCH / f"batch-{time.time_ns()}-{id(stream):x}.sqlite"
-    staging = Staging(scratch)
+    staging = Staging(scratch_path(config))
 
     def told(lines: int, size_bytes: int) -> None:
         if progress is not None:
@@ -270,6 +271,17 @@ def apply_batch(
         protocol=request.protocol, address=request.address,
     )  # fmt: skip
     return summary
+
+
+def scratch_path(config: Config) -> Path:
+    """Where a batch is staged that nobody goes on with; removes what crashes left there."""
+    folder = config.data_dir / SCRATCH
+    now_s = time.time()
+    for path in folder.glob("batch-*"):
+        with suppress(OSError):  # another process removes them, too
+            if path.stat().st_mtime < now_s - _SCRATCH_AGE_MAX_S:
+                path.unlink()
+    return folder / f"batch-{time.time_ns()}-{os.getpid()}.sqlite"
 
 
 def stage_stream(

@@ -19,7 +19,7 @@ from server.holdings.batch import (
     foreseen,
 )
 from server.holdings.change import BatchRequest, Mode, Reason, Summary
-from server.holdings.desk import SCRATCH, stage_stream
+from server.holdings.desk import SCRATCH, scratch_path, stage_stream
 from store.holdings_journal import ImportCommand, ImportJournal, ImportProgress
 from store.holdings_staging import Staging
 from store.holdings_writer import Applied, Effect, record_name
@@ -174,8 +174,7 @@ def _staged(
     config: Config, request: BatchRequest, path: Path, progress: OnProgress | None
 ) -> Iterator[Plan]:
     institution = request.institution or request.principal.institution
-    scratch = config.data_dir / SCRATCH / f"look-{now_us()}-{path.stat().st_ino}.sqlite"
-    staging = Staging(scratch)
+    staging = Staging(scratch_path(config))
     try:
         _stage(config, request, path, staging, institution, progress)
         yield Plan(staging, institution, request.mode, request.database)

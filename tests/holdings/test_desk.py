@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,9 +107,8 @@ def test_one_change_says_what_was_and_is_held(site: Site) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("asked", "reason"),
-    [
+def test_what_is_refused_changes_nothing(site: Site) -> None:
+    for asked, reason in (
         (change("b1", principal=READER), Reason.FORBIDDEN),
         (change("b1", principal=ANONYMOUS), Reason.FORBIDDEN),
         (change("b1", institution="PKU"), Reason.FORBIDDEN),
@@ -117,10 +117,8 @@ def test_one_change_says_what_was_and_is_held(site: Site) -> None:
         (change("b1", name=RecordName("b1", "nope")), Reason.DATABASE),
         (change("b1", Mode.CHANGE), Reason.NOT_HELD),
         (change("b1", statement=HoldingStatement("x" * 301)), Reason.EXCESS),
-    ],
-)
-def test_what_is_refused_changes_nothing(site: Site, asked: Change, reason: Reason) -> None:
-    assert refused(site.uploader.hold(asked)) is reason
+    ):
+        assert refused(site.uploader.hold(asked)) is reason
     assert held(site) == {}
     assert list(HoldingsHistory(site.writer.connection).submissions()) == []
 
@@ -265,6 +263,17 @@ def test_replacing_all_takes_away_what_no_line_may_mean(site: Site) -> None:
     assert sorted(held(site)) == ["b1", "b2", "w1", "x1", "x2"]
 
 
+def test_what_a_crash_left_behind_is_removed_after_a_day(site: Site) -> None:
+    folder = site.config.data_dir / "holdings"
+    folder.mkdir()
+    old, new = folder / "batch-1.sqlite", folder / "batch-2.sqlite.part"
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (1, 1))
+    batch(site, "001\nb1\n")
+    assert [path.name for path in folder.iterdir()] == [new.name]
+
+
 def test_nothing_replaces_nothing(site: Site) -> None:
     batch(site, "001\nb1\n")
     for file in ("001\n", "001\nb9\n"):
@@ -274,23 +283,19 @@ def test_nothing_replaces_nothing(site: Site) -> None:
     assert sorted(held(site)) == ["b1"]
 
 
-@pytest.mark.parametrize(
-    ("more", "reason"),
-    [
-        ({"principal": READER}, Reason.FORBIDDEN),
-        ({"institution": "PKU"}, Reason.FORBIDDEN),
-        ({"database": "nope"}, Reason.DATABASE),
-        ({"content": "title\nx\n"}, Reason.MALFORMED),
-        ({"content": marc("b1", "x")}, Reason.MALFORMED),
-    ],
-)
-def test_a_batch_that_cannot_be_carried_out_says_why(
-    site: Site, more: dict[str, object], reason: Reason
-) -> None:
-    content = more.pop("content", "001\nb1\n")
-    with pytest.raises(BatchRefused) as caught:
-        batch(site, content, **more)  # type: ignore[arg-type]
-    assert caught.value.reason is reason
+def test_a_batch_that_cannot_be_carried_out_says_why(site: Site) -> None:
+    good = "001\nb1\n"
+    cases: tuple[tuple[str | bytes, dict[str, object], Reason], ...] = (
+        (good, {"principal": READER}, Reason.FORBIDDEN),
+        (good, {"institution": "PKU"}, Reason.FORBIDDEN),
+        (good, {"database": "nope"}, Reason.DATABASE),
+        ("title\nx\n", {}, Reason.MALFORMED),
+        (marc("b1", "x"), {}, Reason.MALFORMED),
+    )
+    for content, more, reason in cases:
+        with pytest.raises(BatchRefused) as caught:
+            batch(site, content, **more)
+        assert caught.value.reason is reason
     assert held(site) == {}
 
 

@@ -313,6 +313,10 @@ def test_yaz_client_submits_holdings(
     assert "Number of hits: 1" in told
     assert "callNumber: QA76" in told
     assert "third floor" in told
+    # Its `update update` is specialUpdate.
+    (tmp_path / "held.mrc").write_bytes(mfhd("w6", call_number="QA77"))
+    again = run(f"update update 1 <{tmp_path}/held.mrc", "quit")
+    assert "Status: done" in again, again
     gone = run(
         f"update delete 1 <{tmp_path}/held.mrc", "find @and @attr 1=1044 DEMO1 @attr 1=12 w6",
         "quit",

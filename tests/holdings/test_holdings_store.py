@@ -246,6 +246,7 @@ def test_a_record_is_found_by_the_one_number_that_names_it(shelf: Library) -> No
     assert find(shelf, control_number="a5") == 5
     assert find(shelf, control_number=" 12345", database="we_cat") == 1
     assert find(shelf, control_number="12345", database="cn_cat") == 6
+    assert find(shelf, control_number="12345", database="Western") == 1
     assert find(shelf, local_number="00012345") == 4
     assert find(shelf, numbers=("(pku) 00012345",)) == 4
     assert find(shelf, isbn="7-301-12345-0") == 1

@@ -165,6 +165,14 @@ def test_a_record_of_the_members_own_system_is_known_by_its_numbers() -> None:
     assert line.statement.call_number == "TP 1"
 
 
+def test_fields_of_several_copies_number_them() -> None:
+    copies = [Field.of("852", "  ", [("h", "QA"), ("t", str(n))]) for n in (1, 2, 3)]
+    for fields, count in ((copies, 3), (copies[2:], 3)):
+        line = one(marc21(Field("001", "a1"), *fields), family=MarcFamily.MARC21)
+        assert line.statement is not None
+        assert line.statement.copies == count
+
+
 def test_a_holdings_record_brings_its_extent_and_items() -> None:
     marc = marc21(
         Field("001", "h1"), Field("004", "a1"), Field.of("014", "1 ", [("a", "(OCoLC)5")]),
@@ -175,7 +183,7 @@ def test_a_holdings_record_brings_its_extent_and_items() -> None:
     )  # fmt: skip
     line = one(marc, family=MarcFamily.MARC21)
     assert line.name == RecordName("a1", numbers=("(OCoLC)5",))
-    assert line.statement == HoldingStatement("", 2, "", ("b7", "b8"), "v.1-45", "ask")
+    assert line.statement == HoldingStatement("", 2, "Main", ("b7", "b8"), "v.1-45", "ask")
     # One that says nothing but which record: it is held.
     bare = marc21(Field("004", "a1"), leader="00000nx  a2200000un 4500")
     assert one(bare, family=MarcFamily.MARC21).statement == HoldingStatement()
