@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 
+from metering.kept_totals import KeptTotals
 from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
 from server.access import Principal, SignIn
@@ -37,6 +38,8 @@ class Service:
         self.sessions = Sessions(
             worker, SessionTable(config.run_dir, worker, config.workers, places)
         )
+        # All members' sums of the year, which several pages show.
+        self.kept_totals = KeptTotals()
         self.forms = Forms(config.database)
         self.sign_in = SignIn(
             config.members_path, config.access, refused=self.counting.refused,

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from aiohttp import web
 
-from metering.kept_totals import KeptTotals
 from server.console.audit_pages import AuditPages
 from server.console.base import may
 from server.console.duplicate_pages import DuplicatePages
@@ -30,7 +29,7 @@ class ConsolePages:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._areas: tuple[_Area, ...] = (
-            MemberPages(shell, KeptTotals()), LedgerPages(shell), JobPages(shell),
+            MemberPages(shell, shell.service.kept_totals), LedgerPages(shell), JobPages(shell),
             DuplicatePages(shell), SettlementPages(shell), TariffPages(shell), AuditPages(shell),
         )  # fmt: skip
 

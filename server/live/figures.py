@@ -20,7 +20,6 @@ from typing import Any
 from metering.entry import accounting_day
 from metering.estimate import estimate
 from metering.interface import MeteringError, Usage
-from metering.kept_totals import KeptTotals
 from metering.ledger_head import check_head
 from metering.settlement_store import last_settlement
 from metering.tariff import tariff_of_year
@@ -60,7 +59,6 @@ class Figures:
         self._config = config
         self._service = service
         self._clock = clock
-        self._totals = KeptTotals()
         self._kept: dict[str, Any] = {}
         self._kept_at_s = -math.inf
         self._reading: asyncio.Task[None] | None = None
@@ -135,7 +133,7 @@ class Figures:
         check_head(self._config.ledger_path)  # one that is missing is not to be made by looking
         members = Members(self._config.members_path)
         try:
-            with Accounting(self._config, self._totals) as accounting:
+            with Accounting(self._config, self._service.kept_totals) as accounting:
                 usages = {usage.institution: usage for usage in accounting.usage.usage_all(year)}
             tariff = tariff_of_year(year, self._config.tariffs)
             rows = []
