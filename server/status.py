@@ -117,6 +117,7 @@ class Status:
             "catalogue": dict(self._service.catalogue.totals()),
             "estimate": True,
             "recent": [asdict(event) for event in self._service.board.recent.events(EVENTS_MAX)],
+            **self._figures.counted(),
             **figures,
         }
 

@@ -82,6 +82,22 @@ class Figures:
         await asyncio.shield(reading)
         return self._kept
 
+    def counted(self) -> dict[str, Any]:
+        """What the processes share in memory, which costs next to nothing to read."""
+        snapshots = self._service.board.snapshots()
+        total = total_of(snapshots)
+        latest = self._service.board.history.latest(NOW_S, time.time_ns() // 1_000)
+        return {
+            "processes": processes(snapshots),
+            "now": now(latest),
+            "refusals": {
+                reason: count
+                for (reason,) in REFUSALS.values
+                if (count := total.count(REFUSALS, reason))
+            },
+            "diagnostics": diagnostics(total),
+        }
+
     def _read_again(self) -> asyncio.Task[None]:
         """One reading at a time, which all wait for who wait."""
         if self._reading is None or self._reading.done():
@@ -96,22 +112,9 @@ class Figures:
 
     def _read(self) -> dict[str, Any]:
         """Part by part: where one cannot be read the others are told all the same."""
-        now_us = time.time_ns() // 1_000
+        year, _ = accounting_day(time.time_ns() // 1_000)
         snapshots = self._service.board.snapshots()
-        total = total_of(snapshots)
-        year, _ = accounting_day(now_us)
-        figures: dict[str, Any] = {
-            "processes": processes(snapshots),
-            "now": now(self._service.board.history.latest(NOW_S, now_us)),
-            "refusals": {
-                reason: total.count(REFUSALS, reason)
-                for (reason,) in REFUSALS.values
-                if total.count(REFUSALS, reason)
-            },
-            "diagnostics": diagnostics(total),
-            "year": year,
-            "unreadable": {},
-        }
+        figures: dict[str, Any] = {"year": year, "unreadable": {}}
         parts: dict[str, tuple[Callable[[], Any], Any]] = {
             "members": (lambda: self._members(year), []),
             "index": (lambda: self._index(snapshots[-1]), None),
