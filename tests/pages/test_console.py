@@ -176,6 +176,11 @@ def test_a_figure_leads_to_its_entries_and_to_the_record(operator: PlainBrowser)
     assert member.one("//h1") == "Peking University Library"
     assert "pku-cat" in member.text
     assert "Chinese/full" in member.text
+    reach = dict(zip(member.all("//dl[@class='fields']//dt"),
+                     member.all("//dl[@class='fields']//dd"), strict=True))  # fmt: skip
+    assert reach["Searches"] == reach["Downloads from"] == "all databases"
+    assert reach["Z39.50 sessions at once"] == "as configured"
+    assert "192.0.2.0/24" in member.text
     month = operator.get(member.link(f"{YEAR}-06"))
     assert month.all("//tr[@class='total']/td") == ["50", "259", "0", "1", "0", "0"]
     day = operator.get(month.link("259"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from metering.entry import DAY_US, Meter
 from metering.interface import MeteringError
 from metering.kept_totals import KeptTotals
+from metering.ledger import Ledger
 from server.audit_trail import trail
 from server.batch_job import Jobs
 from server.config import Config
@@ -340,17 +342,18 @@ def test_one_piece_of_work_at_a_time_and_a_lost_one_is_told(
 
 def test_the_process_ends_with_the_worker_that_started_it(tmp_path: Path) -> None:
     config = make_consortium(tmp_path)
-    piece, lock = Works(config.data_dir).begin(
-        AskedWork(kind="check", year=YEAR, who="admin")
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server.console.settling_process"], stdin=subprocess.PIPE,
-        pass_fds=(lock,),
-    )  # fmt: skip
-    os.close(lock)
-    assert process.stdin is not None
-    process.stdin.close()  # nobody is there any more
-    assert process.wait(60) != 0
+    asked = AskedWork(kind="draft", year=YEAR, who="admin")
+    piece, lock = Works(config.data_dir).begin(asked)
+    # It waits for the ledger, which somebody else writes to; meanwhile the pipe closes.
+    with closing(Ledger(config.ledger_path)) as held, held.writing():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.console.settling_process"], stdin=subprocess.PIPE,
+            pass_fds=(lock,),
+        )  # fmt: skip
+        os.close(lock)
+        process.communicate(pickle.dumps((config, piece)), timeout=60)
+    assert process.returncode == 1
     told = Works(config.data_dir).get(piece.id)
     assert told is not None
     assert told.broken_off
+    assert settlements.read_year(config, YEAR, AFTER_GRACE).count == 0
