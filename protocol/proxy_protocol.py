@@ -75,7 +75,7 @@ def source_of(fixed: bytes, rest: bytes) -> str:
     address_size, addresses_size = _SIZES[family]
     if len(rest) < addresses_size:
         raise ProtocolError("PROXY header cut short")
-    return str(ipaddress.ip_address(rest[:address_size]))
+    return _text(ipaddress.ip_address(rest[:address_size]))
 
 
 def source_of_line(line: bytes) -> str:
@@ -100,4 +100,10 @@ def source_of_line(line: bytes) -> str:
     ports = all(word.isdigit() and len(word) <= 5 and int(word) <= 65535 for word in words[4:])
     if {source.version, destination.version} != {versions[words[1]]} or not ports:
         raise ProtocolError("malformed PROXY line")
-    return str(source)
+    return _text(source)
+
+
+def _text(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """The address; of IPv4 in IPv6, as a proxy that listens on both has it, that of IPv4."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

@@ -86,7 +86,7 @@ def told_of(server: RunningServer, client: Client) -> list[tuple[str, str]]:
         (header(STRANGER), STRANGER, ""),
         (header_v6("2001:db8:17::5"), "2001:db8:17::5", "demo1"),
         (header_v6("2001:db8:18::5"), "2001:db8:18::5", ""),
-        (header_v6(f"::ffff:{CAMPUS}"), f"::ffff:{CAMPUS}", "demo1"),
+        (header_v6(f"::ffff:{CAMPUS}"), CAMPUS, "demo1"),
         (header("0.0.0.0", version_command=0x20, family=0), PROXY, ""),
         (f"PROXY TCP4 {CAMPUS} 127.0.0.1 4711 210\r\n".encode(), CAMPUS, "demo1"),
         (b"PROXY UNKNOWN\r\n", PROXY, ""),
