@@ -204,9 +204,13 @@ def _query(kind: type[msgspec.Struct], request: web.Request) -> msgspec.Struct:
             raise _parameter(f"{name[:40]}: it is there {len(values)} times")
         given[name] = values if name in lists else values[0]
     try:
-        return msgspec.convert(given, kind, strict=False)
+        query = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _parameter(str(error)) from None
+    for name in given.keys() & set(kind.__struct_fields__):
+        if getattr(query, name) is None:  # the word "null", read as what JSON has
+            raise _parameter(f"{name}: {given[name]!r} is not a value of it")
+    return query
 
 
 def _parameter(detail: str) -> Refusal:

@@ -118,6 +118,7 @@ def test_institutions_are_listed_in_pages_that_neither_repeat_nor_leave_out(
     operator.get(INSTITUTIONS, limit=501).problem(400, "parameter")
     operator.get(INSTITUTIONS, cursor="nonsense").problem(400, "parameter")
     operator.get(INSTITUTIONS, unknown="1").problem(400, "parameter")
+    operator.get(INSTITUTIONS, status="null").problem(400, "parameter")
     operator.get(f"{INSTITUTIONS}?limit=1&limit=2").problem(400, "parameter")
     # A cursor is good for the list that gave it.
     cursor = operator.get(INSTITUTIONS, limit=1).ok()["next_cursor"]

@@ -71,7 +71,10 @@ def test_a_page_of_an_allowed_origin_may_ask_and_read(shared: RunningServer) -> 
     reply = curl(shared, BRIEF, "-H", f"Origin: {PAGE}")
     assert reply.status == 200
     assert reply.header("Access-Control-Allow-Origin") == PAGE
-    assert reply.header("Access-Control-Expose-Headers") == "ETag, Retry-After, WWW-Authenticate"
+    assert (
+        reply.header("Access-Control-Expose-Headers")
+        == "ETag, Idempotency-Replayed, Link, Location, Retry-After, WWW-Authenticate"
+    )
     assert reply.header("Access-Control-Allow-Credentials") == ""
     assert "Origin" in reply.header("Vary")
 
