@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -208,7 +209,9 @@ def _query(kind: type[msgspec.Struct], request: web.Request) -> msgspec.Struct:
     except msgspec.ValidationError as error:
         raise _parameter(str(error)) from None
     for name in given.keys() & set(kind.__struct_fields__):
-        if getattr(query, name) is None:  # the word "null", read as what JSON has
+        value = getattr(query, name)
+        # The word "null" is read as what JSON has, and a number as a time: neither is meant.
+        if value is None or (isinstance(value, datetime) and ":" not in given[name]):
             raise _parameter(f"{name}: {given[name]!r} is not a value of it")
     return query
 

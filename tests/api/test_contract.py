@@ -148,6 +148,11 @@ def _ask(case: Case, server: RunningServer, role: str, choices: Choices, *, auth
         for part in (case.body, case.query):
             if isinstance(part, dict) and "network" in part:
                 part["network"] = "192.0.2.0/24"
+        if isinstance(case.body, dict):
+            # To JSON Schema 1.0 is an integer; we want it written as one.
+            for name, value in case.body.items():
+                if isinstance(value, float) and value.is_integer():
+                    case.body[name] = int(value)
         if isinstance(case.body, dict) and "last_day" in case.body:
             case.body["last_day"] = "2100-01-01"
             case.body.pop("at_term", None)

@@ -103,6 +103,7 @@ def test_every_figure_is_a_sum_of_ledger_entries(member: Client) -> None:
     assert [each["id"] for each in until] == ["d0", "d1", "d2"]
     member.get(f"{DEMO1}/ledger", since="2024-06-01").problem(400, "parameter")
     member.get(f"{DEMO1}/ledger", since="2024-06-01T00:00:00").problem(400, "parameter")
+    member.get(f"{DEMO1}/ledger", since="0.5").problem(400, "parameter")
     member.get(f"{DEMO1}/ledger", kind="theft").problem(400, "parameter")
 
 
