@@ -288,10 +288,6 @@ def merge_waiting(
     runs = waiting(connection, path)
     if not runs:
         return BitMap()
-    files = [run.file for run in runs]
-    for file, whole in zip(files, share(is_whole, files), strict=True):
-        if not whole:
-            raise RunDamagedError(file.path)
     register_functions(connection)
     sql = Statements("")
     (is_empty,) = connection.execute(
@@ -300,26 +296,53 @@ def merge_waiting(
     add = (sql.insert_records, sql.insert_positions)
     if not is_empty:
         add = (sql.add_records, sql.add_positions)
-    slices = _slices(runs)
-    tables = [each[0].section.table for each in slices]
-    decode = msgspec.msgpack.decode
-    for done, octets in enumerate(share(merge_slice, slices)):
-        table = tables[done]
-        added, removed = decode(octets)
+    for merged in merged_rows(runs, share):
+        removed, table = merged.removed, merged.table
         if removed:
-            remove, delete = (
-                (sql.remove_records, sql.delete_records)
+            remove, delete, key_size = (
+                (sql.remove_records, sql.delete_records, 2)
                 if table == POSTING
-                else (sql.remove_positions, sql.delete_positions)
+                else (sql.remove_positions, sql.delete_positions, 3)
             )
             connection.executemany(remove, removed)
-            connection.executemany(delete, [row[: 2 if table == POSTING else 3] for row in removed])
-        connection.executemany(add[table], added)
+            connection.executemany(delete, [row[:key_size] for row in removed])
+        connection.executemany(add[table], merged.added)
         if progress is not None:
-            progress(done + 1, len(slices))
+            progress(merged.number + 1, merged.count)
     connection.execute("UPDATE state SET generation = generation + 1")
     forget(connection)
     return touched(runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Rows that come to a table of the index, and that go, in the order of their keys.
+
+    It is the slice `number`, from 0, of `count`.
+    """
+
+    table: int
+    added: list[Sequence[object]]
+    removed: list[Sequence[object]]
+    number: int
+    count: int
+
+
+def merged_rows(runs: Sequence[Run], share: Map) -> Iterator[Merged]:
+    """What all runs come to, in the order of the index.
+
+    Raises:
+        RunDamagedError: the file of a run is gone or damaged.
+    """
+    files = [run.file for run in runs]
+    for file, whole in zip(files, share(is_whole, files), strict=True):
+        if not whole:
+            raise RunDamagedError(file.path)
+    slices = _slices(runs)
+    tables = [each[0].section.table for each in slices]
+    for number, octets in enumerate(share(merge_slice, slices)):
+        added, removed = msgspec.msgpack.decode(octets)
+        yield Merged(tables[number], added, removed, number, len(slices))
 
 
 def _slices(runs: Sequence[Run]) -> list[Slice]:
