@@ -80,7 +80,7 @@ _SHARD_NUMBER_BITS = 31 - SHARD_BITS
 _SHARD_NUMBER_MASK = (1 << _SHARD_NUMBER_BITS) - 1
 _TERM_SHIFT = 32 + _SHARD_NUMBER_BITS
 _LOW_MASK = np.uint64(0xFFFFFFFF)
-_IDS_SECTIONS = msgspec.msgpack.Decoder(list[Section])
+_SECTIONS_DECODER = msgspec.msgpack.Decoder(list[Section])
 
 
 class RunFolder:
@@ -187,7 +187,7 @@ def waiting(connection: sqlite3.Connection, path: Path) -> list[Run]:
         Run(
             run_id,
             sign,
-            RunFile(str(path.parent / file), size_bytes, crc, _IDS_SECTIONS.decode(sections)),
+            RunFile(str(path.parent / file), size_bytes, crc, _SECTIONS_DECODER.decode(sections)),
             np.frombuffer(ids, np.int32),
         )
         for run_id, sign, file, size_bytes, crc, sections, ids in connection.execute(
