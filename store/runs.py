@@ -1,8 +1,8 @@
 """Runs that wait to be merged into the main index: which there are, and the merge.
 
 A load that nobody searches beside does not rewrite the index with every batch. It
-leaves the postings of each chunk in a sorted run, a file below `runs/`, which a row
-of the table `index_run` makes part of the catalogue in the transaction that stores
+leaves the postings of each chunk in a sorted run, a file below `index_runs/`. A row
+of the table `index_run` makes it part of the catalogue in the transaction that stores
 the records. At the end all runs are merged at once, in the order of the index.
 
 What the index is, is the main rows and every run: a run adds its postings or takes
@@ -52,7 +52,7 @@ from store.run_file import (
 )
 from store.sqlite import StoreError
 
-FOLDER_NAME = "runs"
+FOLDER_NAME = "index_runs"
 # Of one piece of work of a merge: memory goes with both, some 30 and 300 octets each.
 SLICE_VALUES_MAX = 4_000_000
 SLICE_TERMS_MAX = 100_000
