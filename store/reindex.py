@@ -1,49 +1,54 @@
 """Building the index anew from the records while the catalogue is used.
 
-The new index is made in a file of its own, `catalogue.reindex.sqlite`, which
-needs no lock on the catalogue. Triggers meanwhile note which records change.
-When every record is in, the rows are copied beside those of the old index in
-short transactions, what has changed is brought up to date there, and one last
-transaction puts the new tables in the place of the old ones. Readers see the
-old index until then. What changed shortly before stands in the delta.
+What the records bring is written into sorted runs, files in a folder of their
+own, which needs no lock on the catalogue. Triggers meanwhile note which records
+change. When every record is in, the runs are merged into tables beside those of
+the old index in short transactions, what has changed is brought up to date there,
+and one last transaction puts the new tables in the place of the old ones. Readers
+see the old index until then. What changed shortly before stands in the delta.
 
-After a crash the same call goes on: the file notes in each batch's transaction
-how far it is, and what was copied is copied again.
+After a crash the same call goes on: a file, `catalogue.reindex.sqlite`, notes with
+each run how far it is, and what was merged is merged again.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
+from typing import Any
 
-from store.batch import Batch
-from store.bulk import BATCH_TERMS_MAX, CHUNK_RECORDS, OFFLINE_LIMITS, BatchLimits, has_room
+from store.batch import Batch, Statements
 from store.gather import Postings
 from store.index import pack
 from store.index_check import check
 from store.indexed_versions import IndexedVersion, VersionReader, add_version, index_versions
 from store.parallel import Workers
 from store.registers import fingerprint
+from store.run_file import RunFile, write_run
+from store.runs import add_run, damage, merged_rows, new_file, sweep, waiting
 from store.runs import forget as forget_runs
-from store.runs import sweep
 from store.sqlite import PAGE_SIZE_BYTES, go_through_all, open_reader, statements, transaction
 from store.writer import CatalogueWriter, now_us
 
 __all__ = ["NEW_FILE_NAME", "check", "reindex"]
 
 NEW_FILE_NAME = "catalogue.reindex.sqlite"
+RUNS_FOLDER_NAME = "catalogue.reindex.runs"
+CHUNK_RECORDS = 2000  # in one run
 NEW = "_new"  # behind the names of the tables that are to be the index
 # Short enough that an update never waits long for the write lock.
-COPIED_BYTES_MAX = 4 << 20  # by one transaction
-_COPIED_ROWS_MAX = 20_000
+STEP_BYTES_MAX = 4 << 20  # by one transaction
+_STEP_ROWS_MAX = 20_000
 CAUGHT_UP_MIN, CAUGHT_UP_MAX = 250, 4000  # changes, by one transaction
 SWITCH_RECORDS_MAX = 250  # changed ones that the switch itself brings into the delta
 
-_TABLES = {"posting": "register_id, term", "position": "register_id, term, shard"}
+_TABLES = ("posting", "position")
 _BEGIN = """
 CREATE TABLE reindex_change (
     sequence  INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,7 +85,6 @@ CREATE TABLE indexed (               -- what is in of each record
     version      INTEGER NOT NULL,
     institutions TEXT NOT NULL       -- a JSON list
 );
-CREATE TABLE state (one INTEGER PRIMARY KEY, generation INTEGER NOT NULL);
 """
 
 OnProgress = Callable[[int, int], None]
@@ -92,7 +96,6 @@ def reindex(
     *,
     progress: OnProgress | None = None,
     processes: int | None = None,
-    limits: BatchLimits = OFFLINE_LIMITS,
 ) -> int:
     """Build the whole index anew; returns the number of records in it.
 
@@ -104,7 +107,7 @@ def reindex(
     Raises:
         StoreError: the catalogue cannot be written, as on a full disk.
     """
-    return _Rebuild(writer, progress, limits).run(processes)
+    return _Rebuild(writer, progress).run(processes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +126,11 @@ def unfinished_reindex(connection: sqlite3.Connection) -> UnfinishedReindex | No
 
 
 class _Rebuild:
-    def __init__(
-        self, writer: CatalogueWriter, progress: OnProgress | None, limits: BatchLimits
-    ) -> None:
+    def __init__(self, writer: CatalogueWriter, progress: OnProgress | None) -> None:
         self._writer = writer
         self._progress = progress
-        self._limits = limits
         self._path: Path = writer.path.with_name(NEW_FILE_NAME)
+        self._folder: Path = writer.path.with_name(RUNS_FOLDER_NAME)
         self._seen_sequence = 0  # changes up to this one are in the tables of the new index
         # What those hold of records that were caught up with: version (0: none) and holders.
         self._caught_up: dict[int, tuple[int, list[str]]] = {}
@@ -139,13 +140,14 @@ class _Rebuild:
         run = self._begin()
         new = self._open(run)
         try:
-            self._build(new, processes)
-            self._copy(new)
+            with Workers(processes) as workers:
+                self._build(new, workers)
+                self._merge(new, workers)
             while not self._switch(new):
                 self._catch_up(new)
         finally:
             new.close()
-        _remove(self._path)
+        self._remove()
         sweep(self._writer.connection, self._writer.path)
         live = self._writer.connection.execute("SELECT count(*) FROM record WHERE NOT deleted")
         return int(live.fetchone()[0])
@@ -163,7 +165,7 @@ class _Rebuild:
             rows = connection.execute(
                 "SELECT value FROM meta WHERE key IN ('catalogue_id', 'reindex') ORDER BY key"
             )
-            return " ".join(row[0] for row in rows)
+            return " ".join(["runs", *(row[0] for row in rows)])
 
     def _open(self, run: str) -> sqlite3.Connection:
         """The file of the new index: the one that an earlier run has left, if it is of use."""
@@ -171,21 +173,23 @@ class _Rebuild:
             connection = self._connect()
             with suppress(sqlite3.DatabaseError):  # it was hardly begun
                 row = connection.execute("SELECT fingerprint, run FROM progress").fetchone()
-                if row == (fingerprint(), run):
+                # The machine may have stopped before the name of a run was on disk.
+                if row == (fingerprint(), run) and not any(damage(waiting(connection, self._path))):
                     return connection
             connection.close()
-            _remove(self._path)
+        self._remove()
+        self._folder.mkdir()
         connection = self._connect()
         with transaction(connection, self._path):
             for statement in statements(_NEW_FILE):
                 connection.execute(statement)
-            for (sql,) in self._writer.connection.execute(
-                "SELECT sql FROM sqlite_schema WHERE name IN ('posting', 'position')"
-            ):
-                connection.execute(sql)
-            connection.execute("INSERT INTO state VALUES (1, 0)")
             connection.execute("INSERT INTO progress VALUES (1, ?, ?, 0, 0)", (fingerprint(), run))
         return connection
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        rmtree(self._folder, ignore_errors=True)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -195,40 +199,26 @@ class _Rebuild:
         go_through_all(connection)
         return connection
 
-    # The records, as they are now, into the new file.
+    # The records, as they are now, into runs.
 
-    def _build(self, new: sqlite3.Connection, processes: int | None) -> None:
+    def _build(self, new: sqlite3.Connection, workers: Workers) -> None:
         done_id, done = new.execute("SELECT done_id, records FROM progress").fetchone()
         reader = open_reader(self._writer.path)
+        read = partial(_index_into_run, folder=self._folder, register_ids=self._writer.register_ids)
         try:
             go_through_all(reader)
             (total,) = reader.execute("SELECT count(*) FROM record WHERE NOT deleted").fetchone()
-            batch, versions = Batch(self._writer.register_ids), list[IndexedVersion]()
-            with Workers(processes) as workers:
-                for chunk, postings in workers.map(index_versions, _newest(reader, done_id)):
-                    if not has_room(batch, postings):
-                        self._write(new, batch, versions)
-                        batch, versions = Batch(self._writer.register_ids), []
-                    batch.add(postings, len(versions))
-                    versions += chunk
-                    done += len(chunk)
-                    if (
-                        batch.posting_count >= self._limits.postings
-                        or batch.term_count >= BATCH_TERMS_MAX
-                    ):
-                        self._write(new, batch, versions)
-                        batch, versions = Batch(self._writer.register_ids), []
-                    if self._progress is not None:
-                        self._progress(done, max(total, done))
-            self._write(new, batch, versions)
+            for versions, run in workers.map(read, _newest(reader, done_id)):
+                self._write(new, versions, run)
+                done += len(versions)
+                if self._progress is not None:
+                    self._progress(done, max(total, done))
         finally:
             reader.close()
 
-    def _write(self, new: sqlite3.Connection, batch: Batch, versions: list[IndexedVersion]) -> None:
-        if not versions:
-            return
+    def _write(self, new: sqlite3.Connection, versions: list[IndexedVersion], run: RunFile) -> None:
         with transaction(new, self._path):
-            batch.write(new, [version.record_id for version in versions])
+            add_run(new, self._path, run, [version.record_id for version in versions], 1)
             new.executemany(
                 "INSERT INTO indexed VALUES (?, ?, ?)",
                 [
@@ -241,9 +231,9 @@ class _Rebuild:
                 (versions[-1].record_id, len(versions)),
             )
 
-    # The new file's rows into the catalogue.
+    # The runs into new tables of the catalogue.
 
-    def _copy(self, new: sqlite3.Connection) -> None:
+    def _merge(self, new: sqlite3.Connection, workers: Workers) -> None:
         connection = self._writer.connection
         with self._writer.transaction():
             for table in _TABLES:
@@ -253,11 +243,12 @@ class _Rebuild:
                 ).fetchone()
                 _, columns = sql.split("(", 1)
                 connection.execute(f"CREATE TABLE {table}{NEW} ({columns}")
-        for table, key in _TABLES.items():
-            for rows in _in_steps(new.execute(f"SELECT * FROM {table} ORDER BY {key}")):
-                marks = ",".join("?" * len(rows[0]))
+        sql = Statements(NEW)
+        add = (sql.insert_records, sql.insert_positions)
+        for merged in merged_rows(waiting(new, self._path), workers.map):
+            for rows in _in_steps(merged.added):
                 with self._writer.transaction():
-                    connection.executemany(f"INSERT INTO {table}{NEW} VALUES ({marks})", rows)
+                    connection.executemany(add[merged.table], rows)
 
     # What has changed since it was read.
 
@@ -373,14 +364,28 @@ def _newest(connection: sqlite3.Connection, after_id: int) -> Iterator[list[Inde
         after_id = versions[-1].record_id
 
 
-def _in_steps(rows: sqlite3.Cursor) -> Iterator[list[tuple[object, ...]]]:
-    """Rows in lists that one transaction copies."""
-    step: list[tuple[object, ...]] = []
+def _index_into_run(
+    versions: list[IndexedVersion], folder: Path, register_ids: Mapping[str, int]
+) -> tuple[list[IndexedVersion], RunFile]:
+    """A run of some versions, by their place in the list; they come back without their octets.
+
+    Runs in any process.
+
+    Raises:
+        StoreError: the run cannot be written, or a record is damaged.
+    """
+    indexed, postings = index_versions(versions)
+    return indexed, write_run(new_file(folder), postings, register_ids)
+
+
+def _in_steps(rows: Sequence[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Rows in lists that one transaction writes."""
+    step: list[Sequence[Any]] = []
     size_bytes = 0
     for row in rows:
         step.append(row)
         size_bytes += len(row[-1])
-        if size_bytes >= COPIED_BYTES_MAX or len(step) >= _COPIED_ROWS_MAX:
+        if size_bytes >= STEP_BYTES_MAX or len(step) >= _STEP_ROWS_MAX:
             yield step
             step, size_bytes = [], 0
     if step:
@@ -390,8 +395,3 @@ def _in_steps(rows: sqlite3.Cursor) -> Iterator[list[tuple[object, ...]]]:
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
     sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
     return bool(connection.execute(sql, (name,)).fetchone()[0])
-
-
-def _remove(path: Path) -> None:
-    for each in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        each.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Runs that wait to be merged into the main index: which there are, and the merge.
 
 A load that nobody searches beside does not rewrite the index with every batch. It
-leaves the postings of each chunk in a sorted run, a file below `runs/`, which a row
-of the table `index_run` makes part of the catalogue in the transaction that stores
+leaves the postings of each chunk in a sorted run, a file below `index_runs/`. A row
+of the table `index_run` makes it part of the catalogue in the transaction that stores
 the records. At the end all runs are merged at once, in the order of the index.
 
 What the index is, is the main rows and every run: a run adds its postings or takes
@@ -52,7 +52,7 @@ from store.run_file import (
 )
 from store.sqlite import StoreError
 
-FOLDER_NAME = "runs"
+FOLDER_NAME = "index_runs"
 # Of one piece of work of a merge: memory goes with both, some 30 and 300 octets each.
 SLICE_VALUES_MAX = 4_000_000
 SLICE_TERMS_MAX = 100_000
@@ -80,7 +80,7 @@ _SHARD_NUMBER_BITS = 31 - SHARD_BITS
 _SHARD_NUMBER_MASK = (1 << _SHARD_NUMBER_BITS) - 1
 _TERM_SHIFT = 32 + _SHARD_NUMBER_BITS
 _LOW_MASK = np.uint64(0xFFFFFFFF)
-_IDS_SECTIONS = msgspec.msgpack.Decoder(list[Section])
+_SECTIONS_DECODER = msgspec.msgpack.Decoder(list[Section])
 
 
 class RunFolder:
@@ -187,7 +187,7 @@ def waiting(connection: sqlite3.Connection, path: Path) -> list[Run]:
         Run(
             run_id,
             sign,
-            RunFile(str(path.parent / file), size_bytes, crc, _IDS_SECTIONS.decode(sections)),
+            RunFile(str(path.parent / file), size_bytes, crc, _SECTIONS_DECODER.decode(sections)),
             np.frombuffer(ids, np.int32),
         )
         for run_id, sign, file, size_bytes, crc, sections, ids in connection.execute(
@@ -288,10 +288,6 @@ def merge_waiting(
     runs = waiting(connection, path)
     if not runs:
         return BitMap()
-    files = [run.file for run in runs]
-    for file, whole in zip(files, share(is_whole, files), strict=True):
-        if not whole:
-            raise RunDamagedError(file.path)
     register_functions(connection)
     sql = Statements("")
     (is_empty,) = connection.execute(
@@ -300,26 +296,53 @@ def merge_waiting(
     add = (sql.insert_records, sql.insert_positions)
     if not is_empty:
         add = (sql.add_records, sql.add_positions)
-    slices = _slices(runs)
-    tables = [each[0].section.table for each in slices]
-    decode = msgspec.msgpack.decode
-    for done, octets in enumerate(share(merge_slice, slices)):
-        table = tables[done]
-        added, removed = decode(octets)
+    for merged in merged_rows(runs, share):
+        removed, table = merged.removed, merged.table
         if removed:
-            remove, delete = (
-                (sql.remove_records, sql.delete_records)
+            remove, delete, key_size = (
+                (sql.remove_records, sql.delete_records, 2)
                 if table == POSTING
-                else (sql.remove_positions, sql.delete_positions)
+                else (sql.remove_positions, sql.delete_positions, 3)
             )
             connection.executemany(remove, removed)
-            connection.executemany(delete, [row[: 2 if table == POSTING else 3] for row in removed])
-        connection.executemany(add[table], added)
+            connection.executemany(delete, [row[:key_size] for row in removed])
+        connection.executemany(add[table], merged.added)
         if progress is not None:
-            progress(done + 1, len(slices))
+            progress(merged.number + 1, merged.count)
     connection.execute("UPDATE state SET generation = generation + 1")
     forget(connection)
     return touched(runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Rows that come to a table of the index, and that go, in the order of their keys.
+
+    It is the slice `number`, from 0, of `count`.
+    """
+
+    table: int
+    added: list[Sequence[object]]
+    removed: list[Sequence[object]]
+    number: int
+    count: int
+
+
+def merged_rows(runs: Sequence[Run], share: Map) -> Iterator[Merged]:
+    """What all runs come to, in the order of the index.
+
+    Raises:
+        RunDamagedError: the file of a run is gone or damaged.
+    """
+    files = [run.file for run in runs]
+    for file, whole in zip(files, share(is_whole, files), strict=True):
+        if not whole:
+            raise RunDamagedError(file.path)
+    slices = _slices(runs)
+    tables = [each[0].section.table for each in slices]
+    for number, octets in enumerate(share(merge_slice, slices)):
+        added, removed = msgspec.msgpack.decode(octets)
+        yield Merged(tables[number], added, removed, number, len(slices))
 
 
 def _slices(runs: Sequence[Run]) -> list[Slice]:

@@ -82,17 +82,16 @@ REBUILDING = """
 import sys
 from pathlib import Path
 from store import reindex
-from store.bulk import BatchLimits
 from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES
 reindex.CHUNK_RECORDS = 10
-reindex.COPIED_BYTES_MAX = 4000
+reindex.STEP_BYTES_MAX = 4000
 reindex.SWITCH_RECORDS_MAX = 5
 reindex.CAUGHT_UP_MIN = 5
 writer = CatalogueWriter(Path(sys.argv[1]), DATABASES, merge_after_records=30)
 print("go", flush=True)
 while True:
-    reindex.reindex(writer, processes=0, limits=BatchLimits(postings=500))
+    reindex.reindex(writer, processes=0)
     print("done", flush=True)
 """
 

@@ -258,7 +258,7 @@ def test_what_is_unfinished_is_noted_and_no_problem(
             library.writer, [file], "we_cat", processes=0, limits=BatchLimits(postings=1),
             progress=break_off,
         )  # fmt: skip
-    monkeypatch.setattr("store.reindex._Rebuild._copy", break_off)
+    monkeypatch.setattr("store.reindex._Rebuild._merge", break_off)
     from store.reindex import reindex
 
     with pytest.raises(KeyboardInterrupt):

@@ -11,15 +11,12 @@ import pytest
 from protocol.query import Clause
 from protocol.record import Holding
 from store import reindex as rebuilding
-from store.bulk import BatchLimits
 from store.load import load
-from store.reindex import NEW_FILE_NAME, check, reindex, unfinished_reindex
+from store.reindex import NEW_FILE_NAME, RUNS_FOLDER_NAME, check, reindex, unfinished_reindex
 from store.result_set import RecordSet
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES, Library, book, put
-
-SMALL = BatchLimits(postings=500)
 
 
 @pytest.fixture
@@ -52,7 +49,7 @@ async def found(library: Library, word: str) -> int:
 def at_each_step(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> list[str]:
     """Have `change` called before every step of a rebuilding; returns their names."""
     steps: list[str] = []
-    for name in ("_build", "_write", "_copy", "_catch_up", "_switch"):
+    for name in ("_build", "_write", "_merge", "_catch_up", "_switch"):
         step = getattr(rebuilding._Rebuild, name)
 
         def hooked(
@@ -75,14 +72,13 @@ def mark_as_old(writer: CatalogueWriter) -> None:
 
 def test_a_rebuilt_index_is_what_the_records_bring(library: Library) -> None:
     told: list[tuple[int, int]] = []
-    count = reindex(
-        library.writer, processes=0, limits=SMALL, progress=lambda *done: told.append(done)
-    )
+    count = reindex(library.writer, processes=0, progress=lambda *done: told.append(done))
     assert count == 80
     assert told[-1] == (80, 80)
     assert check(library.writer.connection) == []
     assert unfinished_reindex(library.writer.connection) is None
     assert not (library.directory / NEW_FILE_NAME).exists()
+    assert not (library.directory / RUNS_FOLDER_NAME).exists()
 
 
 def test_records_change_at_every_step_and_none_is_lost(
@@ -115,7 +111,7 @@ def test_records_change_at_every_step_and_none_is_lost(
     library.writer.connection.execute(
         "UPDATE meta SET value = ? WHERE key = 'index'", (rebuilding.fingerprint(),)
     )
-    reindex(library.writer, processes=0, limits=SMALL)
+    reindex(library.writer, processes=0)
     assert steps.count("_write") > 1
     assert steps.count("_catch_up") > 1
     assert check(library.writer.connection) == []
@@ -167,7 +163,7 @@ class _BrokenOff(Exception):  # noqa: N818 - what happens to a rebuilding
     pass
 
 
-@pytest.mark.parametrize("at", ["_write", "_copy", "_catch_up", "_switch"])
+@pytest.mark.parametrize("at", ["_write", "_merge", "_catch_up", "_switch"])
 def test_a_rebuilding_that_was_broken_off_goes_on(
     library: Library, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
@@ -178,19 +174,20 @@ def test_a_rebuilding_that_was_broken_off_goes_on(
         steps: list[str] = []
 
         def change() -> None:
-            put(library.writer, book(f"s{len(steps)}", "Meanwhile"))
+            # A few new ones: each is a step more, and an endless load would never be over.
+            put(library.writer, book(f"s{min(len(steps), 4)}", f"Meanwhile {len(steps)}"))
             put(library.writer, book(f"n{len(steps)}", "Meanwhile"))
-            if steps.count(at) > (at != "_copy"):
+            if steps.count(at) > (at != "_merge"):
                 raise _BrokenOff
 
         steps = at_each_step(patch, change)
         with pytest.raises(_BrokenOff):
-            reindex(library.writer, processes=0, limits=SMALL)
+            reindex(library.writer, processes=0)
     state = unfinished_reindex(library.writer.connection)
     assert state is not None and state.changes > 0
     put(library.writer, book("n70", "In between"))
     told: list[int] = []
-    reindex(library.writer, processes=0, limits=SMALL, progress=lambda done, _: told.append(done))
+    reindex(library.writer, processes=0, progress=lambda done, _: told.append(done))
     if at != "_write":
         assert len(told) <= 3  # what was built is not built again
     assert check(library.writer.connection) == []
@@ -201,7 +198,7 @@ def test_a_rebuilding_of_another_analysis_is_begun_anew(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop() -> None:
-        if steps[-1:] == ["_copy"]:
+        if steps[-1:] == ["_merge"]:
             raise _BrokenOff
 
     with monkeypatch.context() as patch:
@@ -224,7 +221,7 @@ def test_a_load_may_run_beside_it(
     loads = iter([file])
 
     def change() -> None:
-        if steps[-1] == "_copy":
+        if steps[-1] == "_merge":
             for path in loads:
                 load(other, [path], "we_cat", processes=0)
 
