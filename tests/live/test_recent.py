@@ -49,7 +49,9 @@ def test_many_refusals_do_not_push_out_an_error(recent: Recent) -> None:
     assert len(recent.events(5)) == 5
 
 
-@pytest.mark.parametrize("text", ["汉" * 5000, "\x00" * 5000, "\ud800" * 3])
+@pytest.mark.parametrize(
+    "text", ["汉" * 5000, "\x00" * 5000, "\ud800" * 3], ids=["long", "nul", "surrogates"]
+)
 def test_a_long_or_odd_text_is_cut_and_kept(recent: Recent, text: str) -> None:
     log.warning("odd", **{f"f{number}": text for number in range(40)})
     log.warning(text)
