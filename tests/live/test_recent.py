@@ -19,6 +19,10 @@ def recent() -> Iterator[Recent]:
     recent = Recent(2)
     before = logging.getLogger().handlers[:]
     recent.keep("worker-1")
+    # Nobody else: what runs the tests cannot pass on every text that is logged here.
+    logging.getLogger().handlers[:] = [
+        each for each in logging.getLogger().handlers if each not in before
+    ]
     yield recent
     logging.getLogger().handlers[:] = before
 
