@@ -24,7 +24,7 @@ from store.interface import FacetList, FacetTerm
 from store.reindex import reindex
 from store.result_set import RecordSet
 from store.sqlite import StoreError
-from tests.catalogue_records import DATABASES, Library, book, chinese_book, put
+from tests.catalogue_records import DATABASES, Library, back_to_schema, book, chinese_book, put
 
 NAMES = ("Lu, Xun", "Ba, Jin", "Lao, She", "Cao, Yu", "Bing, Xin")
 SUBJECTS = ("Drama", "Fiction", "China History", "Essays")
@@ -192,12 +192,7 @@ def test_a_catalogue_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -
     library = Library(tmp_path)
     put(library.writer, book("1", "T", author="Lu, Xun"))
     library.merge()
-    later = (
-        "record_remark", "record_merge", "former_number", "counted_under", "load_job", "upload",
-    )  # fmt: skip
-    for table in ("merged", *later):
-        library.writer.connection.execute(f"DROP TABLE {table}")
-    library.writer.connection.execute("PRAGMA user_version = 1")
+    back_to_schema(library.writer.connection, 1)
     library.close()
     with pytest.raises(StoreError, match="has schema 1"):
         SqliteCatalogue(tmp_path)
