@@ -113,6 +113,9 @@ CREATE TABLE holding_job (
 """,
     6: """
 ALTER TABLE holding_event ADD COLUMN submission_id INTEGER NOT NULL DEFAULT 0;
+UPDATE upload SET protocol = 'z3950' WHERE protocol = 'z39.50';
+UPDATE holding_submission SET protocol = 'z3950' WHERE protocol = 'z39.50';
+UPDATE holding_submission SET protocol = 'web' WHERE protocol = 'http';
 """,
 }
 
