@@ -104,7 +104,9 @@ def test_a_file_of_each_form_is_tried_and_carried_out(member: Client, kind: str)
     (refusal,) = done["refusals"]
     assert (refusal["record"].split()[-1], refusal["reason"]) == ("w9", "unknown")
     again = submit(member, kind, FILES[kind], mode="put")
-    assert (again["added"], again["unchanged"]) == (0, 2)
+    assert (again["added"], again["unchanged"], again["submission"]) == (0, 2, None)
+    newest = member.get(f"{V1}/institutions/DEMO1/submissions", limit=1).ok()
+    assert newest["items"][0]["submission"] == done["submission"]
     listed = member.every(HOLDINGS, limit=1)
     assert [(each["control_number"], each["call_number"]) for each in listed] == [
         ("w1", "A"), ("w2", "B"),
