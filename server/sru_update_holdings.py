@@ -12,6 +12,7 @@ from protocol.isohold_reader import read_isohold
 from protocol.record import Database
 from protocol.sru_update import UpdateDiagnostic, UpdateFault, UpdateRequest
 from server.holdings.change import Change, MarcChange, Mode
+from server.permissions import Operation, refusal
 from server.principal import Principal
 
 PROTOCOL = "sru"
@@ -34,13 +35,15 @@ def change(
             said = read_isohold(request.record, principal.institution)
             if isinstance(said, str):
                 return UpdateFault(UpdateDiagnostic.INVALID_STRUCTURE, said)
-            if said.statement is None:
+            # Who may not say any holdings is told that, where the change is carried out.
+            may = refusal(principal, Operation.HOLDINGS_WRITE, principal.institution) is None
+            if said.statement is None and may:
                 return UpdateFault(
                     UpdateDiagnostic.NOT_AUTHORISED,
                     f"its holdings are of other libraries, not of {principal.institution}"
                     f" / 均非 {principal.institution} 的馆藏",
                 )
-            statement = said.statement
+            statement = said.statement or statement
             if not request.identifier:
                 name = said.name
         name = RecordName(name.control_number, database.name if not name.is_empty else "")

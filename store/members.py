@@ -382,8 +382,9 @@ class Members:
         return made, secret
 
     def revoke_key(
-        self, code: str, name: str, now_us: int, *, who: str = "", origin: Origin = UNKNOWN
-    ) -> None:
+        self, code: str, name: str, now_us: int, *, who: str = "", reason: str = "",
+        origin: Origin = UNKNOWN,
+    ) -> None:  # fmt: skip
         """Make the institution's key of that name good for nothing, at once.
 
         Raises:
@@ -399,7 +400,7 @@ class Members:
             if revoked is None:
                 raise MemberError(f"{institution.code} has no good key {name}")
             origin.write(
-                self._connection, "key revoke", institution.code, now_us, who=who,
+                self._connection, "key revoke", institution.code, now_us, who=who, reason=reason,
                 subject=revoked[0], before=revoked[1],
             )  # fmt: skip
 

@@ -194,16 +194,23 @@ def list_keys(code: str, as_json: bool, config: Config) -> None:
         click.echo(f"No key yet: lianmu member key add {code} NAME")
 
 
-@key.command("revoke", epilog="Example: lianmu member key revoke PKU ils --config config.toml")
+@key.command(
+    "revoke",
+    epilog="Example: lianmu member key revoke PKU ils --reason 'was published' --config"
+    " config.toml",
+)
 @click.argument("code")
 @click.argument("name")
+@click.option("--reason", default="", help="Why, for the audit.")
 @person_option
 @config_option
-def revoke_key(code: str, name: str, who: str | None, config: Config) -> None:
+def revoke_key(code: str, name: str, reason: str, who: str | None, config: Config) -> None:
     """Revoke the key NAME of the institution CODE; it is refused from now on."""
     members = Members(config.members_path, create=True)
     try:
-        members.revoke_key(code, name, now_us(), who=_who(who), origin=here())
+        members.revoke_key(
+            code, name, now_us(), who=_who(who), reason=reason, origin=here()
+        )  # fmt: skip
     finally:
         members.close()
     click.echo(f"revoked   {code.lower()}+{name}")

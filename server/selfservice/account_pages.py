@@ -263,7 +263,7 @@ class AccountPages:
 
 
 def _origin(visit: Visit) -> Origin:
-    return Origin("http", visit.who.account, visit.request.remote or "")
+    return Origin("web", visit.who.account, visit.request.remote or "")
 
 
 def _text(form: Form, name: str) -> str:

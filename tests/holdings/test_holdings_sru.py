@@ -15,7 +15,7 @@ from protocol.isohold import to_isohold
 from protocol.isohold_reader import read_isohold
 from protocol.marcxml import to_marcxml
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
-from tests.harness import RunningServer
+from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.sru_client import Answer, form, search, soap
 from tests.server.test_sru_update import SRW, UCP, refused
@@ -158,6 +158,18 @@ def test_what_is_refused_says_exactly_why(
     refused(answer, diagnostic)
     assert answer.status == status
     assert held(server, "w4") == []
+
+
+def test_an_operator_is_told_that_members_alone_change_holdings(server: RunningServer) -> None:
+    config = ("--config", str(server.config))
+    added = lianmu("operator", "add", "chen", "--password", "operators1", *config)
+    assert added.returncode == 0, added.stderr
+    answer = ask(server, "create", "w6", iso("w6", code="OTHER"), login="chen:operators1")
+    refused(answer, "12/53")
+    assert answer.status == 403
+    assert "chen belongs to no institution" in answer.body.decode()
+    assert "只有成员馆账号可以提交馆藏" in answer.body.decode()
+    assert held(server, "w6") == []
 
 
 def test_only_ones_own_holdings_are_changed(server: RunningServer) -> None:
