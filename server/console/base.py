@@ -10,8 +10,7 @@ from aiohttp import web
 from metering.entry import accounting_day
 from server.permissions import Operation, refusal
 from server.principal import Principal
-from server.web.shell import Form, Visit
-from store.audit import Origin
+from server.web.shell import Form
 
 REASON_CHARS_MAX = 1_000
 FIRST_YEAR, LAST_YEAR = 1998, 9998
@@ -24,11 +23,6 @@ def may(operation: Operation) -> Callable[[Principal], bool]:
         return principal.operator and refusal(principal, operation) is None
 
     return allowed
-
-
-def origin_of(visit: Visit) -> Origin:
-    """From where a change comes that a page makes."""
-    return Origin("web", visit.who.account, visit.request.remote or "")
 
 
 def number_in(values: Mapping[str, str], name: str, default: int, highest: int = 2**53) -> int:

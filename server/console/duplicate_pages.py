@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.console.base import may, number_in, origin_of, text_of
+from server.console.base import may, number_in, text_of
 from server.console.duplicates import (
     Compared,
     compare_records,
@@ -143,7 +143,7 @@ class DuplicatePages:
         try:
             done, taken_back = await asyncio.to_thread(
                 merge_records, self._config, keep_id, away_id, seen,
-                origin=origin_of(visit), reason=reason,
+                origin=visit.origin, reason=reason,
             )  # fmt: skip
         except StoreError as error:
             return await self._form(request, visit, reason, {"merge": str(error)}, 409)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from server.console.base import may, now_us, origin_of, text_of
+from server.console.base import may, now_us, text_of
 from server.console.duplicates import is_duplicate_report
 from server.console.jobs import cancel_job, find_job, list_jobs, list_loads, list_reports
 from server.console.jobs import report_file as find_report
@@ -74,7 +74,7 @@ class JobPages:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(request, visit, reason, errors)
         done = await asyncio.to_thread(
-            cancel_job, self._config, job_id, now_us(), origin=origin_of(visit), reason=reason
+            cancel_job, self._config, job_id, now_us(), origin=visit.origin, reason=reason
         )
         if not done:
             return self._shell.see_other(

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from metering.kept_totals import KeptTotals
 from server.config import Config
-from server.console.base import may, now_us, number_in, origin_of, text_of, year_in
+from server.console.base import may, now_us, number_in, text_of, year_in
 from server.console.members import (
     MEMBERS_A_PAGE,
     SORTS,
@@ -168,7 +168,7 @@ class MemberPages:
             return await self._form(request, visit, given, errors, 422)
         try:
             changed = await asyncio.to_thread(
-                _carry_out, self._config, step, code, given, last_day, origin_of(visit)
+                _carry_out, self._config, step, code, given, last_day, visit.origin
             )
         except MemberError as error:
             return await self._form(request, visit, given, {"step": str(error)}, 409)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.console.base import may, now_us, number_in, origin_of, text_of, year_in
+from server.console.base import may, now_us, number_in, text_of, year_in
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
     asked_of,
@@ -115,7 +115,7 @@ class SettlementPages:
         if kind == "note" and not reason:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(kind, request, visit, reason, errors, 422)
-        asked = asked_of(kind, year, origin_of(visit), reason)
+        asked = asked_of(kind, year, visit.origin, reason)
         try:
             piece = await asyncio.to_thread(start, self._config, asked)
         except BusyError:

@@ -15,7 +15,6 @@ from server.selfservice.access import may
 from server.web.session import Flash
 from server.web.shell import Form, Shell, Visit, redirect
 from store.accounts import Accounts, Certificate
-from store.audit import Origin
 from store.members import Account, ApiKey, MemberError, Members
 from store.rights import MEMBER_RIGHTS, RIGHTS, read_rights
 
@@ -207,7 +206,7 @@ class AccountPages:
             try:
                 _, secret = await self._with_members(lambda members: members.add_key(
                     visit.who.institution, name, utc_us(), rights=rights, who=visit.who.account,
-                    origin=_origin(visit),
+                    origin=visit.origin,
                 ))  # fmt: skip
             except MemberError as error:
                 errors["key"] = visit.texts("my.name_refused", reason=str(error))
@@ -222,7 +221,7 @@ class AccountPages:
         try:
             await self._with_members(lambda members: members.revoke_key(
                 visit.who.institution, name, utc_us(), who=visit.who.account,
-                origin=_origin(visit),
+                origin=visit.origin,
             ))  # fmt: skip
         except MemberError as error:
             return await self._show(request, visit, errors={"key": str(error)})
@@ -248,7 +247,7 @@ class AccountPages:
 
     async def _change(self, visit: Visit, change: Callable[[Accounts, str], _T]) -> _T:
         return await self._with_members(
-            lambda members: change(Accounts(members, _origin(visit)), visit.who.account)
+            lambda members: change(Accounts(members, visit.origin), visit.who.account)
         )
 
     async def _with_members(self, work: Callable[[Members], _T]) -> _T:
@@ -260,10 +259,6 @@ class AccountPages:
                 members.close()
 
         return await asyncio.to_thread(opened)
-
-
-def _origin(visit: Visit) -> Origin:
-    return Origin("http", visit.who.account, visit.request.remote or "")
 
 
 def _text(form: Form, name: str) -> str:

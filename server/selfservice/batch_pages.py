@@ -89,7 +89,9 @@ class BatchPages:
                 received.lists.get("database", []),
             )  # fmt: skip
             again = fields.get("again") == "1"
-            job, is_new = await asyncio.to_thread(self._desk.make, order, lines, again=again)
+            job, is_new = await asyncio.to_thread(
+                self._desk.make, order, lines, visit.origin, again=again
+            )
         except BatchInputError as error:
             errors = {"numbers": t("my.list_refused", reason=str(error))}
             return await self._show(request, visit, errors, fields)
@@ -160,7 +162,7 @@ class BatchPages:
         job = await self._found(request, visit)
         if job is None:
             return self._missing(request, visit)
-        too_late = await asyncio.to_thread(self._desk.cancel, job)
+        too_late = await asyncio.to_thread(self._desk.cancel, job, visit.origin)
         key = "my.job_too_late" if too_late is not None else "my.job_cancelled"
         return self._shell.see_other(
             request, visit, f"{PATH}/{job.id}", key, is_wrong=too_late is not None

@@ -161,7 +161,7 @@ class HoldingsRuns:
 
         request = BatchRequest(
             principal=principal, mode=state.mode, database=state.database, dry_run=dry_run,
-            protocol="http", address=state.address, source=state.source,
+            protocol="web", address=state.address, source=state.source,
         )  # fmt: skip
         try:
             with run.file.open("rb") as stream:

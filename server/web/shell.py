@@ -28,6 +28,7 @@ from server.web.filters import FILTERS
 from server.web.navigation import May, is_allowed, links
 from server.web.session import Flash, WebSession, WebSessions
 from server.web.texts import LANGUAGES, Texts, preferred_language, texts
+from store.audit import Origin
 from store.members import MemberError
 from store.web_sessions import session_mark
 
@@ -101,6 +102,11 @@ class Visit:
         """The principal of a page that is served to nobody else."""
         assert isinstance(self.principal, Principal)  # noqa: S101 - the shell has seen to it
         return self.principal
+
+    @property
+    def origin(self) -> Origin:
+        """From where a change comes that a page makes, for the audit."""
+        return Origin("web", self.who.account, self.request.remote or "")
 
 
 PageHandler = Callable[[web.Request, Visit], Awaitable[web.StreamResponse]]

@@ -232,7 +232,7 @@ def test_a_manager_makes_changes_and_removes_an_account(server: RunningServer) -
     assert "was removed" in removed.text
     assert colleague.get("/-/my/overview").status == 403
     audit = lianmu("audit", "--member", "DEMO3", "--config", str(server.config))
-    assert "runs the library now" in audit.stdout
+    assert "by demo3 (web) from 127.0.0.1  runs the library now" in audit.stdout
 
 
 @pytest.mark.parametrize("action", ["rights", "password", "remove"])
@@ -430,6 +430,8 @@ def test_an_isbn_job_is_made_watched_and_taken(server: RunningServer) -> None:
     assert signed_in(server, "demo2").get(made.url).status == 404
     jobs = browser.get("/-/my/batch")
     assert jobs.one("//tbody/tr[1]/td[2]") == "done"
+    audit = lianmu("audit", "--kind", "batch", "--config", str(server.config))
+    assert "4 numbers  by demo1 (web) from 127.0.0.1" in audit.stdout
 
 
 # In a browser
