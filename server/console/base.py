@@ -1,28 +1,17 @@
-"""What all pages of the console share: who may, and how requests are read."""
+"""What all pages of the console share: how requests are read."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.permissions import Operation, refusal
-from server.principal import Principal
 from server.web.shell import Form
 
 REASON_CHARS_MAX = 1_000
 FIRST_YEAR, LAST_YEAR = 1998, 9998
-
-
-def may(operation: Operation) -> Callable[[Principal], bool]:
-    """Whether somebody may see or do what is of the console: operators with the right to it."""
-
-    def allowed(principal: Principal) -> bool:
-        return principal.operator and refusal(principal, operation) is None
-
-    return allowed
 
 
 def number_in(values: Mapping[str, str], name: str, default: int, highest: int = 2**53) -> int:

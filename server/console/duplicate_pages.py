@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.console.base import may, number_in, text_of
+from server.console.base import number_in, text_of
 from server.console.duplicates import (
     Compared,
     compare_records,
@@ -21,7 +21,7 @@ from server.console.duplicates import (
 from server.console.jobs import list_reports, report_file
 from server.permissions import Operation
 from server.search_view import labelled, record_path
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Form, Shell, Visit
 from server.web.texts import Texts
 from store.sqlite import StoreError
@@ -37,7 +37,8 @@ class DuplicatePages:
         self._config = shell.config
 
     def add_routes(self, app: web.Application) -> None:
-        may_read, may_merge = may(Operation.DUPLICATES_READ), may(Operation.DUPLICATES_MERGE)
+        may_read = operator_may(Operation.DUPLICATES_READ)
+        may_merge = operator_may(Operation.DUPLICATES_MERGE)
         self._shell.get(app, DUPLICATES, self._list, may_read)
         self._shell.get(app, f"{DUPLICATES}/{_PAIR}", self._compare, may_read)
         self._shell.get(app, f"{DUPLICATES}/{_PAIR}/merge", self._ask, may_merge)
@@ -94,7 +95,7 @@ class DuplicatePages:
             "compared": compared,
             "sides": _sides(compared, self._shell),
             "fields": _fields(compared, visit.texts),
-            "may_merge": compared.may_merge and may(Operation.DUPLICATES_MERGE)(visit.who),
+            "may_merge": compared.may_merge and operator_may(Operation.DUPLICATES_MERGE)(visit.who),
             "path": DUPLICATES,
         }
         return self._shell.render(request, visit, "console/compare.html", values)

@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from server.console.base import may, now_us, text_of
+from server.console.base import now_us, text_of
 from server.console.duplicates import is_duplicate_report
 from server.console.jobs import cancel_job, find_job, list_jobs, list_loads, list_reports
 from server.console.jobs import report_file as find_report
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import HEADERS, Form, Shell, Visit
 from store.sqlite import StoreError
 
@@ -28,7 +28,8 @@ class JobPages:
         self._config = shell.config
 
     def add_routes(self, app: web.Application) -> None:
-        may_see, may_change = may(Operation.STATUS_READ), may(Operation.MEMBERS_CHANGE)
+        may_see = operator_may(Operation.STATUS_READ)
+        may_change = operator_may(Operation.MEMBERS_CHANGE)
         self._shell.get(app, JOBS, self._list, may_see)
         self._shell.get(app, f"{JOBS}/{_JOB}/cancel", self._ask, may_change)
         self._shell.post(app, f"{JOBS}/{_JOB}/cancel", self._cancel, may_change)
@@ -50,7 +51,7 @@ class JobPages:
                 for report in reports
             ],
             "path": JOBS,
-            "may_cancel": may(Operation.MEMBERS_CHANGE)(visit.who),
+            "may_cancel": operator_may(Operation.MEMBERS_CHANGE)(visit.who),
             "library_name": self._shell.library_name,
         }
         return self._shell.render(request, visit, "console/jobs.html", values)

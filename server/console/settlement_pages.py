@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.console.base import may, now_us, number_in, text_of, year_in
+from server.console.base import now_us, number_in, text_of, year_in
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
     asked_of,
@@ -19,7 +19,7 @@ from server.console.settlements import (
 from server.console.settling_process import start
 from server.console.work import BusyError, Works
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.paging import Pager
 from server.web.shell import Form, Shell, Visit
 
@@ -43,12 +43,12 @@ class SettlementPages:
         self._works = Works(shell.config.data_dir)
 
     def add_routes(self, app: web.Application) -> None:
-        may_read = may(Operation.STATEMENT_READ)
+        may_read = operator_may(Operation.STATEMENT_READ)
         self._shell.get(app, SETTLEMENT, self._year, may_read)
         self._shell.get(app, f"{SETTLEMENT}/{_YEAR}/members/{{code}}", self._member, may_read)
         self._shell.get(app, f"{WORK}/{{id}}", self._work, may_read)
         for kind, operation in OPERATIONS.items():
-            path, allowed = f"{SETTLEMENT}/{_YEAR}/{kind}", may(operation)
+            path, allowed = f"{SETTLEMENT}/{_YEAR}/{kind}", operator_may(operation)
             self._shell.get(app, path, partial(self._ask, kind), allowed)
             self._shell.post(app, path, partial(self._start, kind), allowed)
 
@@ -66,7 +66,9 @@ class SettlementPages:
             "path": SETTLEMENT,
             "work_path": WORK,
             "members_path": f"{CONSOLE}/members",
-            "may": {kind: may(operation)(visit.who) for kind, operation in OPERATIONS.items()},
+            "may": {
+                kind: operator_may(operation)(visit.who) for kind, operation in OPERATIONS.items()
+            },
             "document_path": _document_path,
         }
         return self._shell.render(request, visit, "console/settlement.html", values)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from metering.spool import utc_us
 from server.permissions import Operation
-from server.selfservice.access import may
+from server.web.navigation import member_may
 from server.web.session import Flash
 from server.web.shell import Form, Shell, Visit, redirect
 from store.accounts import Accounts, Certificate
@@ -31,8 +31,8 @@ class AccountPages:
 
     def add_routes(self, app: web.Application) -> None:
         shell = self._shell
-        accounts, keys = may(Operation.ACCOUNTS_MANAGE), may(Operation.KEYS_MANAGE)
-        own = may(Operation.PASSWORD_CHANGE)
+        accounts, keys = member_may(Operation.ACCOUNTS_MANAGE), member_may(Operation.KEYS_MANAGE)
+        own = member_may(Operation.PASSWORD_CHANGE)
         shell.get(app, PATH, self._list, own)
         shell.post(app, f"{PATH}/add", self._add, accounts)
         shell.post(app, f"{PATH}/rights", self._rights, accounts)
@@ -57,7 +57,7 @@ class AccountPages:
         secret: tuple[str, str] | None = None,
     ) -> web.Response:
         """`secret`: the name of something just made, and what is shown this once of it."""
-        manages = may(Operation.ACCOUNTS_MANAGE)(visit.who)
+        manages = member_may(Operation.ACCOUNTS_MANAGE)(visit.who)
         accounts, keys = (
             await asyncio.to_thread(self._read, visit.who.institution) if manages else ([], [])
         )

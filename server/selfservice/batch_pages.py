@@ -15,8 +15,8 @@ from server.batch_job import Job, Phase
 from server.errors import BatchError
 from server.http_responses import NO_STORE
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.receiving import Received, TooLargeError, receive
+from server.web.navigation import member_may
 from server.web.shell import Form, Shell, Visit
 
 PATH = "/-/my/batch"
@@ -33,7 +33,7 @@ class BatchPages:
         self._desk = desk
 
     def add_routes(self, app: web.Application) -> None:
-        shell, allowed = self._shell, may(Operation.BATCH)
+        shell, allowed = self._shell, member_may(Operation.BATCH)
         shell.get(app, PATH, self._list, allowed)
         app.router.add_post(f"{PATH}/new", shell.page(self._create, allowed))
         shell.get(app, f"{PATH}/{{job}}", self._job, allowed)

@@ -12,9 +12,9 @@ from metering.entry import Entry
 from protocol.china_time import CHINA_OFFSET
 from server.accounting import Accounting
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.ledger_file import FORMS
 from server.selfservice.ledger_lines import METERS, Filter, FilterError, Lines, page_of
+from server.web.navigation import member_may
 from server.web.shell import Shell, Visit
 
 PATH = "/-/my/ledger"
@@ -28,7 +28,7 @@ class LedgerPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        allowed = may(Operation.LEDGER_READ)
+        allowed = member_may(Operation.LEDGER_READ)
         self._shell.get(app, PATH, self._list, allowed)
         self._shell.get(app, f"{PATH}/export", self._export, allowed)
         self._shell.get(app, f"{PATH}/{{seq}}", self._entry, allowed)

@@ -11,8 +11,8 @@ from aiohttp import web
 from metering.entry import accounting_day
 from metering.spool import utc_us
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.figures import Year, year_of
+from server.web.navigation import member_may
 from server.web.shell import CHART_SCRIPTS, Shell, Visit
 
 PATH = "/-/my/overview"
@@ -27,7 +27,7 @@ class OverviewPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        self._shell.get(app, PATH, self._show, may(Operation.QUOTA_READ))
+        self._shell.get(app, PATH, self._show, member_may(Operation.QUOTA_READ))
 
     async def _show(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         this_year, _ = accounting_day(utc_us())
@@ -46,7 +46,7 @@ class OverviewPages:
             "year": year,
             "this_year": this_year,
             "years": [(str(each), str(each)) for each in figures.years],
-            "sees_ledger": may(Operation.LEDGER_READ)(visit.who),
+            "sees_ledger": member_may(Operation.LEDGER_READ)(visit.who),
             "figures": figures,
             "months": [_month_row(year, each) for each in figures.months],
             "chart": _chart(figures, visit),

@@ -23,9 +23,9 @@ from server.accounting import Accounting
 from server.config import Config
 from server.log import Log
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.settling import names_to_settle, open_settlements
 from server.statements import CONTENT_TYPES, remittance, write
+from server.web.navigation import member_may
 from server.web.shell import HEADERS, Shell, Visit
 
 PATH = "/-/my/statements"
@@ -81,7 +81,7 @@ class StatementPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        allowed = may(Operation.STATEMENT_READ)
+        allowed = member_may(Operation.STATEMENT_READ)
         self._shell.get(app, PATH, self._list, allowed)
         self._shell.get(app, f"{PATH}/{{year}}.{{form}}", self._download, allowed)
 

@@ -18,7 +18,7 @@ from server.config import Config, load_config
 from server.permissions import Operation
 from server.service import Service
 from server.sessions import Sessions
-from server.web.navigation import is_member
+from server.web.navigation import member_may
 from server.web.shell import Form, Shell, Visit
 from server.web.sign_in_pages import SignInPages
 from store.accounts import Accounts
@@ -81,8 +81,9 @@ async def visited(
     shell.get(app, "/", page, lambda _: True)
     shell.get(app, "/standing", standing, lambda _: True)
     shell.get(app, "/-/console/members", page, Operation.MEMBERS_READ)
-    shell.get(app, "/-/my/overview", page, is_member)
-    shell.post(app, "/-/my/overview", take, is_member)
+    mine = member_may(Operation.QUOTA_READ)
+    shell.get(app, "/-/my/overview", page, mine)
+    shell.post(app, "/-/my/overview", take, mine)
     jar = CookieJar(unsafe=True)
     async with TestClient(TestServer(app), cookie_jar=jar) as client:
         yield client
