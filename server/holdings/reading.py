@@ -275,18 +275,6 @@ def _json_line(number: int, octets: bytes, institution: str) -> Line:
     return _line(number, msgspec.structs.asdict(found), institution)
 
 
-def from_values(values: dict[str, Any], institution: str) -> Line:
-    """One holding as an object of JSON says it, for who has read the JSON already.
-
-    The names are those of files; `barcodes` is a list or a text.
-    """
-    try:
-        found = msgspec.convert(values, _Object)
-    except msgspec.ValidationError as error:
-        return Line(1, RecordName(), None, Reason.MALFORMED, str(error)[:300])
-    return _line(1, msgspec.structs.asdict(found), institution)
-
-
 def _line(number: int, values: dict[str, Any], institution: str, problem: str = "") -> Line:
     """A line of values by column; None or missing: not said."""
     named = values.get("control_number") or ""
