@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from metering.entry import accounting_day
+from server.web.numbers import NUMBER_MAX, number_of
 from server.web.shell import Form
 
 REASON_CHARS_MAX = 1_000
 FIRST_YEAR, LAST_YEAR = 1998, 9998
 
 
-def number_in(values: Mapping[str, str], name: str, default: int, highest: int = 2**53) -> int:
+def number_in(values: Mapping[str, str], name: str, default: int, highest: int = NUMBER_MAX) -> int:
     """A number from 0 to `highest` of an address; the default where it is none."""
-    text = values.get(name, "")
-    if text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= highest:
-        return int(text)
-    return default
+    return number_of(values.get(name, ""), default, highest)
 
 
 def year_in(request: web.Request, default: int | None = None) -> int:

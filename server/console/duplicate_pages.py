@@ -22,6 +22,7 @@ from server.console.jobs import list_reports, report_file
 from server.permissions import Operation
 from server.search_view import labelled, record_path
 from server.web.navigation import CONSOLE, operator_may
+from server.web.numbers import number_of
 from server.web.shell import Form, Shell, Visit
 from server.web.texts import Texts
 from store.sqlite import StoreError
@@ -138,8 +139,8 @@ class DuplicatePages:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(request, visit, reason, errors, 422)
         seen = (
-            number_in({"v": text_of(form, "keep_version")}, "v", 0),
-            number_in({"v": text_of(form, "away_version")}, "v", 0),
+            number_of(text_of(form, "keep_version")),
+            number_of(text_of(form, "away_version")),
         )
         try:
             done, taken_back = await asyncio.to_thread(

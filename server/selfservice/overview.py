@@ -13,6 +13,7 @@ from metering.spool import utc_us
 from server.permissions import Operation
 from server.selfservice.figures import Year, year_of
 from server.web.navigation import member_may
+from server.web.numbers import number_of
 from server.web.shell import CHART_SCRIPTS, Shell, Visit
 
 PATH = "/-/my/overview"
@@ -82,7 +83,6 @@ def _chart(figures: Year, visit: Visit) -> dict[str, Any]:
 
 
 def _number(text: str, least: int, most: int) -> int | None:
-    """A whole number in ASCII digits within bounds; None: it is none."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
-        return None
-    return int(text) if least <= int(text) <= most else None
+    """A whole number within bounds; None: it is none."""
+    found = number_of(text, -1, most)
+    return found if found >= max(least, 0) else None
