@@ -183,6 +183,8 @@ class Uploader:
         at_us = now_us()
         credit = self._credit(opened, upload, marc, at_us)
         if credit == CREDIT_DUE:
+            credit = _credited_before(opened, digest) or credit
+        if credit == CREDIT_DUE:
             missing = [each for each in findings if each.rule.severity is Severity.MISSING]
             if missing:
                 return Refused(
@@ -228,6 +230,19 @@ class Uploader:
             f"{principal.account} has no good certificate for {kind}"
             f" / 账号 {principal.account} 无 {kind} 有效编目员资格"
         )
+
+
+def _credited_before(opened: _Opened, digest: bytes) -> str:
+    """Why the content earns nothing again, though its record is gone; "": it never earned.
+
+    Deleting a record does not take its credit back, so that bringing it anew gives none.
+    """
+    before = opened.uploads.credited(digest)
+    stored = opened.writer.rows.get(before.record_id) if before is not None else None
+    if stored is None:
+        return ""
+    number = stored.control_number
+    return f"it has its credit as {number}, which was deleted / 已随 {number}（已删除）计酬"
 
 
 class _Opened:

@@ -202,7 +202,7 @@ def _upload(
         number="" if action is Action.INSERT else number_of(supplied),
         based_on=_based_on(supplied, database),
         confirmed=qualified(update, supplied, CONFIRM),
-        protocol="z39.50",
+        protocol="z3950",
         address=address,
     )
 

@@ -19,7 +19,7 @@ from server.holdings.change import Change, MarcChange, Mode
 from server.holdings.terms import HOLDINGS, REMOVE
 from server.principal import Principal
 
-PROTOCOL = "z39.50"
+PROTOCOL = "z3950"
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _MODES = {
     UpdateAction.RECORD_INSERT: Mode.ADD,

@@ -18,10 +18,10 @@ from itertools import islice
 class Origin:
     """From where a change came.
 
-    `protocol` is "cli" for the command line, "api", "web" for pages, "http" for
-    covers that a program sends to a record's address, "z3950" or "sru", and "" where
-    it is not known. `account` is the account that was signed in, "" on the command
-    line; `address` that of the client, or there `login@host`.
+    `protocol` is "cli" for the command line, "load" for `lianmu load --as`, "api",
+    "web" for pages and covers, "z3950" or "sru", and "" where it is not known. `account`
+    is the account that was signed in, "" on the command line; `address` that of the
+    client, or there `login@host`.
     """
 
     protocol: str = ""

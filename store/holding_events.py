@@ -17,9 +17,12 @@ FROM holding_event JOIN record USING (record_id) JOIN database USING (database_i
 WHERE sequence > ? ORDER BY sequence LIMIT ?
 """
 _AUDIT = """
-SELECT sequence, at_us, holding_event.account, institution, change, database.name, control_number
-FROM holding_event JOIN record USING (record_id) JOIN database USING (database_id)
-WHERE (?1 IS NULL OR institution = ?1) AND at_us >= ?2 AND at_us < ?3 ORDER BY sequence
+SELECT sequence, event.at_us, event.account, event.institution, change, database.name,
+       control_number, coalesce(protocol, ''), coalesce(address, '')
+FROM holding_event AS event JOIN record USING (record_id) JOIN database USING (database_id)
+     LEFT JOIN holding_submission USING (submission_id)
+WHERE (?1 IS NULL OR event.institution = ?1) AND event.at_us >= ?2 AND event.at_us < ?3
+ORDER BY sequence
 """
 
 
@@ -64,16 +67,17 @@ class HoldingEvents:
     def audit(self, selection: AuditSelection) -> Iterator[AuditRow]:
         """The changes that a selection's institution and times leave, as audit rows, in order.
 
-        The account is whose the change is; from where it came is written down
-        with the request: an upload of a record, or an import of holdings.
+        Protocol and address are those of the submission, and empty of a load, whose
+        own row in the audit has them.
         """
-        for sequence, at_us, account, institution, change, database, number in (
+        for sequence, at_us, who, institution, change, database, number, protocol, address in (
             self._connection.execute(_AUDIT, selection.bounds)
         ):  # fmt: skip
             states = ("absent", "present") if change > 0 else ("present", "absent")
             yield AuditRow(
-                sequence, at_us, account, "holding added" if change > 0 else "holding removed",
-                institution, "", *states, account=account, subject=f"{database} {number}",
+                sequence, at_us, who, "holding added" if change > 0 else "holding removed",
+                institution, "", *states, who if protocol not in ("", "cli") else "", address,
+                protocol, f"{database} {number}",
             )  # fmt: skip
 
     def close(self) -> None:

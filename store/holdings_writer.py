@@ -216,18 +216,21 @@ class HoldingsWriter:
         if found.after is not None:
             rows.write_holding(found.after, self._at_us, self._submission_id)
         if found.effect is Effect.ADDED:
-            rows.write_holding_event(self._institution, record_id, 1, self._at_us, self._account)
+            self._write_event(record_id, 1)
             index.added(record_id, is_first=not others)
         elif found.effect is Effect.REMOVED:
             # The ledger may know it under records that were merged into this one.
             for counted_id in self._writer.merges.counted_under(self._institution, record_id):
-                rows.write_holding_event(
-                    self._institution, counted_id, -1, self._at_us, self._account
-                )
+                self._write_event(counted_id, -1)
             self._writer.merges.remove(self._institution, record_id)
             if place.is_living:
                 index.removed(record_id, is_last=not others)
         return found
+
+    def _write_event(self, record_id: int, change: int) -> None:
+        self._writer.rows.write_holding_event(
+            self._institution, record_id, change, self._at_us, self._account, self._submission_id
+        )
 
 
 def _place(execute: Execute, merges: MergeRows, record_id: int) -> _Place:

@@ -38,10 +38,10 @@ STEPS: Mapping[str, tuple[frozenset[str], str]] = {
 _NEXT: Mapping[str, str] = {
     "registered": "sign its agreement first",
     "signed": "activate it first",
-    "active": "it is active",
-    "warned": "it is warned",
+    "active": "it can be warned, suspended or ended",
+    "warned": "it can be restored, suspended or ended",
     "suspended": "restore it first",
-    "ended": "sign a new agreement first",
+    "ended": "only a new agreement opens it again",
 }
 
 

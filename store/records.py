@@ -214,13 +214,14 @@ class RecordRows:
         )
 
     def write_holding_event(
-        self, institution: str, record_id: int, change: int, at_us: int, account: str
-    ) -> None:
-        """Tell the ledger that a pair came (+1) or went (-1)."""
+        self, institution: str, record_id: int, change: int, at_us: int, account: str,
+        submission_id: int = 0,
+    ) -> None:  # fmt: skip
+        """Tell the ledger that a pair came (+1) or went (-1); a load is submission 0."""
         self._execute(
-            "INSERT INTO holding_event (institution, record_id, change, at_us, account)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (institution, record_id, change, at_us, account),
+            "INSERT INTO holding_event (institution, record_id, change, at_us, account,"
+            " submission_id) VALUES (?, ?, ?, ?, ?, ?)",
+            (institution, record_id, change, at_us, account, submission_id),
         )
 
 

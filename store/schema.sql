@@ -157,13 +157,15 @@ CREATE TABLE holding_job (
 ) WITHOUT ROWID;
 
 -- Pairs that came (+1) and went (-1), in order, for the ledger to fold.
+-- `submission_id` 0: a load, or from before it was kept.
 CREATE TABLE holding_event (
-    sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
-    institution TEXT NOT NULL,
-    record_id   INTEGER NOT NULL,
-    change      INTEGER NOT NULL CHECK (change IN (1, -1)),
-    at_us       INTEGER NOT NULL,
-    account     TEXT NOT NULL
+    sequence      INTEGER PRIMARY KEY AUTOINCREMENT,
+    institution   TEXT NOT NULL,
+    record_id     INTEGER NOT NULL,
+    change        INTEGER NOT NULL CHECK (change IN (1, -1)),
+    at_us         INTEGER NOT NULL,
+    account       TEXT NOT NULL,
+    submission_id INTEGER NOT NULL DEFAULT 0
 );
 
 -- Why a version came, where somebody said so, and what it was other than a plain

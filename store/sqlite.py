@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 6  # kept in PRAGMA user_version
+SCHEMA_VERSION = 7  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
@@ -110,6 +110,12 @@ CREATE TABLE holding_job (
     started_us INTEGER NOT NULL,
     updated_us INTEGER NOT NULL
 ) WITHOUT ROWID;
+""",
+    6: """
+ALTER TABLE holding_event ADD COLUMN submission_id INTEGER NOT NULL DEFAULT 0;
+UPDATE upload SET protocol = 'z3950' WHERE protocol = 'z39.50';
+UPDATE holding_submission SET protocol = 'z3950' WHERE protocol = 'z39.50';
+UPDATE holding_submission SET protocol = 'web' WHERE protocol = 'http';
 """,
 }
 

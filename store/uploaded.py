@@ -101,6 +101,11 @@ class UploadRows:
         """The newest insert of what has that digest."""
         return next(self._rows("digest = ? ORDER BY upload_id DESC LIMIT 1", (digest,)), None)
 
+    def credited(self, digest: bytes) -> UploadRow | None:
+        """The insert of what has that digest which earned, or is going to earn, credit."""
+        condition = "digest = ? AND credit IN (?, ?) LIMIT 1"
+        return next(self._rows(condition, (digest, CREDIT_DUE, CREDIT_CLAIMED)), None)
+
     def of_record(self, record_id: int) -> list[UploadRow]:
         """Everything that was done to a record over the network, in order."""
         return list(self._rows("record_id = ? ORDER BY upload_id", (record_id,)))

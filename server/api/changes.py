@@ -57,7 +57,7 @@ class AuditQuery(PageQuery, frozen=True):
         ]
         | None
     ) = None  # fmt: skip
-    protocol: Literal["cli", "web", "http", "api", "z3950", "sru", "load"] | None = None
+    protocol: Literal["cli", "web", "api", "z3950", "sru", "load"] | None = None
     since: Annotated[datetime, Meta(tz=True, description="From this moment on.")] | None = None
     until: Annotated[datetime, Meta(tz=True, description="Before this moment.")] | None = None
 

@@ -42,7 +42,7 @@ _FIELDS = (
 @click.option(
     "--protocol",
     metavar="NAME",
-    help="What came by cli, api, web, http, z3950, sru or load.",
+    help="What came by cli, load, z3950, sru, api, or web, which is pages and covers.",
 )
 @click.option("--kind", type=click.Choice(KINDS), help="Of this kind alone.")
 @click.option("--uploads", is_flag=True, help="The same as --kind record.")

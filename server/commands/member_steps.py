@@ -243,11 +243,11 @@ def show(code: str, as_json: bool, config: Config) -> None:
     click.echo(f"accounts    {', '.join(accounts) or 'none'}")
     for line in member_access.told(institution.access, ranges):
         click.echo(line)
+    at_us = now_us()
     for each in agreements:
-        until = (
-            f"ended {time_of(each.ends_us)}" if each.ends_us is not None
-            else f"to {each.term_ends(now_us())}, renews itself"
-        )  # fmt: skip
+        until = f"to {each.term_ends(at_us)}, renews itself"
+        if each.ends_us is not None:
+            until = f"{'ended' if each.ends_us <= at_us else 'ends'} {time_of(each.ends_us)}"
         click.echo(f"agreement   from {day_of(each.from_us)}, {until}")
     for step in steps:
         click.echo(audit_line(step))

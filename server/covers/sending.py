@@ -88,7 +88,7 @@ class CoverSending:
         if self._waiting >= WAITING_MAX:
             busy = "Too many pictures wait; send it again later."
             return problem(503, busy, {hdrs.RETRY_AFTER: _RETRY_S})
-        origin = Origin("http", principal.account, request.remote or "")
+        origin = Origin("web", principal.account, request.remote or "")
         self._waiting += 1
         try:
             async with self._turn:

@@ -223,7 +223,7 @@ def carry_out(
 ) -> None:
     """Change what the plan says, transaction by transaction, and count it in `summary`.
 
-    With a `journal` it goes on where that is.
+    With a `journal` it goes on where that is, and who ends it calls `forget_empty`.
 
     Raises:
         BatchRefused: nothing would take the place of everything.
@@ -276,11 +276,23 @@ def carry_out(
     for first in range(0, len(gone), records_max):
         some_ids = gone[first : first + records_max]
         write([(0, Wanted(record_id, None)) for record_id in some_ids], Rule.PUT)
-    summary.submission = done.submission_id
+    if done.added + done.changed + done.removed:
+        summary.submission = done.submission_id
+    if journal is None:
+        forget_empty(writer, done.submission_id)
     summary.records = done.records
     for name in ("added", "changed", "unchanged", "removed", "held_before"):
         setattr(summary, name, getattr(done, name))
     summary.held_after = held_count(writer.connection, plan.institution)
+
+
+def forget_empty(writer: CatalogueWriter, submission_id: int) -> None:
+    """Leave no trace of a file that changed nothing, as of one that is sent again.
+
+    Only after its journal has ended: what goes on writes under this number.
+    """
+    with writer.transaction():
+        HoldingsHistory(writer.connection).forget_empty(submission_id)
 
 
 def _count(counted: Summary | ImportProgress, counts: Counter[Effect]) -> None:

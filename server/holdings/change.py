@@ -175,4 +175,4 @@ class Summary:
     held_after: int = 0
     refusals: list[RefusedLine] = field(default_factory=list)
     report: Path | None = None
-    submission: int | None = None  # number in the history; None in a dry run
+    submission: int | None = None  # number in the history; None if nothing was changed

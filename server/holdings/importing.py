@@ -17,6 +17,7 @@ from server.holdings.batch import (
     dry_run,
     finish,
     foreseen,
+    forget_empty,
 )
 from server.holdings.change import BatchRequest, Mode, Reason, Summary
 from server.holdings.desk import SCRATCH, scratch_path, stage_stream
@@ -95,6 +96,7 @@ def import_file(
         raise
     finish(plan, summary, report)
     journal.end()
+    forget_empty(writer, journal.progress.submission_id)
     staging.discard()
     return summary
 

@@ -33,7 +33,7 @@ WANG = Principal("wang", "PKU", rights=("upload",))
 CHEN = Principal("chen", "THU", rights=("upload",))
 ROOT = Principal("root", operator=True, rights=("search", "upload", "manager"))
 READER = Principal("reader", "PKU", rights=("search", "download"))
-HERE = Origin("http", "wang", "192.0.2.7")
+HERE = Origin("web", "wang", "192.0.2.7")
 NOON_US = 1_718_424_000_000_000  # 2024-06-15 in Shanghai
 
 

@@ -92,8 +92,8 @@ def test_a_cover_is_sent_served_revalidated_shown_and_taken_away(server: Running
         for row in rows
         if row["subject"] == "cn_cat c1"
     ] == [
-        ("cover add", "demo1", "http", "127.0.0.1", ""),
-        ("cover remove", "demo1", "http", "127.0.0.1", "wrong"),
+        ("cover add", "demo1", "web", "127.0.0.1", ""),
+        ("cover remove", "demo1", "web", "127.0.0.1", "wrong"),
     ]
 
 

@@ -14,6 +14,7 @@ from protocol.iso2709 import Field, build, parse
 from protocol.query import Clause
 from protocol.record import Holding
 from store import sqlite
+from store.audit import AuditSelection
 from store.doctor import examine
 from store.editing import Editor
 from store.holding_events import HoldingEvents
@@ -318,6 +319,34 @@ def test_a_catalogue_of_schema_5_keeps_its_holdings(tmp_path: Path) -> None:
     (state,) = HoldingsHistory(writer.connection).states("PKU", record_id)
     assert (state.holding, state.submission, state.ended_by) == (row.holding, 0, None)
     writer.close()
+
+
+def test_each_pair_is_told_with_the_address_and_protocol_of_its_submission(
+    tmp_path: Path,
+) -> None:
+    library = Library(tmp_path)
+    first = put(library.writer, book("a1", "One"))
+    library.writer.put_holding(Holding("THU", first), account="load", at_us=3)
+    back_to_schema(library.writer.connection, 6)  # what was told before has no submission
+    library.close()
+    reopened = Library(tmp_path)
+    submit(reopened, Wanted(first, SAID), at_us=5)
+    submit(reopened, Wanted(first, None), at_us=6)
+    reopened.close()
+    events = HoldingEvents(tmp_path)
+    rows = [
+        (row.institution, row.action, row.who, row.account, row.protocol, row.address, row.after)
+        for row in events.audit(AuditSelection())
+    ]
+    (only,) = events.audit(AuditSelection(institution="pku", since_us=6))
+    events.close()
+    wang = ("wang", "wang", "test", "192.0.2.1")
+    assert rows == [
+        ("THU", "holding added", "load", "", "", "", "present"),
+        ("PKU", "holding added", *wang, "present"),
+        ("PKU", "holding removed", *wang, "absent"),
+    ]
+    assert only.at_us == 6
 
 
 def test_statements_of_several_lines_are_added_up() -> None:

@@ -23,6 +23,7 @@ from server.holdings.importing import differences, import_file, rehearse
 from server.principal import Principal
 from store.catalogue import SqliteCatalogue
 from store.doctor import examine
+from store.holdings_history import HoldingsHistory
 from store.holdings_listing import held_count, held_records
 from store.holdings_writer import Effect
 from store.result_set import RecordSet
@@ -108,7 +109,9 @@ def test_a_broken_off_import_goes_on_and_tells_of_the_whole(
         ]  # fmt: skip
     assert list((site.config.data_dir / "holdings").iterdir()) == []
     again = run(site, file)
-    assert (again.added, again.unchanged) == (0, RECORDS)
+    assert (again.added, again.unchanged, again.submission) == (0, RECORDS, None)
+    (submission,) = HoldingsHistory(site.writer.connection).submissions()
+    assert (submission.submission_id, submission.added) == (summary.submission, RECORDS)
 
 
 _KILLED = """

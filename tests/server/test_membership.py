@@ -90,8 +90,8 @@ def test_an_institution_joins_is_suspended_in_its_sessions_and_restored(
 def test_steps_that_cannot_be_are_refused_in_one_line(server: RunningServer) -> None:
     for arguments, reason in (
         (("suspend", "NONE", "--reason", "x"), "there is no institution NONE"),
-        (("restore", "DEMO1", "--reason", "x"), "DEMO1 is active; it is active"),
-        (("sign", "DEMO1"), "DEMO1 is active; it is active"),
+        (("restore", "DEMO1", "--reason", "x"), "DEMO1 is active; it can be warned"),
+        (("sign", "DEMO1"), "DEMO1 is active; it can be warned"),
         (("end", "DEMO1", "--reason", "x", "--on", "2020-01-01"), "2020-01-01 is past"),
         (("end", "DEMO1", "--reason", "x", "--on", "soon"), "'soon' is no day"),
         (("suspend", "DEMO1"), "--reason"),
@@ -105,6 +105,6 @@ def test_an_agreement_ends_with_its_term_when_it_is_to(server: RunningServer) ->
     told = member(server, "end", "LATER", "--reason", "joins another", "--at-term")
     assert "ends        LATER, after 20" in told
     assert send(server, SEARCH, login="later:secret").status == 200
-    assert "ended 20" in member(server, "show", "LATER")
+    assert "ends 20" in member(server, "show", "LATER")
     audit = lianmu("audit", "--member", "LATER", "--config", str(server.config)).stdout
     assert "joins another" in audit

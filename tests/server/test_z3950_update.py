@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -161,6 +162,27 @@ def test_an_inserted_record_is_found_at_once_and_its_package_says_what_became_of
         assert again.operation_status == apdu.OperationStatus.DONE
     with connected(server.z3950, LOGIN) as other:
         assert other.search(f"@attr 1=4 {title}", "cn_cat").result_count == 1
+
+
+def test_the_audit_names_the_protocol_and_address_of_record_and_holding(
+    server: RunningServer,
+) -> None:
+    held = Field.of("905", "  ", [("a", "SRXX"), ("s", "G1")])
+    record = parse(book("audited", "审计之书"))
+    with connected(server.z3950, LOGIN) as client:
+        number = inserted(client, build(record.leader, [*record.fields, held]))
+    for kind in ("record", "holdings"):
+        told = lianmu(
+            "audit", "--protocol", "z3950", "--kind", kind, "--member", "SRXX", "--json",
+            "--config", str(server.config),
+        )  # fmt: skip
+        assert told.returncode == 0, told.stderr
+        rows = [json.loads(line) for line in told.stdout.splitlines()]
+        (row,) = [each for each in rows if each["subject"] == f"cn_cat {number}"]
+        assert (row["account"], row["protocol"], row["address"]) == ("srxx", "z3950", "127.0.0.1")
+        assert (row["before"], row["after"]) == (
+            ("", "version 1") if kind == "record" else ("absent", "present")
+        )
 
 
 def test_a_record_is_replaced_from_the_version_that_the_client_took(server: RunningServer) -> None:

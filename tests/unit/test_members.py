@@ -377,7 +377,7 @@ def test_the_last_use_of_a_key_never_goes_back(members: Members, tmp_path: Path)
 def test_keys_and_character_sets_are_audited_with_where_the_change_came_from(
     members: Members,
 ) -> None:
-    origin = Origin("http", "root", "192.0.2.7")
+    origin = Origin("web", "root", "192.0.2.7")
     members.add_member(
         "PKU", "Peking University Library", "secret", NOW_US, who="root", origin=origin
     )
@@ -394,7 +394,7 @@ def test_keys_and_character_sets_are_audited_with_where_the_change_came_from(
         (3, "key revoke", "ils", "search", ""),
     ]
     assert {(row.who, row.account, row.address, row.protocol, row.institution) for row in rows} == {
-        ("root", "root", "192.0.2.7", "http", "PKU")
+        ("root", "root", "192.0.2.7", "web", "PKU")
     }
 
 

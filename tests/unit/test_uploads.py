@@ -186,6 +186,24 @@ def test_two_that_send_the_same_at_once_make_one_record(site: Site) -> None:
     assert site.writer.connection.execute("SELECT count(*) FROM record").fetchone() == (1,)
 
 
+def test_what_is_deleted_and_brought_anew_has_one_credit(site: Site) -> None:
+    site.certify("srxx")
+    sent = record_of(MarcFamily.UNIMARC)
+    first = site.done(sent)
+    assert first.credit == "accepted"
+    number = first.record.control_number
+    assert site.done(None, Action.DELETE, number=number).change is Change.DELETED
+    for _ in range(2):  # that of the one before it earned nothing either
+        again = site.done(sent)
+        assert again.change is Change.CREATED
+        assert again.credit == f"it has its credit as {number}, which was deleted" + (
+            f" / 已随 {number}（已删除）计酬"
+        )
+        assert site.done(sent).credit == again.credit
+        site.done(None, Action.DELETE, number=again.record.control_number)
+    assert [entry[:3] for entry in site.earned()] == [("upload", "SRXX", number)]
+
+
 def test_a_retry_after_a_crash_before_the_credit_claims_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
