@@ -10,10 +10,9 @@ from aiohttp import web
 from metering.entry import accounting_day
 from server.permissions import Operation, refusal
 from server.principal import Principal
-from server.web.shell import Form, Visit
+from server.web.shell import Visit
 from store.audit import Origin
 
-REASON_CHARS_MAX = 1_000
 FIRST_YEAR, LAST_YEAR = 1998, 9998
 
 
@@ -44,12 +43,6 @@ def year_in(request: web.Request, default: int | None = None) -> int:
     present = accounting_day(now_us())[0] if default is None else default
     year = number_in(request.query, "year", present, LAST_YEAR)
     return year if year >= FIRST_YEAR else present
-
-
-def text_of(form: Form, name: str) -> str:
-    """A field of a form without needless blanks, "" where there is none or it is a file."""
-    value = form.get(name, "")
-    return " ".join(value.split())[:REASON_CHARS_MAX] if isinstance(value, str) else ""
 
 
 def now_us() -> int:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.console.base import may, number_in, origin_of, text_of
+from server.console.base import may, number_in, origin_of
 from server.console.duplicates import (
     Compared,
     compare_records,
@@ -21,8 +21,9 @@ from server.console.duplicates import (
 from server.console.jobs import list_reports, report_file
 from server.permissions import Operation
 from server.search_view import labelled, record_path
+from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 from server.web.texts import Texts
 from store.sqlite import StoreError
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.console.base import may, now_us, number_in, origin_of, text_of, year_in
+from server.console.base import may, now_us, number_in, origin_of, year_in
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
     asked_of,
@@ -19,9 +19,10 @@ from server.console.settlements import (
 from server.console.settling_process import start
 from server.console.work import BusyError, Works
 from server.permissions import Operation
+from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE
 from server.web.paging import Pager
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 
 SETTLEMENT = f"{CONSOLE}/settlement"
 WORK = f"{CONSOLE}/work"

@@ -17,7 +17,8 @@ from server.http_responses import NO_STORE
 from server.permissions import Operation
 from server.selfservice.access import may
 from server.selfservice.receiving import Received, TooLargeError, receive
-from server.web.shell import Form, Shell, Visit
+from server.web.forms import Form
+from server.web.shell import Shell, Visit
 
 PATH = "/-/my/batch"
 REPORT_ROWS_MAX = 500  # on the page; the file has all

@@ -18,7 +18,8 @@ from server.permissions import Operation
 from server.selfservice.access import may
 from server.selfservice.holdings_runs import HoldingsRuns, Run, State
 from server.selfservice.receiving import TooLargeError, receive
-from server.web.shell import Form, Shell, Visit
+from server.web.forms import Form
+from server.web.shell import Shell, Visit
 from store.holdings_history import HoldingsHistory, Submission
 from store.holdings_writer import held_ids
 from store.sqlite import FILE_NAME, open_reader

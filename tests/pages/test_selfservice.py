@@ -305,11 +305,33 @@ def test_forms_of_other_sites_do_nothing(server: RunningServer, action: str) -> 
     assert page.status == 403
 
 
+def test_a_reason_is_a_line_of_text_or_none(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/accounts")
+    token = str(page.tree.xpath("//input[@name='token']/@value")[0])
+    browser.submit(page, "/-/my/accounts/add", name="wu", rights="search")
+    change = {"account": "wu", "rights": "search"}
+    browser.post(
+        "/-/my/accounts/rights", token=token, reason="it\x00\r\nmoved" + "x" * 99_999, **change
+    )
+    upload(browser, page, "/-/my/accounts/rights", "why.bin", b"\xff", field="reason", **change)
+    operator = signed_in(server, "admin")
+    reasons = operator.get("/-/console/audit?member=DEMO3").all("//table//tr/td[5]")
+    assert reasons[:2] == ["by a manager of the library", ("it moved" + "x" * 999)[:1000]]
+
+
 # Holdings and ISBN jobs
 
 
 def upload(
-    browser: PlainBrowser, page: Page, action: str, name: str, data: bytes, **fields: str
+    browser: PlainBrowser,
+    page: Page,
+    action: str,
+    name: str,
+    data: bytes,
+    *,
+    field: str = "file",
+    **fields: str,
 ) -> Page:
     """Send a form with a file as browsers do."""
     token = str(page.tree.xpath("//input[@name='token']/@value")[0])
@@ -319,7 +341,7 @@ def upload(
         for key, value in {"token": token, **fields}.items()
     ]
     parts.append(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n'
         f"Content-Type: application/octet-stream\r\n\r\n".encode()
         + data
         + b"\r\n"
@@ -408,6 +430,14 @@ def test_files_of_other_sites_are_not_taken(server: RunningServer, path: str) ->
     assert page.status == 200
     assert upload(browser, elsewhere, path, "x.csv", b"control_number\n1\n").status == 403
     assert browser.post(path, token="x").status == 403
+
+
+@pytest.mark.parametrize("path", ["/-/my/holdings/send", "/-/my/batch/new"])
+def test_what_is_no_form_is_told_so(server: RunningServer, path: str) -> None:
+    browser = signed_in(server, "demo3")
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = browser.post_body(path, b"--x\r\nbroken", kind)
+        assert (answer.status, "could not be read" in answer.text) == (400, True)
 
 
 def test_an_isbn_job_is_made_watched_and_taken(server: RunningServer) -> None:
