@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.console.base import may, now_us, number_in, origin_of, year_in
+from server.console.base import FIRST_YEAR, may, now_us, number_in, origin_of, year_in
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
     asked_of,
@@ -53,6 +53,15 @@ class SettlementPages:
             self._shell.get(app, path, partial(self._ask, kind), allowed)
             self._shell.post(app, path, partial(self._start, kind), allowed)
 
+    def _no_year(self, request: web.Request, visit: Visit) -> web.Response | None:
+        """The answer for a year that nothing can be settled of; None: it is one."""
+        year = int(request.match_info["year"])
+        if FIRST_YEAR <= year <= accounting_day(now_us())[0]:
+            return None
+        return self._shell.problem(
+            request, visit, 404, visit.texts("console.no_year_to_settle", year=year)
+        )
+
     async def _year(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         last = accounting_day(now_us())[0] - 1
         year = year_in(request, last)
@@ -73,6 +82,8 @@ class SettlementPages:
         return self._shell.render(request, visit, "console/settlement.html", values)
 
     async def _member(self, request: web.Request, visit: Visit) -> web.StreamResponse:
+        if (no_year := self._no_year(request, visit)) is not None:
+            return no_year
         year, code = int(request.match_info["year"]), request.match_info["code"]
         found = await asyncio.to_thread(read_member_year, self._config, year, code)
         if found is None:
@@ -84,7 +95,7 @@ class SettlementPages:
     # What is done to a year
 
     async def _ask(self, kind: str, request: web.Request, visit: Visit) -> web.StreamResponse:
-        return await self._form(kind, request, visit, "", {})
+        return self._no_year(request, visit) or await self._form(kind, request, visit, "", {})
 
     async def _form(
         self,
@@ -112,6 +123,8 @@ class SettlementPages:
     async def _start(
         self, kind: str, request: web.Request, visit: Visit, form: Form
     ) -> web.StreamResponse:
+        if (no_year := self._no_year(request, visit)) is not None:
+            return no_year
         year, reason = int(request.match_info["year"]), text_of(form, "reason")
         if kind == "note" and not reason:
             errors = {"reason": visit.texts("console.reason_needed")}

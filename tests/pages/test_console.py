@@ -100,6 +100,12 @@ def test_a_member_gets_no_page_and_others_the_sign_in_form(
     assert "Peking" not in page.text + nobody.text
 
 
+@pytest.mark.parametrize("path", [CONSOLE, f"{CONSOLE}/"])
+def test_the_console_begins_with_the_members(operator: PlainBrowser, path: str) -> None:
+    page = operator.get(path)
+    assert (page.status, page.url.endswith(f"{CONSOLE}/members")) == (200, True)
+
+
 @pytest.mark.parametrize(
     ("path", "may"),
     [
@@ -206,7 +212,8 @@ def test_a_figure_leads_to_its_entries_and_to_the_record(operator: PlainBrowser)
         "members/NOBODY", f"members/PKU/{YEAR}/13", f"members/PKU/{YEAR}0231", "entry?id=no",
         "entry", "duplicates?record=no-such", "duplicates/1/99", "duplicates/1/1", "work/1",
         "reports/..%2F..%2Fconfig.toml", "reports/nothing.csv", "jobs/x/cancel",
-        f"settlement/{YEAR}/members/NOBODY", "tariff?version=1900", "members/NOBODY/suspend",
+        f"settlement/{YEAR}/members/NOBODY", "settlement/9999/draft", "settlement/0001/final",
+        "settlement/9999/members/PKU", "tariff?version=1900", "members/NOBODY/suspend",
     ],
 )  # fmt: skip
 def test_what_there_is_not_is_a_page_that_says_so(operator: PlainBrowser, path: str) -> None:

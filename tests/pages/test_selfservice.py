@@ -78,6 +78,13 @@ def test_nobody_sees_them_without_signing_in(browser: PlainBrowser, path: str) -
     assert page.tree.xpath("//input[@name='password']")
 
 
+@pytest.mark.parametrize("path", ["/-/my", "/-/my/"])
+def test_a_member_s_pages_begin_with_the_overview(server: RunningServer, path: str) -> None:
+    page = signed_in(server).get(path)
+    assert (page.status, page.url.endswith("/-/my/overview")) == (200, True)
+    assert PlainBrowser(server).get(path).status == 403
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_an_operator_has_no_pages_of_a_member(server: RunningServer, path: str) -> None:
     browser = PlainBrowser(server)
