@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +26,7 @@ from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE
 from server.web.shell import Shell, Visit
 from server.web.texts import Texts
+from store.dedupe import Pair
 from store.sqlite import StoreError
 
 DUPLICATES = f"{CONSOLE}/duplicates"
@@ -59,6 +61,7 @@ class DuplicatePages:
             "next_url": "",
             "path": DUPLICATES,
             "source": "uploads",
+            "told": partial(_told, visit.texts),
             "found": True,
         }
         if number:
@@ -97,6 +100,7 @@ class DuplicatePages:
             "fields": _fields(compared, visit.texts),
             "may_merge": compared.may_merge and may(Operation.DUPLICATES_MERGE)(visit.who),
             "path": DUPLICATES,
+            "told": partial(_told, visit.texts),
         }
         return self._shell.render(request, visit, "console/compare.html", values)
 
@@ -154,6 +158,14 @@ class DuplicatePages:
             away=done.away.control_number, keep=done.keep.control_number,
             holdings=len(done.moved) + len(done.combined),
         )  # fmt: skip
+
+
+def _told(texts: Texts, pair: Pair) -> str:
+    """What agrees between the two and what does not, in the language of the page."""
+    return texts("console.findings_between").join(
+        texts.name("console_finding", each.sentence).format(*each.values)
+        for each in pair.score.findings
+    )
 
 
 def _sides(compared: Compared, shell: Shell) -> list[dict[str, Any]]:

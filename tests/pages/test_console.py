@@ -100,6 +100,15 @@ def test_a_member_gets_no_page_and_others_the_sign_in_form(
     assert "Peking" not in page.text + nobody.text
 
 
+def test_reasons_for_duplicates_are_told_in_the_language_of_the_page(
+    chinese: PlainBrowser, operator: PlainBrowser
+) -> None:
+    for path in (f"{CONSOLE}/duplicates?record=c1", f"{CONSOLE}/duplicates/1/2"):
+        assert "题名相同" in chinese.get(path).text
+        assert "same title" not in chinese.get(path).text
+        assert "same title" in operator.get(path).text
+
+
 @pytest.mark.parametrize("path", [CONSOLE, f"{CONSOLE}/"])
 def test_the_console_begins_with_the_members(operator: PlainBrowser, path: str) -> None:
     page = operator.get(path)
@@ -213,7 +222,8 @@ def test_a_figure_leads_to_its_entries_and_to_the_record(operator: PlainBrowser)
         "entry", "duplicates?record=no-such", "duplicates/1/99", "duplicates/1/1", "work/1",
         "reports/..%2F..%2Fconfig.toml", "reports/nothing.csv", "jobs/x/cancel",
         f"settlement/{YEAR}/members/NOBODY", "settlement/9999/draft", "settlement/0001/final",
-        "settlement/9999/members/PKU", "tariff?version=1900", "members/NOBODY/suspend",
+        "settlement/9999/members/PKU",
+        "tariff?version=1900", "members/NOBODY/suspend",
     ],
 )  # fmt: skip
 def test_what_there_is_not_is_a_page_that_says_so(operator: PlainBrowser, path: str) -> None:
