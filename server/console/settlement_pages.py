@@ -19,15 +19,20 @@ from server.console.settlements import (
 from server.console.settling_process import start
 from server.console.work import BusyError, Works
 from server.permissions import Operation
+from server.settling import names_to_settle
+from server.statements import CONTENT_TYPES
 from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE
 from server.web.paging import Pager
 from server.web.shell import Shell, Visit
+from server.web.statement_file import answer_statement
 
 SETTLEMENT = f"{CONSOLE}/settlement"
 WORK = f"{CONSOLE}/work"
 _PIECES_SHOWN = 5
 _YEAR = "{year:[0-9]{4}}"
+_STATEMENT = f"{SETTLEMENT}/{_YEAR}/members/{{code}}/statement"
+_FORMS = f"{{form:{'|'.join(CONTENT_TYPES)}}}"
 # Who may do which.
 OPERATIONS = {
     "draft": Operation.SETTLEMENT_DRAFT,
@@ -47,6 +52,7 @@ class SettlementPages:
         may_read = may(Operation.STATEMENT_READ)
         self._shell.get(app, SETTLEMENT, self._year, may_read)
         self._shell.get(app, f"{SETTLEMENT}/{_YEAR}/members/{{code}}", self._member, may_read)
+        self._shell.get(app, f"{_STATEMENT}.{_FORMS}", self._statement, may_read)
         self._shell.get(app, f"{WORK}/{{id}}", self._work, may_read)
         for kind, operation in OPERATIONS.items():
             path, allowed = f"{SETTLEMENT}/{_YEAR}/{kind}", may(operation)
@@ -89,8 +95,25 @@ class SettlementPages:
         if found is None:
             message = visit.texts("console.no_member", code=code)
             return self._shell.problem(request, visit, 404, message)
-        values = {"found": found, "year": year, "code": code.upper(), "path": SETTLEMENT}
+        values = {
+            "found": found,
+            "year": year,
+            "code": code.upper(),
+            "path": SETTLEMENT,
+            "statement_path": f"{_document_path(year, code.upper())}/statement",
+            "forms": tuple(CONTENT_TYPES),
+        }
         return self._shell.render(request, visit, "console/documents.html", values)
+
+    async def _statement(self, request: web.Request, visit: Visit) -> web.StreamResponse:
+        if (no_year := self._no_year(request, visit)) is not None:
+            return no_year
+        code = request.match_info["code"].upper()
+        if not await asyncio.to_thread(names_to_settle, self._config, code):
+            message = visit.texts("console.no_member", code=code)
+            return self._shell.problem(request, visit, 404, message)
+        year, form = int(request.match_info["year"]), request.match_info["form"]
+        return await answer_statement(self._shell, request, visit, code, year, form)
 
     # What is done to a year
 

@@ -100,6 +100,23 @@ def test_a_member_gets_no_page_and_others_the_sign_in_form(
     assert "Peking" not in page.text + nobody.text
 
 
+def test_an_operator_takes_a_member_s_statement(
+    operator: PlainBrowser, clerk: PlainBrowser, member: PlainBrowser
+) -> None:
+    page = operator.get(f"{CONSOLE}/settlement/{YEAR}/members/pku")
+    shown = operator.get(page.link("Look at it"))
+    assert shown.status == 200
+    assert "Peking" in shown.text
+    assert "style-src 'sha256-" in shown.headers["Content-Security-Policy"]
+    pdf = operator.get(page.link("PDF"))
+    assert pdf.body.startswith(b"%PDF-")
+    assert pdf.headers["Content-Disposition"] == f'attachment; filename="PKU-{YEAR}.pdf"'
+    for form in ("XLSX", "CSV", "JSON"):
+        assert operator.get(page.link(form)).status == 200
+    for other in (clerk, member):
+        assert other.get(page.link("PDF")).status == 403
+
+
 def test_reasons_for_duplicates_are_told_in_the_language_of_the_page(
     chinese: PlainBrowser, operator: PlainBrowser
 ) -> None:
@@ -222,7 +239,9 @@ def test_a_figure_leads_to_its_entries_and_to_the_record(operator: PlainBrowser)
         "entry", "duplicates?record=no-such", "duplicates/1/99", "duplicates/1/1", "work/1",
         "reports/..%2F..%2Fconfig.toml", "reports/nothing.csv", "jobs/x/cancel",
         f"settlement/{YEAR}/members/NOBODY", "settlement/9999/draft", "settlement/0001/final",
-        "settlement/9999/members/PKU",
+        "settlement/9999/members/PKU", "settlement/9999/members/PKU/statement.html",
+        f"settlement/{YEAR}/members/NOBODY/statement.pdf",
+        f"settlement/{YEAR}/members/PKU/statement.exe",
         "tariff?version=1900", "members/NOBODY/suspend",
     ],
 )  # fmt: skip
