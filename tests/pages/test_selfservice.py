@@ -439,6 +439,20 @@ def test_files_of_other_sites_are_not_taken(server: RunningServer, path: str) ->
     assert browser.post(path, token="x").status == 403
 
 
+def test_a_file_that_cannot_be_read_says_why_in_both_languages(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/holdings")
+    looked = settled(
+        browser, upload(browser, page, "/-/my/holdings/send", "x.csv", b"a,b\n1,2\n").url
+    )
+    assert "no column names the record" in looked.text
+    assert "首行须为列名" in looked.text
+    page = browser.get("/-/my/batch")
+    refused = upload(browser, page, "/-/my/batch/new", "x.png", b"\x89PNG\r\n\x00\xff")
+    assert refused.status == 400
+    assert "not a text, and not a spreadsheet (xlsx) / 既非文本也非表格" in refused.text
+
+
 @pytest.mark.parametrize("path", ["/-/my/holdings/send", "/-/my/batch/new"])
 def test_what_is_no_form_is_told_so(server: RunningServer, path: str) -> None:
     browser = signed_in(server, "demo3")
