@@ -499,6 +499,9 @@ def test_every_page_fits_and_offends_nobody(server: RunningServer) -> None:
         browser.open("/-/my/accounts?lang=zh")
         for path in ("/-/my/overview", "/-/my/ledger", "/-/my/holdings"):
             browser.check_page(path)
+        browser.open("/-/my/statements")
+        statement = str(browser.find("td a[href$='.html']").get_attribute("href"))
+        browser.check_page(urlsplit(statement).path, name="my-statement")
 
 
 def test_a_person_submits_a_file_and_sees_the_quota_move(
