@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from server.config import Config
+from store.accounts import Accounts
 from store.members import Members
 from store.membership import Membership
 from store.record_reader import RecordReader
@@ -115,6 +116,18 @@ def test_an_operator_takes_a_member_s_statement(
         assert operator.get(page.link(form)).status == 200
     for other in (clerk, member):
         assert other.get(page.link("PDF")).status == 403
+
+
+def test_rights_are_told_in_the_language_of_the_page(
+    chinese: PlainBrowser, operator: PlainBrowser, config: Config
+) -> None:
+    with closing(Members(config.members_path, create=True)) as members:
+        Accounts(members).add(
+            "PKU", "wang", "pw", 1, rights=("search", "manager"), who="admin", reason="new"
+        )
+    for path in (f"{CONSOLE}/members/PKU", f"{CONSOLE}/audit?member=PKU"):
+        assert "检索, 管理" in chinese.get(path).text
+        assert "search, manager" in operator.get(path).text
 
 
 def test_reasons_for_duplicates_are_told_in_the_language_of_the_page(
