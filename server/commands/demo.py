@@ -15,7 +15,6 @@ from server.commands.options import now_us
 from server.commands.serve import announce
 from server.config import Config, load_config
 from server.supervisor import Supervisor
-from store.accounts import Accounts
 from store.members import Members
 from store.reindex import reindex
 from store.writer import CatalogueWriter
@@ -101,11 +100,7 @@ def fill(config: Config) -> None:
     try:
         for code, name in MEMBERS:
             if members.institution(code) is None:
-                account = members.add_member(code, name, code.lower(), now_us())
-                Accounts(members).set_rights(
-                    account.name, (*account.rights, "manager"), now_us(),
-                    who=OPERATOR, reason="it manages the sample library",
-                )  # fmt: skip
+                members.add_member(code, name, code.lower(), now_us())
         if OPERATOR not in members.account_names().get("", []):
             members.add_account(OPERATOR, OPERATOR, None, now_us())
     finally:

@@ -9,9 +9,7 @@ from aiohttp import web
 
 from metering.entry import accounting_day
 from server.web.numbers import NUMBER_MAX, number_of
-from server.web.shell import Form
 
-REASON_CHARS_MAX = 1_000
 FIRST_YEAR, LAST_YEAR = 1998, 9998
 
 
@@ -25,12 +23,6 @@ def year_in(request: web.Request, default: int | None = None) -> int:
     present = accounting_day(now_us())[0] if default is None else default
     year = number_in(request.query, "year", present, LAST_YEAR)
     return year if year >= FIRST_YEAR else present
-
-
-def text_of(form: Form, name: str) -> str:
-    """A field of a form without needless blanks, "" where there is none or it is a file."""
-    value = form.get(name, "")
-    return " ".join(value.split())[:REASON_CHARS_MAX] if isinstance(value, str) else ""
 
 
 def now_us() -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.console.base import number_in, text_of
+from server.console.base import number_in
 from server.console.duplicates import (
     Compared,
     compare_records,
@@ -21,10 +22,12 @@ from server.console.duplicates import (
 from server.console.jobs import list_reports, report_file
 from server.permissions import Operation
 from server.search_view import labelled, record_path
+from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE, operator_may
 from server.web.numbers import number_of
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 from server.web.texts import Texts
+from store.dedupe import Pair
 from store.sqlite import StoreError
 
 DUPLICATES = f"{CONSOLE}/duplicates"
@@ -60,6 +63,7 @@ class DuplicatePages:
             "next_url": "",
             "path": DUPLICATES,
             "source": "uploads",
+            "told": partial(_told, visit.texts),
             "found": True,
         }
         if number:
@@ -98,6 +102,7 @@ class DuplicatePages:
             "fields": _fields(compared, visit.texts),
             "may_merge": compared.may_merge and operator_may(Operation.DUPLICATES_MERGE)(visit.who),
             "path": DUPLICATES,
+            "told": partial(_told, visit.texts),
         }
         return self._shell.render(request, visit, "console/compare.html", values)
 
@@ -155,6 +160,14 @@ class DuplicatePages:
             away=done.away.control_number, keep=done.keep.control_number,
             holdings=len(done.moved) + len(done.combined),
         )  # fmt: skip
+
+
+def _told(texts: Texts, pair: Pair) -> str:
+    """What agrees between the two and what does not, in the language of the page."""
+    return texts("console.findings_between").join(
+        texts.name("console_finding", each.sentence).format(*each.values)
+        for each in pair.score.findings
+    )
 
 
 def _sides(compared: Compared, shell: Shell) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from metering.kept_totals import KeptTotals
 from server.config import Config
-from server.console.base import now_us, number_in, text_of, year_in
+from server.console.base import now_us, number_in, year_in
 from server.console.members import (
     MEMBERS_A_PAGE,
     SORTS,
@@ -24,9 +24,10 @@ from server.console.members import (
     read_member,
 )
 from server.permissions import Operation
+from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE, operator_may
 from server.web.paging import Pager
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 from store.audit import Origin
 from store.members import Institution, MemberError, Members
 from store.membership import Membership

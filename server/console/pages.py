@@ -33,7 +33,8 @@ class ConsolePages:
         )  # fmt: skip
 
     def add_routes(self, app: web.Application) -> None:
-        self._shell.get(app, CONSOLE, self._first, operator_may(Operation.MEMBERS_READ))
+        for path in (CONSOLE, f"{CONSOLE}/"):
+            self._shell.get(app, path, self._first, operator_may(Operation.MEMBERS_READ))
         for area in self._areas:
             area.add_routes(app)
 

@@ -11,9 +11,10 @@ from aiohttp import web
 
 from metering.spool import utc_us
 from server.permissions import Operation
+from server.web.forms import Form, text_of
 from server.web.navigation import member_may
 from server.web.session import Flash
-from server.web.shell import Form, Shell, Visit, redirect
+from server.web.shell import Shell, Visit, redirect
 from store.accounts import Accounts, Certificate
 from store.members import Account, ApiKey, MemberError, Members
 from store.rights import MEMBER_RIGHTS, RIGHTS, read_rights
@@ -94,7 +95,7 @@ class AccountPages:
     # Accounts
 
     async def _add(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "name")
+        name = text_of(form, "name")
         password = secrets.token_urlsafe(12)
         errors: dict[str, str] = {}
         rights = self._chosen(visit, form, errors, "rights")
@@ -111,7 +112,7 @@ class AccountPages:
         return await self._show(request, visit, secret=(name, password))
 
     async def _rights(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "account")
+        name = text_of(form, "account")
         errors: dict[str, str] = {}
         rights = self._chosen(visit, form, errors, "account")
         if name == visit.who.account and "manager" not in rights and not errors:
@@ -126,7 +127,7 @@ class AccountPages:
     async def _new_password(
         self, request: web.Request, visit: Visit, form: Form
     ) -> web.StreamResponse:
-        name, password = _text(form, "account"), secrets.token_urlsafe(12)
+        name, password = text_of(form, "account"), secrets.token_urlsafe(12)
         errors = {} if await self._is_ours(visit, name) else {"account": visit.texts("my.not_ours")}
         if not errors:
             await self._change(visit, lambda accounts, who: accounts.set_password(
@@ -136,7 +137,7 @@ class AccountPages:
         return await self._show(request, visit, errors=errors)
 
     async def _remove(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "account")
+        name = text_of(form, "account")
         errors: dict[str, str] = {}
         if name == visit.who.account:
             errors["account"] = visit.texts("my.own_account")
@@ -199,7 +200,7 @@ class AccountPages:
     # Keys
 
     async def _add_key(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "key")
+        name = text_of(form, "key")
         errors: dict[str, str] = {}
         rights = self._chosen(visit, form, errors, "key_rights")
         if not errors:
@@ -217,7 +218,7 @@ class AccountPages:
     async def _revoke_key(
         self, request: web.Request, visit: Visit, form: Form
     ) -> web.StreamResponse:
-        name = _text(form, "key")
+        name = text_of(form, "key")
         try:
             await self._with_members(lambda members: members.revoke_key(
                 visit.who.institution, name, utc_us(), who=visit.who.account,
@@ -261,13 +262,9 @@ class AccountPages:
         return await asyncio.to_thread(opened)
 
 
-def _text(form: Form, name: str) -> str:
-    return str(form.get(name, "")).strip()
-
-
 def _reason(visit: Visit, form: Form) -> str:
     """Why, for the audit; a manager need not say it."""
-    return _text(form, "reason") or visit.texts("my.reason_manager")
+    return text_of(form, "reason") or visit.texts("my.reason_manager")
 
 
 def _is_good(certificate: Certificate, now_us: int) -> bool:

@@ -16,8 +16,9 @@ from server.errors import BatchError
 from server.http_responses import NO_STORE
 from server.permissions import Operation
 from server.selfservice.receiving import Received, TooLargeError, receive
+from server.web.forms import Form
 from server.web.navigation import member_may
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 
 PATH = "/-/my/batch"
 REPORT_ROWS_MAX = 500  # on the page; the file has all

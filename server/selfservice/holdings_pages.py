@@ -17,8 +17,9 @@ from server.log import Log
 from server.permissions import Operation
 from server.selfservice.holdings_runs import HoldingsRuns, Run, State
 from server.selfservice.receiving import TooLargeError, receive
+from server.web.forms import Form
 from server.web.navigation import member_may
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 from store.holdings_history import HoldingsHistory, Submission
 from store.holdings_writer import held_ids
 from store.sqlite import FILE_NAME, open_reader

@@ -20,9 +20,14 @@ def operator_may(operation: Operation) -> Callable[[Principal], bool]:
     return lambda principal: principal.operator and is_allowed(principal, operation)
 
 
+def is_member(principal: Principal) -> bool:
+    """Of a member library, whose own pages these are."""
+    return bool(principal.institution)
+
+
 def member_may(operation: Operation) -> Callable[[Principal], bool]:
     """For a member's own pages: of a member library, and with the right to it there."""
-    return lambda principal: bool(principal.institution) and is_allowed(principal, operation)
+    return lambda principal: is_member(principal) and is_allowed(principal, operation)
 
 
 def is_allowed(principal: Principal, may: May) -> bool:
