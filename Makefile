@@ -28,14 +28,19 @@ PYTEST := $(BIN)/python -X dev -m pytest
 .PHONY: help docs vendor install install-dev test-tools demo test test-long lint format lock bench clean
 
 help:
-	@echo 'make demo       a sample catalogue with a running server: what to type is printed'
-	@echo 'make test       install what the tests need and run them all'
-	@echo 'make test-long  the exhaustive tests: minutes to hours'
-	@echo 'make lint       ruff and mypy --strict'
-	@echo 'make bench      measure beside Zebra (Debian package idzebra-2.0), RECORDS=100000'
-	@echo 'make install    .venv with the locked dependencies and the lianmu command'
-	@echo 'make vendor     get again what pages/vendor holds, by npm, checked'
-	@echo 'make lock       pin the newest dependencies in requirements*.txt'
+	@echo 'make demo         a sample catalogue with a running server: what to type is printed'
+	@echo 'make test         install what the tests need and run them all'
+	@echo 'make test-long    the exhaustive tests: minutes to hours'
+	@echo 'make lint         ruff and mypy --strict'
+	@echo 'make format       let ruff put the code in order'
+	@echo 'make docs         make anew the pages of docs/ that are made from tables of the code'
+	@echo 'make bench        measure beside Zebra (Debian package idzebra-2.0), RECORDS=100000'
+	@echo 'make install      .venv with the locked dependencies and the lianmu command'
+	@echo 'make install-dev  the same with what tests and checks need'
+	@echo 'make test-tools   the Debian and npm packages that the tests need'
+	@echo 'make vendor       get again what server/pages/vendor holds, by npm, checked'
+	@echo 'make lock         pin the newest dependencies in requirements*.txt'
+	@echo 'make clean        remove .venv, .node and what the tools keep'
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

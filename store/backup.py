@@ -163,3 +163,20 @@ def open_copy(path: Path) -> sqlite3.Connection:
     """A connection that only reads, to a database that nobody writes to."""
     uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
     return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
+def live_records(path: Path) -> dict[str, int]:
+    """How many records a copied catalogue has by database, be they in its index yet or not.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    sql = (
+        "SELECT name, count(*) FROM record JOIN database USING (database_id)"
+        " WHERE NOT deleted GROUP BY database_id ORDER BY database_id"
+    )
+    try:
+        with closing(open_copy(path)) as connection:
+            return dict(connection.execute(sql).fetchall())
+    except sqlite3.Error as error:
+        raise StoreError(f"{path.name} cannot be read: {error}") from error

@@ -218,7 +218,7 @@ def sweep(connection: sqlite3.Connection, path: Path) -> None:
     folder = path.parent / FOLDER_NAME
     if not folder.is_dir():
         return
-    kept = {path.parent / run.file.path for run in waiting(connection, path)}
+    kept = {Path(run.file.path) for run in waiting(connection, path)}
     with suppress(OSError):  # the next one tries again
         for each in folder.iterdir():
             descriptor = os.open(each, os.O_RDONLY)

@@ -40,10 +40,12 @@ from server.backup.manifest import (
 )
 from server.backup.note import NOTE_NAME, LastBackup, note_backup
 from server.config import Config
-from store.backup import Pinned, frozen
-from store.catalogue import SqliteCatalogue
+from server.holdings.desk import SCRATCH
+from store.backup import Pinned, frozen, live_records
 from store.durable import sync
-from store.reindex import NEW_FILE_NAME
+from store.reindex import NEW_FILE_NAME, RUNS_FOLDER_NAME
+from store.run_copy import HeldRuns
+from store.runs import FOLDER_NAME
 from store.sqlite import FILE_NAME
 
 DATA, CONFIGURATION, SPOOL = "data", "config", "spool"
@@ -51,8 +53,10 @@ DATA, CONFIGURATION, SPOOL = "data", "config", "spool"
 CONFIRMED_WITHIN_S = 0.5
 BEFORE_RESTORE = "before-restore-"
 _SPARE_BYTES = 64 << 20
-# Of the running server, or made anew.
-_LEFT_OUT = frozenset({"run", "server.lock", SPOOL, NOTE_NAME, NEW_FILE_NAME})
+# Of the running server, or made anew; what waits in runs is copied with its catalogue.
+_LEFT_OUT = frozenset(
+    {"run", "server.lock", SPOOL, NOTE_NAME, NEW_FILE_NAME, RUNS_FOLDER_NAME, FOLDER_NAME}
+)
 _DATABASE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".sqlite-journal")
 # Of these the databases speak, so they are looked through once more after these.
 _NAMED_IN_DATABASES = ("covers",)
@@ -148,11 +152,16 @@ def _fill(
 
     def while_still() -> None:
         making.spools = copy_spools(config.spool_dir, target / SPOOL)
+        runs.hold(config.data_dir / FILE_NAME)
         making.still_us = time.time_ns() // 1_000
 
     schemas = {}
-    with frozen(_databases(config), while_still) as pinned:
-        telling.stage("databases", sum(each.size_bytes for each in pinned))
+    with (
+        contextlib.closing(HeldRuns()) as runs,
+        frozen(_databases(config), while_still) as pinned,
+    ):
+        telling.stage("databases", runs.size_bytes + sum(each.size_bytes for each in pinned))
+        runs.copy(target, telling.progress)
         for each in pinned:
             schemas[each.path.name] = each.schema_version
             _copy_database(each, target, telling)
@@ -183,7 +192,7 @@ def _fill(
         still_us=making.still_us,
         ended_us=time.time_ns() // 1_000,
         schemas=schemas,
-        records=_records(target),
+        records=live_records(target / FILE_NAME),
         ledger_entries=entries,
         ledger_head_hash=head_hash.hex(),
         spools=making.spools.spools,
@@ -210,15 +219,6 @@ def _copy_database(pinned: Pinned, target: Path, telling: Telling) -> None:
     copy = target / pinned.path.name
     pinned.copy(copy, telling.progress)
     copy.chmod(0o600)
-
-
-def _records(target: Path) -> dict[str, int]:
-    """How many records the copied catalogue has, by database."""
-    catalogue = SqliteCatalogue(target)
-    try:
-        return {name: count for name, count in catalogue.totals().items() if count}
-    finally:
-        catalogue.close()
 
 
 def _remove_side_files(target: Path) -> None:
@@ -251,7 +251,8 @@ def _is_left_out(path: Path) -> bool:
     if name.startswith("."):  # half made
         return True
     if len(path.parts) > 1:
-        return False
+        # What an import reads into, anew when it has gone.
+        return path.parts[:-1] == (SCRATCH,) and name.endswith(_DATABASE_SUFFIXES)
     return (
         name in _LEFT_OUT
         or name.startswith((BEFORE_RESTORE, f"{NOTE_NAME}."))
@@ -319,7 +320,9 @@ def _free_name(root: Path, begun: datetime) -> Path:
 def _check_room(data_dir: Path, root: Path) -> None:
     """A disk that would be filled is told before, not after an hour."""
     needed = _SPARE_BYTES + sum(size for _, size in _other_files(data_dir))
-    needed += sum(path.stat().st_size for path in data_dir.glob("*.sqlite"))
+    for path in (*data_dir.glob("*.sqlite"), *(data_dir / FOLDER_NAME).rglob("*.run")):
+        with contextlib.suppress(FileNotFoundError):  # merged meanwhile
+            needed += path.stat().st_size
     free = shutil.disk_usage(root).free
     if free < needed:
         raise BackupError(

@@ -63,7 +63,8 @@ SESSIONS = Counter(
 )
 RECORDS = Counter(
     "lianmu_records_delivered_total",
-    "Records sent, in any form; those that count for a member are lianmu_deliveries_entered_total.",
+    "Records sent over Z39.50 and SRU, in any form; all that count for a member, those of pages"
+    " and the API too, are lianmu_deliveries_entered_total.",
     ("protocol",),
     _each("z3950", "sru"),
 )

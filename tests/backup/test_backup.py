@@ -50,6 +50,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "before-restore-20261126T000000Z/members.sqlite": "old",
         "web_session.key": "k" * 32,
         "catalogue.reindex.sqlite": "of no use",
+        "catalogue.reindex.runs/1.run": "of no use",
+        "holdings/import-0123.sqlite": "half read",
+        "holdings/import-0123.sqlite-wal": "half read",
+        "holdings/sent/ab/state.json": "{}",
+        "console/0123-ab.json": "{}",
         "server.lock": "",
     }.items():
         path = data / name
@@ -88,6 +93,7 @@ def test_all_is_in_it_that_another_machine_needs_and_nothing_of_the_running_serv
         MANIFEST_NAME, "config/config.toml", "data/catalogue.sqlite", "data/members.sqlite",
         "data/ledger.sqlite", "data/web_session.key", "data/attachments/ab/cd.jpg",
         "data/batch/20261126-0123456789abcdef/state.json",
+        "data/console/0123-ab.json", "data/holdings/sent/ab/state.json",
         "data/reports/load-20261126T000000.000000Z.jsonl",
     }  # fmt: skip
     assert {file.path for file in manifest.files} == there - {MANIFEST_NAME}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from protocol.iso2709 import control_field
 from server.commands.demo import CONFIG, fill
 from server.config import Config, load_config
 from store.catalogue import SqliteCatalogue
+from store.members import Members
 from store.reindex import check
+from store.rights import FIRST_RIGHTS
 from store.writer import CatalogueWriter
 
 
@@ -78,3 +81,10 @@ def test_the_index_of_an_earlier_version_is_made_anew(config: Config) -> None:
     assert check(writer.connection) == []
     writer.close()
     SqliteCatalogue(config.data_dir).close()
+
+
+def test_the_libraries_of_the_demo_may_look_after_their_own_accounts(config: Config) -> None:
+    with closing(Members(config.members_path)) as members:
+        account = members.account("demo1")
+    assert account is not None
+    assert account.rights == FIRST_RIGHTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def test_the_example_holds_every_key_with_its_default() -> None:
     for section, values in defaults.items():
         expected = msgspec.json.decode(msgspec.json.encode(values))
         assert document[section] == expected, section
+
+
+def test_the_example_says_what_each_key_is() -> None:
+    general, _, databases = EXAMPLE.read_text(encoding="utf-8").partition("[[database]]")
+    told = general[general.index("# The databases.") :]
+    for line in general.splitlines():
+        if re.match(r"[a-z_]+ = ", line):
+            assert "#" in line, line
+    for key in set(re.findall(r"^([a-z_]+) = ", databases, re.MULTILINE)):
+        assert f"`{key}`" in told, key
 
 
 def test_a_relative_data_dir_is_taken_from_the_files_folder(tmp_path: Path) -> None:

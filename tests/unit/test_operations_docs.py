@@ -14,6 +14,14 @@ import click
 import pytest
 import yaml
 
+import metering.credit_claims
+import metering.ledger_schema
+import metering.search_counts
+import metering.settlement_store
+import store.api_idempotency
+import store.covers
+import store.members
+import store.sqlite
 from docs import dashboard
 from server.cli import main
 from server.config import load_config
@@ -148,6 +156,38 @@ def test_links_lead_somewhere() -> None:
 
 
 # Alerts and dashboard
+
+
+def test_every_page_is_reached_by_links_from_the_readme() -> None:
+    found = {DOCS.parent / "README.md"}
+    todo = list(found)
+    while todo:
+        page = todo.pop()
+        for target in re.findall(
+            r"\]\(([^)#:]+\.md|[^)#:]+/)(?:#[^)]*)?\)", page.read_text("utf-8")
+        ):
+            path = (page.parent / target).resolve()
+            if path.is_file() and path not in found:
+                found.add(path)
+                todo.append(path)
+    assert set(DOCS.rglob("*.md")) <= found
+
+
+def test_upgrade_tells_the_schemas_that_there_are() -> None:
+    rows = re.findall(
+        r"^\| (.+?) \| ([0-9]+) \|", (OPERATIONS / "upgrade.md").read_text("utf-8"), re.MULTILINE
+    )
+    told = {name.strip("` "): int(version) for names, version in rows for name in names.split(",")}
+    assert told == {
+        "catalogue.sqlite": store.sqlite.SCHEMA_VERSION,
+        "members.sqlite": store.members.SCHEMA_VERSION,
+        "ledger.sqlite": metering.ledger_schema.SCHEMA_VERSION,
+        "its settlements": metering.settlement_store.SCHEMA_VERSION,
+        "credit.sqlite": metering.credit_claims.SCHEMA_VERSION,
+        "usage.sqlite": metering.search_counts.SCHEMA_VERSION,
+        "api.sqlite": store.api_idempotency.SCHEMA_VERSION,
+        "covers.sqlite": store.covers.SCHEMA_VERSION,
+    }
 
 
 def test_every_alert_is_in_the_runbook_and_no_other() -> None:

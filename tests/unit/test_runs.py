@@ -21,7 +21,7 @@ from store.load_journal import unfinished_loads
 from store.reindex import check, reindex
 from store.result_set import RecordSet
 from store.run_file import POSTING, SectionReader, is_whole, write_run
-from store.runs import FOLDER_NAME, RunDamagedError, are_waiting, waiting
+from store.runs import FOLDER_NAME, RunDamagedError, are_waiting, sweep, waiting
 from store.sqlite import StoreError
 from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES, book, put
@@ -255,6 +255,17 @@ def test_a_damaged_run_is_named_and_the_index_made_anew(
     reindex(writer, processes=0)
     assert not are_waiting(writer.connection)
     assert check(writer.connection) == problems(writer) == []
+
+
+def test_the_runs_of_a_folder_named_from_where_one_stands_stay(
+    tmp_path: Path, writer: CatalogueWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_off(writer, file_of(tmp_path / "records.mrc", 12))
+    files = [run.file for run in waiting(writer.connection, writer.path)]
+    monkeypatch.chdir(tmp_path)
+    sweep(writer.connection, writer.path.relative_to(tmp_path))
+    assert all(is_whole(file) for file in files)
+    by_runs(writer, tmp_path / "records.mrc")
 
 
 def test_a_rebuilt_index_has_what_waited_in_runs(tmp_path: Path, writer: CatalogueWriter) -> None:
