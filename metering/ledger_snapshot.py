@@ -155,21 +155,6 @@ class Snapshot:
         """Entries in order, while the snapshot lasts."""
         return listed(self._connection, selection)
 
-    def recount(self, institution: str, year: int, up_to: int | None = None) -> Totals:
-        """A member's sums from its entries themselves, up to an entry or all."""
-        totals = Totals()
-        selection = Selection(institution=institution, year=year, up_to=up_to)
-        for entry in listed(self._connection, selection):
-            totals.add(entry.kind, entry.meter, entry.item, 1, entry.quantity)
-        return totals
-
-    def hash_at(self, seq: int) -> bytes | None:
-        """The hash of an entry; that of no entry is the genesis hash, None: it is missing."""
-        if seq == 0:
-            return GENESIS_HASH
-        entry = next(listed(self._connection, Selection(after=seq - 1, up_to=seq)), None)
-        return None if entry is None else entry.hash
-
     def head(self) -> tuple[int, bytes]:
         """Sequence number and hash of the last entry; 0 and zeros when there is none."""
         row = self._connection.execute(

@@ -8,9 +8,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from metering.csv_cell import cell
 from metering.statement import Progress, Statement, StatementLine
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 # One table: what a row is says `part`; columns that it has not are empty.
 CSV_COLUMNS = (
@@ -81,9 +80,3 @@ def summary(statement: Statement) -> dict[str, Any]:
         "remittance": msgspec.to_builtins(statement.remittance),
         "entry_count": statement.entry_count,
     }
-
-
-def cell(value: object) -> object:
-    """A value as CSV has it: a text that a spreadsheet would run begins with an apostrophe."""
-    is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
-    return f"'{value}" if is_formula else value

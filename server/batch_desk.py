@@ -18,6 +18,7 @@ from metering.tariff import BATCH_DELIVERY, tariff_at
 from protocol.diagnostic import Bib1, Diagnostic
 from server.access import Principal
 from server.access_control.databases import databases_for
+from server.audit_note import note_down
 from server.batch_files import refused_format, report_document, report_rows
 from server.batch_isbns import Line
 from server.batch_job import BusyError, Job, Jobs, Made, Order, Phase, State
@@ -27,6 +28,7 @@ from server.errors import BatchError
 from server.log import Log
 from server.permissions import Operation
 from server.service import Service
+from store.audit import Origin
 
 # Jobs of a worker that died are looked for this often.
 LOOK_INTERVAL_S = 30.0
@@ -165,14 +167,18 @@ class BatchDesk:
             format=form, encoding=encoding, served=True, references=references,
         )  # fmt: skip
 
-    def make(self, order: Order, lines: list[Line], *, again: bool = False) -> tuple[Job, bool]:
+    def make(
+        self, order: Order, lines: list[Line], origin: Origin, *, again: bool = False
+    ) -> tuple[Job, bool]:
         """The job of this list, and whether it is new. Blocks on the disk.
 
-        A list that was given before is the same job, unless it is wanted `again`.
+        A list that was given before is the same job, unless it is wanted `again`. The
+        audit is told of a new one.
 
         Raises:
             TooManyJobsError: the member has to wait until one has ended.
             BatchError: no further job can be made.
+            MemberError: the audit cannot be written.
         """
         unfinished = [
             job for job in self._jobs.of(order.institution)
@@ -192,6 +198,10 @@ class BatchDesk:
                 "batch job made", job=job.id, institution=order.institution, account=order.account,
                 numbers=len(lines),
             )  # fmt: skip
+            note_down(
+                self._config, origin, "batch", order.institution, _now_us(), who=origin.account,
+                subject=job.id, after=f"{len(lines)} numbers",
+            )  # fmt: skip
             self._loop_wake()
         return job, is_new
 
@@ -206,11 +216,20 @@ class BatchDesk:
             return job
         return None
 
-    def cancel(self, job: Job) -> State | None:
-        """Ask for the end of a job; its state if it is too late for that. Blocks on the disk."""
+    def cancel(self, job: Job, origin: Origin) -> State | None:
+        """Ask for the end of a job; its state if it is too late for that. Blocks on the disk.
+
+        Raises:
+            MemberError: the audit cannot be written.
+        """
         state = job.state()
         if state.phase in (Phase.BILLING, Phase.DONE, Phase.FAILED):
             return state
+        note_down(
+            self._config, origin, "batch cancel", job.made().order.institution, _now_us(),
+            who=origin.account, subject=job.id, before=state.phase.value,
+            after=Phase.CANCELLED.value,
+        )  # fmt: skip
         job.cancel()
         self._loop_wake()
         return None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metering.csv_cell import cell
 from protocol.diagnostic import Diagnostic
 from protocol.iso2709 import EncodingFailure, encode_record
 from protocol.record import StoredRecord
@@ -149,12 +150,5 @@ def report_csv(rows: Sequence[Mapping[str, Any]]) -> str:
             for each in row["alternatives"]
         )
         cells = {**row, "alternatives": others}
-        writer.writerow({name: _harmless(value) for name, value in cells.items()})
+        writer.writerow({name: cell(value) for name, value in cells.items()})
     return file.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return value

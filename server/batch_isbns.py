@@ -73,9 +73,11 @@ def read_isbns(data: bytes, *, is_csv: bool = False, lines_max: int) -> list[Lin
         found = _of_text(_text(data))
     lines = list(islice(found, lines_max + 1))
     if len(lines) > lines_max:
-        raise BatchInputError(f"more than {lines_max} numbers; split the list")
+        raise BatchInputError(
+            f"more than {lines_max} numbers; split the list / 超过 {lines_max} 个号码，请分批"
+        )
     if not lines:
-        raise BatchInputError("there is no ISBN in the list")
+        raise BatchInputError("there is no ISBN in the list / 列表中没有 ISBN")
     return lines
 
 
@@ -134,7 +136,7 @@ def _column(rows: Sequence[Sequence[str]]) -> tuple[int, int]:
             if any(line.isbn for line in read_numbers(0, cell)):
                 counts[column] = counts.get(column, 0) + 1
     if not counts:
-        raise BatchInputError("no column has an ISBN in it")
+        raise BatchInputError("no column has an ISBN in it / 没有含 ISBN 的列")
     column = max(counts, key=lambda each: (counts[each], -each))
     is_heading = bool(rows[0][column:]) and not _DIGITS.search(rows[0][column])
     return column, int(is_heading)
@@ -148,7 +150,7 @@ def _csv(text: str) -> list[list[str]]:
     try:
         return [row[:_COLUMNS_MAX] for row in csv.reader(io.StringIO(text), dialect)]
     except csv.Error as error:
-        raise BatchInputError(f"not CSV: {error}") from None
+        raise BatchInputError(f"not CSV / 不是 CSV: {error}") from None
 
 
 def _spreadsheet(data: bytes) -> list[list[str]]:
@@ -159,11 +161,11 @@ def _spreadsheet(data: bytes) -> list[list[str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(each.file_size for each in archive.infolist()) > _UNPACKED_BYTES_MAX:
-                raise BatchInputError("the spreadsheet is too large")
+                raise BatchInputError("the spreadsheet is too large / 表格过大")
         workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         try:
             if not workbook.worksheets:
-                raise BatchInputError("the spreadsheet has no sheet with cells")
+                raise BatchInputError("the spreadsheet has no sheet with cells / 表格中没有内容")
             sheet = workbook.worksheets[0]
             return [
                 [_cell(value) for value in row]
@@ -175,7 +177,7 @@ def _spreadsheet(data: bytes) -> list[list[str]]:
         raise
     except Exception as error:
         # The library lets through whatever a damaged file makes of its parsers.
-        raise BatchInputError(f"not a spreadsheet (xlsx): {error}") from None
+        raise BatchInputError(f"not a spreadsheet / 不是表格 (xlsx): {error}") from None
 
 
 def _cell(value: object) -> str:
@@ -198,4 +200,4 @@ def _text(data: bytes) -> str:
             continue
         if "\0" not in text:
             return text
-    raise BatchInputError("not a text, and not a spreadsheet (xlsx)")
+    raise BatchInputError("not a text, and not a spreadsheet (xlsx) / 既非文本也非表格")

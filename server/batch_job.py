@@ -33,6 +33,7 @@ import msgspec
 from server.batch_choice import Candidate
 from server.batch_isbns import Line
 from server.errors import BatchError
+from store.durable import sync
 
 _ID = re.compile(r"[0-9]{8}-[0-9a-f]{16}(-[0-9]{1,4})?")
 _AGAIN_MAX = 1000  # jobs of one list in a day
@@ -361,16 +362,7 @@ def _replace(path: Path, data: bytes, *, durable: bool) -> None:
             os.fsync(file.fileno())
     half_made.rename(path)
     if durable:
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in it survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path.parent)
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -28,17 +28,9 @@ from protocol.record import Database
 from server.batch_choice import choose
 from server.batch_files import FORMATS, report_document, report_rows, write_record
 from server.batch_isbns import Line
-from server.batch_job import (
-    Job,
-    Made,
-    Phase,
-    Resolved,
-    State,
-    Status,
-    count,
-    sync_folder,
-)
+from server.batch_job import Job, Made, Phase, Resolved, State, Status, count
 from server.errors import BatchError
+from store.durable import sync
 from store.interface import Catalogue
 
 STEP_NUMBERS = 25  # resolved, or records written, before others take their turn
@@ -250,7 +242,7 @@ class Runner:
         rows = report_rows(job.lines(), job.journal())
         document = report_document(made, state, rows, price_fen)
         job.report.write_bytes(msgspec.json.encode(document))
-        sync_folder(job.folder)
+        sync(job.folder)
         job.save(state, durable=True)
 
     def _cancelled(self, job: Job, state: State) -> State:

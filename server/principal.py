@@ -53,14 +53,5 @@ class Principal:
         """Full records are for members: each is entered for an institution."""
         return bool(self.institution) and "download" in self.rights
 
-    @property
-    def may_upload(self) -> bool:
-        return not self.anonymous and "upload" in self.rights
-
-    @property
-    def may_hold(self) -> bool:
-        """Whether it may say what its institution holds."""
-        return bool(self.institution) and "holdings" in self.rights
-
 
 ANONYMOUS = Principal(rights=("search",))

@@ -24,12 +24,14 @@ from protocol.query import (
     Structure,
     joined,
 )
+from server.web.numbers import number_of
 from store.facets import narrowing
 
 PAGE_RECORDS = 20
 WORDS_CHARS_MAX = 500
 PICKS_MAX = 12
 _PICK_CHARS_MAX = 200
+_PAGE_MAX = 999_999_999
 
 # Parameters of the address by facet, and what they narrow.
 FACETS = {
@@ -153,7 +155,7 @@ def read_search(database: str, parameters: Sequence[tuple[str, str]]) -> Search:
         " ".join(search_term.clean(given.get("q", "")).split()),
         field if field in FIELDS else "any",
         sort if sort in SORTS else RELEVANCE,
-        max(int(page), 1) if page.isascii() and page.isdecimal() and len(page) < 10 else 1,
+        max(number_of(page, 1, _PAGE_MAX), 1),
         tuple(picks),
     )
 

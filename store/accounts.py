@@ -89,6 +89,7 @@ class Accounts:
             MemberError: no such account of a member, or no reason.
         """
         _need(reason)
+        rights = tuple(dict.fromkeys(rights))  # each once
         with self._members.transaction():
             account, institution = self._account(name)
             self._connection.execute(

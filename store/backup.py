@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import sqlite3
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from store.durable import sync
 from store.sqlite import StoreError
 
 STEP_PAGES = 1024
@@ -70,7 +70,7 @@ class Pinned:
             raise StoreError(f"{self.path.name} cannot be copied: {error}") from error
         for left in (f"{target.name}-wal", f"{target.name}-shm"):
             target.with_name(left).unlink(missing_ok=True)
-        _sync(target)
+        sync(target)
 
     def close(self) -> None:
         self._connection.close()
@@ -180,11 +180,3 @@ def live_records(path: Path) -> dict[str, int]:
             return dict(connection.execute(sql).fetchall())
     except sqlite3.Error as error:
         raise StoreError(f"{path.name} cannot be read: {error}") from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

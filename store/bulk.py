@@ -244,7 +244,7 @@ class BulkWriter:
                 for accepted in chunk.records:
                     place = first_place + accepted.place
                     record_id = self._store(place, accepted, changes, stored, at_us)
-                    if self._institution is not None:
+                    if self._institution is not None and record_id:
                         self._hold(record_id, self._institution, changes, stored, at_us)
             if self._runs is None:
                 changes.write(self._batch, self._writer)
@@ -273,7 +273,11 @@ class BulkWriter:
     def _store(
         self, place: int, accepted: Accepted, changes: _Changes, counts: Stored, at_us: int
     ) -> int:
-        """Write one record's row, and say which postings that moves; returns its id."""
+        """Write one record's row, and say which postings that moves.
+
+        Returns the id of the record that can be held now: its own, or that of the one it
+        was merged into; 0 where that is deleted.
+        """
         agency, number, marc = accepted.agency, accepted.control_number, accepted.marc
         before = self._rows.resolve(self._database_id, agency, number, marc)
         if before is None:
@@ -298,7 +302,8 @@ class BulkWriter:
         record_id = before.record_id
         if before.deleted and (survivor := self._writer.merges.survivor(record_id)):
             counts.unchanged += 1  # it was merged away: who holds it holds that one
-            return survivor
+            there = self._rows.get(survivor)
+            return survivor if there is not None and not there.deleted else 0
         if not number:
             marc = with_number(marc, before.control_number)
         if before.marc == marc and not before.deleted:

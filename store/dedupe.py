@@ -20,7 +20,7 @@ from protocol.iso2709 import MalformedRecord, parse
 from protocol.record import MarcFamily
 from store.audit import UNKNOWN, Origin
 from store.duplicate_facts import Facts, facts_of
-from store.duplicate_score import POSSIBLE, Score, compare
+from store.duplicate_score import POSSIBLE, Finding, Score, compare
 from store.duplicates import DuplicateFinder
 from store.editing import Editor, Merged
 from store.parallel import Workers
@@ -29,6 +29,8 @@ from store.sqlite import StoreError
 from store.uploaded import MERGE, UploadRows
 from store.writer import CatalogueWriter
 
+# Somebody looked at the two and undid their merge.
+PARTED = Finding("a merge of them was undone")
 _CHUNK_RECORDS = 2000
 _FACTS_KEPT_MAX = 20_000
 # Of records with one key each is compared with that many after it. Real duplicates
@@ -212,7 +214,7 @@ class _Finder:
         if score.points < score_min:
             return None
         if frozenset((first, second)) in self._parted:  # by somebody who looked at them
-            score = Score(score.points, (*score.reasons, "a merge of them was undone"), False)
+            score = Score(score.points, (*score.findings, PARTED), False)
         return Pair(self._name, *in_order_of_worth(one[0], other[0]), score)
 
     def _keys(self, processes: int | None) -> tuple[Keys, Ids]:

@@ -25,29 +25,51 @@ _PAGES_APART = 0.2
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that agrees or does not: a sentence in English, and what fills its blanks.
+
+    The sentence is also the code by which pages say it in another language.
+    """
+
+    sentence: str
+    values: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.sentence.format(*self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
-    """`points` from 0 to 100. `reasons` says what agrees and what does not."""
+    """`points` from 0 to 100. `findings` say what agrees and what does not."""
 
     points: int
-    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
     is_certain: bool
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The findings in English."""
+        return tuple(map(str, self.findings))
 
 
 @dataclass(slots=True)
 class _Sum:
     points: int = 0
     ceiling: int = SCORE_MAX
-    reasons: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     is_doubted: bool = False  # something speaks against it
 
-    def add(self, points: int, reason: str) -> None:
+    def add(self, points: int, sentence: str, *values: object) -> None:
         self.points += points
         self.is_doubted |= points < 0
-        self.reasons.append(reason)
+        self.note(sentence, *values)
 
-    def limit(self, ceiling: int, reason: str) -> None:
+    def limit(self, ceiling: int, sentence: str, *values: object) -> None:
         self.ceiling = min(self.ceiling, ceiling)
-        self.reasons.append(reason)
+        self.note(sentence, *values)
+
+    def note(self, sentence: str, *values: object) -> None:
+        self.findings.append(Finding(sentence, tuple(map(str, values))))
 
 
 def compare(one: Facts, other: Facts) -> Score:
@@ -73,26 +95,26 @@ def compare(one: Facts, other: Facts) -> Score:
             total.add(-15, "other number in the series")
     points = max(0, min(total.points, total.ceiling, SCORE_MAX))
     is_certain = points >= CERTAIN and has_number and same_title and not total.is_doubted
-    return Score(points, tuple(total.reasons), is_certain)
+    return Score(points, tuple(total.findings), is_certain)
 
 
 def _numbers(total: _Sum, one: Facts, other: Facts) -> bool:
     """Points for the best number that both have; whether there is one."""
     found = False
     if one.isbns & other.isbns:
-        total.add(50, f"same ISBN {min(one.isbns & other.isbns)}")
+        total.add(50, "same ISBN {}", min(one.isbns & other.isbns))
         found = True
     elif one.isbns and other.isbns:
         total.limit(_DOUBTFUL, "other ISBN")
     # A monograph's ISSN is that of its series, which every volume has.
     if one.is_serial and other.is_serial:
         if one.issns & other.issns:
-            total.add(0 if found else 50, f"same ISSN {min(one.issns & other.issns)}")
+            total.add(0 if found else 50, "same ISSN {}", min(one.issns & other.issns))
             found = True
         elif one.issns and other.issns:
             total.limit(_DOUBTFUL, "other ISSN")
     if shared := one.numbers & other.numbers:
-        total.add(0 if found else 40, f"same number {min(shared)}")
+        total.add(0 if found else 40, "same number {}", min(shared))
         return True
     systems = {_system(number) for number in one.numbers} & {
         _system(number) for number in other.numbers
@@ -101,7 +123,7 @@ def _numbers(total: _Sum, one: Facts, other: Facts) -> bool:
         total.limit(_DOUBTFUL, "other uniform book number")
     elif systems:
         total.points -= 10  # but one network may have a publication twice, and ISBN agree
-        total.reasons.append(f"another number of {min(systems)}")
+        total.note("another number of {}", min(systems))
     return found
 
 
@@ -153,9 +175,9 @@ def _form(total: _Sum, one: Facts, other: Facts) -> None:
 def _volume(total: _Sum, one: Facts, other: Facts) -> None:
     if one.volume and other.volume:
         if one.volume != other.volume:
-            total.limit(_DIFFERENT, f"other volume: {one.volume}, {other.volume}")
+            total.limit(_DIFFERENT, "other volume: {}, {}", one.volume, other.volume)
         else:
-            total.add(5, f"same volume {one.volume}")
+            total.add(5, "same volume {}", one.volume)
     elif one.volume or other.volume:
         total.limit(_DOUBTFUL, "one states a volume, the other none")
     if one.part_title and other.part_title and not _begins(one.part_title, other.part_title):
@@ -169,17 +191,21 @@ def _volume(total: _Sum, one: Facts, other: Facts) -> None:
 def _edition(total: _Sum, one: Facts, other: Facts) -> None:
     ours, theirs = one.edition or "1", other.edition or "1"
     if one.edition and other.edition and ours == theirs:
-        total.add(5, f"same edition {ours}")
+        total.add(5, "same edition {}", ours)
     elif one.edition and other.edition:
-        total.limit(_DIFFERENT, f"other edition: {min(ours, theirs)}, {max(ours, theirs)}")
+        total.limit(_DIFFERENT, "other edition: {}, {}", min(ours, theirs), max(ours, theirs))
     elif ours != theirs:
         total.add(-_OTHER_EDITION_OF_ONE, "only one states a later edition")
     if one.edition_kind != other.edition_kind:
-        kinds = ", ".join(sorted(one.edition_kind ^ other.edition_kind))
-        if "facsimile" in one.edition_kind ^ other.edition_kind:
-            total.limit(_DOUBTFUL, f"only one is a {kinds} edition")
-        else:
-            total.add(-_OTHER_EDITION_OF_ONE, f"only one is a {kinds} edition")
+        for kind in sorted(one.edition_kind ^ other.edition_kind):
+            if kind == "facsimile":
+                total.limit(_DOUBTFUL, "only one is a facsimile edition")
+            else:
+                article = "an" if kind[0] in "aeiou" else "a"
+                total.note(f"only one is {article} {kind} edition")
+        if "facsimile" not in one.edition_kind ^ other.edition_kind:
+            total.points -= _OTHER_EDITION_OF_ONE
+            total.is_doubted = True
 
 
 def _year(total: _Sum, one: Facts, other: Facts) -> None:
@@ -187,11 +213,11 @@ def _year(total: _Sum, one: Facts, other: Facts) -> None:
         return
     apart = min(abs(ours - theirs) for ours in one.years for theirs in other.years)
     if apart == 0:
-        total.add(10, f"same year {min(one.years & other.years)}")
+        total.add(10, "same year {}", min(one.years & other.years))
     elif apart == 1:
         total.add(-5, "one year apart")
     else:
-        total.limit(_DOUBTFUL, f"{apart} years apart")
+        total.limit(_DOUBTFUL, "{} years apart", apart)
 
 
 def _publisher(total: _Sum, one: Facts, other: Facts) -> None:
@@ -221,8 +247,8 @@ def _pages(total: _Sum, one: Facts, other: Facts) -> None:
     if not one.pages or not other.pages:
         return
     if one.pages == other.pages:
-        total.add(10, f"same extent {one.pages}")
+        total.add(10, "same extent {}", one.pages)
     elif abs(one.pages - other.pages) > _PAGES_APART * max(one.pages, other.pages):
         total.add(
-            -10, f"other extent: {min(one.pages, other.pages)}, {max(one.pages, other.pages)}"
+            -10, "other extent: {}, {}", min(one.pages, other.pages), max(one.pages, other.pages)
         )

@@ -80,18 +80,27 @@ class Applied:
     after: Holding | None = None
 
 
-def judge(
-    institution: str, wanted: Wanted, record_id: int, held: Holding | None, rule: Rule
-) -> Applied:
-    """What carrying out comes to, for who writes and who only wants to know.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The record of that number, or the one that it was merged into in the end.
 
-    `record_id` is the record now, 0: it is gone.
+    What is held of a deleted record can be given up, and nothing else be said of it.
     """
+
+    record_id: int
+    is_living: bool
+
+
+def _judge(
+    institution: str, wanted: Wanted, place: _Place, held: Holding | None, rule: Rule
+) -> Applied:
+    """What carrying out comes to, for who writes and who only wants to know."""
+    record_id = place.record_id
     if wanted.statement is None:
         effect = Effect.ABSENT if held is None else Effect.REMOVED
-        return Applied(record_id or wanted.record_id, effect, held)
-    if not record_id:
-        return Applied(wanted.record_id, Effect.GONE, held, held)
+        return Applied(record_id, effect, held)
+    if not place.is_living:
+        return Applied(record_id, Effect.GONE, held, held)
     if held is None and rule is Rule.CHANGE:
         return Applied(record_id, Effect.NOT_HELD)
     after = wanted.statement.applied(institution, record_id, held)
@@ -138,13 +147,13 @@ def foresee(
     """
     merges = MergeRows(connection)
     for each in wanted:
-        record_id = _living(connection.execute, merges, each.record_id)
+        place = _place(connection.execute, merges, each.record_id)
         held = connection.execute(
             f"SELECT {HOLDING_COLUMNS} FROM holding WHERE record_id = ? AND institution = ?",
-            (record_id or each.record_id, institution),
+            (place.record_id, institution),
         ).fetchone()
-        yield judge(
-            institution, each, record_id, read_holding(held) if held is not None else None, rule
+        yield _judge(
+            institution, each, place, read_holding(held) if held is not None else None, rule
         )
 
 
@@ -185,9 +194,8 @@ class HoldingsWriter:
             return applied
 
     def _one(self, wanted: Wanted, rule: Rule, index: _Index) -> Applied:
-        living_id = _living(self._execute, self._writer.merges, wanted.record_id)
-        # What is held of a deleted record can still be given up.
-        record_id = living_id or wanted.record_id
+        place = _place(self._execute, self._writer.merges, wanted.record_id)
+        record_id = place.record_id
         mine = None
         others = 0
         for row in self._execute(_SELECT_HELD, (record_id,)):
@@ -196,7 +204,7 @@ class HoldingsWriter:
             else:
                 others += 1
         held = read_holding(mine[2:]) if mine is not None else None
-        found = judge(self._institution, wanted, living_id, held, rule)
+        found = _judge(self._institution, wanted, place, held, rule)
         if found.effect not in (Effect.ADDED, Effect.CHANGED, Effect.REMOVED):
             return found
         index.before(record_id)
@@ -215,7 +223,7 @@ class HoldingsWriter:
             for counted_id in self._writer.merges.counted_under(self._institution, record_id):
                 self._write_event(counted_id, -1)
             self._writer.merges.remove(self._institution, record_id)
-            if living_id:
+            if place.is_living:
                 index.removed(record_id, is_last=not others)
         return found
 
@@ -225,12 +233,12 @@ class HoldingsWriter:
         )
 
 
-def _living(execute: Execute, merges: MergeRows, record_id: int) -> int:
-    """The record, or the one that it was merged into; 0: it is gone."""
-    row = execute("SELECT deleted FROM record WHERE record_id = ?", (record_id,)).fetchone()
-    if row is None:
-        return 0
-    return merges.survivor(record_id) if row[0] else record_id
+def _place(execute: Execute, merges: MergeRows, record_id: int) -> _Place:
+    for each in (record_id, merges.survivor(record_id)):
+        row = execute("SELECT deleted FROM record WHERE record_id = ?", (each,)).fetchone()
+        if row is not None and not row[0]:
+            return _Place(each, is_living=True)
+    return _Place(each or record_id, is_living=False)
 
 
 class _Index:

@@ -38,6 +38,7 @@ from pyroaring import BitMap
 
 from store import postings
 from store.batch import Statements, cut_sorted, register_functions
+from store.durable import sync
 from store.gather import PLACE_SHIFT
 from store.postings import SHARD_BITS, SHARD_MASK
 from store.run_file import (
@@ -95,7 +96,7 @@ class RunFolder:
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             for folder in (self.path.parent, self._data_dir):
-                _sync(folder)
+                sync(folder)
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}") from None
 
@@ -116,14 +117,6 @@ class RunFolder:
 def new_file(folder: Path) -> Path:
     """A name for the next run."""
     return folder / f"{uuid.uuid4().hex}.run"
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class RunDamagedError(StoreError):

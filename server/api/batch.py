@@ -19,7 +19,6 @@ from server.api.models import Sent
 from server.api.operation import JSON, PREFIX, Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal, both
-from server.audit_note import note_down
 from server.batch_desk import NotGrantedError, TooManyJobsError, rows_of
 from server.batch_files import FORMATS, report_csv
 from server.batch_isbns import BatchInputError, Line, read_isbns, read_numbers
@@ -184,7 +183,7 @@ def make_job(call: Call, query: OrderQuery | FormerOrderQuery, body: bytes) -> R
     asked, lines = _asked(call, query, body)
     order = _order(call, asked)
     try:
-        job, is_new = call.batch.make(order, lines, again=asked.again)
+        job, is_new = call.batch.make(order, lines, call.origin, again=asked.again)
     except TooManyJobsError as error:
         unfinished = call.config.batch.jobs_at_once_max
         raise Refusal(
@@ -193,11 +192,6 @@ def make_job(call: Call, query: OrderQuery | FormerOrderQuery, body: bytes) -> R
         ) from None  # fmt: skip
     except BatchError as error:
         raise Refusal(Kind.TOO_MANY, f"No further job can be made: {error}.") from None
-    if is_new:
-        note_down(
-            call.config, call.origin, "batch", order.institution, call.now_us, who=call.who,
-            subject=job.id, after=f"{len(lines)} numbers",
-        )  # fmt: skip
     told = _told(call, job)
     return Reply(told, status=202 if is_new else 200, headers={hdrs.LOCATION: told.status})
 
@@ -274,17 +268,12 @@ def download_report(
 )  # fmt: skip
 def cancel_job(call: Call, path: JobPath) -> BatchJob:
     job = _job(call, path)
-    phase = job.state().phase
-    too_late = call.batch.cancel(job)
+    too_late = call.batch.cancel(job, call.origin)
     if too_late is not None:
         raise Refusal(
             Kind.CONFLICT, f"The job is {too_late.phase.value}: it cannot be cancelled.",
             "任务已结束或正在计费，不能取消。",
         )  # fmt: skip
-    note_down(
-        call.config, call.origin, "batch cancel", call.principal.institution, call.now_us,
-        who=call.who, subject=job.id, before=phase.value, after=Phase.CANCELLED.value,
-    )  # fmt: skip
     return _told(call, job)
 
 

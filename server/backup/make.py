@@ -42,6 +42,7 @@ from server.backup.note import NOTE_NAME, LastBackup, note_backup
 from server.config import Config
 from server.holdings.desk import SCRATCH
 from store.backup import Pinned, frozen, live_records
+from store.durable import sync
 from store.reindex import NEW_FILE_NAME, RUNS_FOLDER_NAME
 from store.run_copy import HeldRuns
 from store.runs import FOLDER_NAME
@@ -109,7 +110,7 @@ def make_backup(
             manifest = _fill(config, config_path, _Making(half), begun, telling)
             _sync_tree(half)
             half.rename(final)
-            _sync_folder(root)
+            sync(root)
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise
@@ -331,17 +332,5 @@ def _check_room(data_dir: Path, root: Path) -> None:
 
 def _sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)
+    sync(folder)

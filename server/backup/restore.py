@@ -21,6 +21,7 @@ from server.config import Config
 from server.errors import StartError
 from server.supervisor import lock_data_dir
 from store.backup import examine_copy
+from store.durable import sync
 
 _LEDGER = "ledger.sqlite"
 
@@ -119,7 +120,7 @@ def staged(config: Config, folder: Path, manifest: Manifest, telling: Telling) -
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / file.path, target)
                 shutil.copymode(folder / file.path, target)
-                _sync(target)
+                sync(target)
                 telling.progress(file.size_bytes)
             server = msgspec.structs.replace(config.server, data_dir=str(staging))
             yield msgspec.structs.replace(config, server=server)
@@ -148,13 +149,5 @@ def put_in_place(data_dir: Path) -> Path | None:
     # The ledger last: without it there is no data folder that a server would take for whole.
     for path in sorted(staging.iterdir(), key=lambda path: path.name == _LEDGER):
         path.rename(data_dir / path.name)
-    _sync(data_dir)
+    sync(data_dir)
     return aside
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from metering.csv_cell import cell
 from protocol.china_time import china_clock
 from server.audit_trail import trail
 from server.commands.ledger import Moment
@@ -83,7 +84,7 @@ def audit(
         write = csv.writer(sys.stdout, lineterminator="\n").writerow
         write(_FIELDS)
         for row in rows:
-            write(_document(row).values())
+            write(map(cell, _document(row).values()))
         return
     for row in rows:
         click.echo(msgspec.json.encode(_document(row)).decode() if as_json else audit_line(row))

@@ -19,9 +19,9 @@ from aiohttp import web
 
 from server.audit_trail import trail
 from server.config import Config
-from server.console.base import may, now_us, number_in
+from server.console.base import now_us, number_in
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit
 from store.audit import AuditRow, AuditSelection, newest_audit_rows
 from store.members import Members
@@ -66,7 +66,7 @@ class AuditPages:
         self._config = shell.config
 
     def add_routes(self, app: web.Application) -> None:
-        self._shell.get(app, AUDIT, self._list, may(Operation.AUDIT_READ_ALL))
+        self._shell.get(app, AUDIT, self._list, operator_may(Operation.AUDIT_READ_ALL))
 
     async def _list(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         query = request.query

@@ -1,42 +1,21 @@
-"""What all pages of the console share: who may, and how requests are read."""
+"""What all pages of the console share: how requests are read."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.permissions import Operation, refusal
-from server.principal import Principal
-from server.web.shell import Form, Visit
-from store.audit import Origin
+from server.web.numbers import NUMBER_MAX, number_of
 
-REASON_CHARS_MAX = 1_000
 FIRST_YEAR, LAST_YEAR = 1998, 9998
 
 
-def may(operation: Operation) -> Callable[[Principal], bool]:
-    """Whether somebody may see or do what is of the console: operators with the right to it."""
-
-    def allowed(principal: Principal) -> bool:
-        return principal.operator and refusal(principal, operation) is None
-
-    return allowed
-
-
-def origin_of(visit: Visit) -> Origin:
-    """From where a change comes that a page makes."""
-    return Origin("web", visit.who.account, visit.request.remote or "")
-
-
-def number_in(values: Mapping[str, str], name: str, default: int, highest: int = 2**53) -> int:
+def number_in(values: Mapping[str, str], name: str, default: int, highest: int = NUMBER_MAX) -> int:
     """A number from 0 to `highest` of an address; the default where it is none."""
-    text = values.get(name, "")
-    if text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= highest:
-        return int(text)
-    return default
+    return number_of(values.get(name, ""), default, highest)
 
 
 def year_in(request: web.Request, default: int | None = None) -> int:
@@ -44,12 +23,6 @@ def year_in(request: web.Request, default: int | None = None) -> int:
     present = accounting_day(now_us())[0] if default is None else default
     year = number_in(request.query, "year", present, LAST_YEAR)
     return year if year >= FIRST_YEAR else present
-
-
-def text_of(form: Form, name: str) -> str:
-    """A field of a form without needless blanks, "" where there is none or it is a file."""
-    value = form.get(name, "")
-    return " ".join(value.split())[:REASON_CHARS_MAX] if isinstance(value, str) else ""
 
 
 def now_us() -> int:

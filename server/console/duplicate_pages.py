@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.console.base import may, number_in, origin_of, text_of
+from server.console.base import number_in
 from server.console.duplicates import (
     Compared,
     compare_records,
@@ -21,9 +22,12 @@ from server.console.duplicates import (
 from server.console.jobs import list_reports, report_file
 from server.permissions import Operation
 from server.search_view import labelled, record_path
-from server.web.navigation import CONSOLE
-from server.web.shell import Form, Shell, Visit
+from server.web.forms import Form, text_of
+from server.web.navigation import CONSOLE, operator_may
+from server.web.numbers import number_of
+from server.web.shell import Shell, Visit
 from server.web.texts import Texts
+from store.dedupe import Pair
 from store.sqlite import StoreError
 
 DUPLICATES = f"{CONSOLE}/duplicates"
@@ -37,7 +41,8 @@ class DuplicatePages:
         self._config = shell.config
 
     def add_routes(self, app: web.Application) -> None:
-        may_read, may_merge = may(Operation.DUPLICATES_READ), may(Operation.DUPLICATES_MERGE)
+        may_read = operator_may(Operation.DUPLICATES_READ)
+        may_merge = operator_may(Operation.DUPLICATES_MERGE)
         self._shell.get(app, DUPLICATES, self._list, may_read)
         self._shell.get(app, f"{DUPLICATES}/{_PAIR}", self._compare, may_read)
         self._shell.get(app, f"{DUPLICATES}/{_PAIR}/merge", self._ask, may_merge)
@@ -58,6 +63,7 @@ class DuplicatePages:
             "next_url": "",
             "path": DUPLICATES,
             "source": "uploads",
+            "told": partial(_told, visit.texts),
             "found": True,
         }
         if number:
@@ -94,8 +100,9 @@ class DuplicatePages:
             "compared": compared,
             "sides": _sides(compared, self._shell),
             "fields": _fields(compared, visit.texts),
-            "may_merge": compared.may_merge and may(Operation.DUPLICATES_MERGE)(visit.who),
+            "may_merge": compared.may_merge and operator_may(Operation.DUPLICATES_MERGE)(visit.who),
             "path": DUPLICATES,
+            "told": partial(_told, visit.texts),
         }
         return self._shell.render(request, visit, "console/compare.html", values)
 
@@ -137,13 +144,13 @@ class DuplicatePages:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(request, visit, reason, errors, 422)
         seen = (
-            number_in({"v": text_of(form, "keep_version")}, "v", 0),
-            number_in({"v": text_of(form, "away_version")}, "v", 0),
+            number_of(text_of(form, "keep_version")),
+            number_of(text_of(form, "away_version")),
         )
         try:
             done, taken_back = await asyncio.to_thread(
                 merge_records, self._config, keep_id, away_id, seen,
-                origin=origin_of(visit), reason=reason,
+                origin=visit.origin, reason=reason,
             )  # fmt: skip
         except StoreError as error:
             return await self._form(request, visit, reason, {"merge": str(error)}, 409)
@@ -153,6 +160,14 @@ class DuplicatePages:
             away=done.away.control_number, keep=done.keep.control_number,
             holdings=len(done.moved) + len(done.combined),
         )  # fmt: skip
+
+
+def _told(texts: Texts, pair: Pair) -> str:
+    """What agrees between the two and what does not, in the language of the page."""
+    return texts("console.findings_between").join(
+        texts.name("console_finding", each.sentence).format(*each.values)
+        for each in pair.score.findings
+    )
 
 
 def _sides(compared: Compared, shell: Shell) -> list[dict[str, Any]]:

@@ -8,13 +8,14 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from server.console.base import may, now_us, origin_of, text_of
+from server.console.base import now_us
 from server.console.duplicates import is_duplicate_report
 from server.console.jobs import cancel_job, find_job, list_jobs, list_loads, list_reports
 from server.console.jobs import report_file as find_report
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
-from server.web.shell import HEADERS, Form, Shell, Visit
+from server.web.forms import Form, text_of
+from server.web.navigation import CONSOLE, operator_may
+from server.web.shell import HEADERS, Shell, Visit
 from store.sqlite import StoreError
 
 JOBS = f"{CONSOLE}/jobs"
@@ -28,7 +29,8 @@ class JobPages:
         self._config = shell.config
 
     def add_routes(self, app: web.Application) -> None:
-        may_see, may_change = may(Operation.STATUS_READ), may(Operation.MEMBERS_CHANGE)
+        may_see = operator_may(Operation.STATUS_READ)
+        may_change = operator_may(Operation.MEMBERS_CHANGE)
         self._shell.get(app, JOBS, self._list, may_see)
         self._shell.get(app, f"{JOBS}/{_JOB}/cancel", self._ask, may_change)
         self._shell.post(app, f"{JOBS}/{_JOB}/cancel", self._cancel, may_change)
@@ -50,7 +52,7 @@ class JobPages:
                 for report in reports
             ],
             "path": JOBS,
-            "may_cancel": may(Operation.MEMBERS_CHANGE)(visit.who),
+            "may_cancel": operator_may(Operation.MEMBERS_CHANGE)(visit.who),
             "library_name": self._shell.library_name,
         }
         return self._shell.render(request, visit, "console/jobs.html", values)
@@ -74,7 +76,7 @@ class JobPages:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(request, visit, reason, errors)
         done = await asyncio.to_thread(
-            cancel_job, self._config, job_id, now_us(), origin=origin_of(visit), reason=reason
+            cancel_job, self._config, job_id, now_us(), origin=visit.origin, reason=reason
         )
         if not done:
             return self._shell.see_other(

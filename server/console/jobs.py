@@ -7,13 +7,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.audit_note import note_down
 from server.batch_job import Job, Jobs, Made, Phase, State
 from server.config import Config
 from server.errors import BatchError
 from server.log import Log
 from store.audit import Origin
 from store.load_journal import UnfinishedLoad, unfinished_loads
-from store.members import Members
 from store.sqlite import FILE_NAME, open_reader
 
 JOBS_A_PAGE = 50
@@ -88,13 +88,12 @@ def cancel_job(config: Config, job_id: str, now_us: int, *, origin: Origin, reas
     job = Jobs(config.batch_dir).get(job_id)
     if job is None or not _line(job).may_end:
         return False
-    institution = job.made().order.institution
-    with closing(Members(config.members_path, create=True)) as members, members.transaction():
-        origin.write(
-            members.connection, "batch cancel", institution, now_us, who=origin.account,
-            reason=reason, subject=job_id,
-        )  # fmt: skip
-        job.cancel()
+    note_down(
+        config, origin, "batch cancel", job.made().order.institution, now_us, who=origin.account,
+        subject=job_id, reason=reason, before=job.state().phase.value,
+        after=Phase.CANCELLED.value,
+    )  # fmt: skip
+    job.cancel()
     log.info("batch cancel", job=job_id, account=origin.account, reason=reason)
     return True
 

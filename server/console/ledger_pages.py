@@ -8,11 +8,11 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from metering.entry import Entry, Meter
-from server.console.base import FIRST_YEAR, LAST_YEAR, may, number_in
+from server.console.base import FIRST_YEAR, LAST_YEAR, number_in
 from server.console.ledger import read_day, read_entry, read_month
 from server.console.member_pages import MEMBERS, member_path
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit
 
 ENTRY = f"{CONSOLE}/entry"
@@ -26,7 +26,7 @@ class LedgerPages:
         self._config = shell.config
 
     def add_routes(self, app: web.Application) -> None:
-        allowed = may(Operation.LEDGER_READ)
+        allowed = operator_may(Operation.LEDGER_READ)
         self._shell.get(
             app, f"{MEMBERS}/{{code}}/{{year:[0-9]{{4}}}}/{{month:[0-9]{{1,2}}}}", self._month,
             allowed,

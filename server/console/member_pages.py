@@ -13,7 +13,7 @@ from aiohttp import web
 
 from metering.kept_totals import KeptTotals
 from server.config import Config
-from server.console.base import may, now_us, number_in, origin_of, text_of, year_in
+from server.console.base import now_us, number_in, year_in
 from server.console.members import (
     MEMBERS_A_PAGE,
     SORTS,
@@ -24,9 +24,10 @@ from server.console.members import (
     read_member,
 )
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.forms import Form, text_of
+from server.web.navigation import CONSOLE, operator_may
 from server.web.paging import Pager
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
 from store.audit import Origin
 from store.members import Institution, MemberError, Members
 from store.membership import Membership
@@ -57,7 +58,8 @@ class MemberPages:
         self._kept = kept
 
     def add_routes(self, app: web.Application) -> None:
-        may_read, may_step = may(Operation.MEMBERS_READ), may(Operation.MEMBERS_STEP)
+        may_read = operator_may(Operation.MEMBERS_READ)
+        may_step = operator_may(Operation.MEMBERS_STEP)
         self._shell.get(app, MEMBERS, self._list, may_read)
         self._shell.get(app, f"{MEMBERS}/{{code}}", self._member, may_read)
         self._shell.get(app, f"{MEMBERS}/{{code}}/{_STEP}", self._ask, may_step)
@@ -108,9 +110,9 @@ class MemberPages:
         values = {
             "member": member,
             "path": member_path(member.institution.code),
-            "may_step": may(Operation.MEMBERS_STEP)(visit.who),
-            "may_ledger": may(Operation.LEDGER_READ)(visit.who),
-            "may_audit": may(Operation.AUDIT_READ_ALL)(visit.who),
+            "may_step": operator_may(Operation.MEMBERS_STEP)(visit.who),
+            "may_ledger": operator_may(Operation.LEDGER_READ)(visit.who),
+            "may_audit": operator_may(Operation.AUDIT_READ_ALL)(visit.who),
             "audit_url": f"{CONSOLE}/audit?{urlencode({'member': member.institution.code})}",
             "now_us": now_us(),
         }
@@ -168,7 +170,7 @@ class MemberPages:
             return await self._form(request, visit, given, errors, 422)
         try:
             changed = await asyncio.to_thread(
-                _carry_out, self._config, step, code, given, last_day, origin_of(visit)
+                _carry_out, self._config, step, code, given, last_day, visit.origin
             )
         except MemberError as error:
             return await self._form(request, visit, given, {"step": str(error)}, 409)

@@ -7,7 +7,6 @@ from typing import Protocol
 from aiohttp import web
 
 from server.console.audit_pages import AuditPages
-from server.console.base import may
 from server.console.duplicate_pages import DuplicatePages
 from server.console.job_pages import JobPages
 from server.console.ledger_pages import LedgerPages
@@ -15,7 +14,7 @@ from server.console.member_pages import MEMBERS, MemberPages
 from server.console.settlement_pages import SettlementPages
 from server.console.tariff_pages import TariffPages
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit, redirect
 
 
@@ -34,7 +33,8 @@ class ConsolePages:
         )  # fmt: skip
 
     def add_routes(self, app: web.Application) -> None:
-        self._shell.get(app, CONSOLE, self._first, may(Operation.MEMBERS_READ))
+        for path in (CONSOLE, f"{CONSOLE}/"):
+            self._shell.get(app, path, self._first, operator_may(Operation.MEMBERS_READ))
         for area in self._areas:
             area.add_routes(app)
 

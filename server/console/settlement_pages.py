@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from metering.entry import accounting_day
-from server.console.base import may, now_us, number_in, origin_of, text_of, year_in
+from server.console.base import FIRST_YEAR, now_us, number_in, year_in
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
     asked_of,
@@ -19,14 +19,20 @@ from server.console.settlements import (
 from server.console.settling_process import start
 from server.console.work import BusyError, Works
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.settling import names_to_settle
+from server.statements import CONTENT_TYPES
+from server.web.forms import Form, text_of
+from server.web.navigation import CONSOLE, operator_may
 from server.web.paging import Pager
-from server.web.shell import Form, Shell, Visit
+from server.web.shell import Shell, Visit
+from server.web.statement_file import answer_statement
 
 SETTLEMENT = f"{CONSOLE}/settlement"
 WORK = f"{CONSOLE}/work"
 _PIECES_SHOWN = 5
 _YEAR = "{year:[0-9]{4}}"
+_STATEMENT = f"{SETTLEMENT}/{_YEAR}/members/{{code}}/statement"
+_FORMS = f"{{form:{'|'.join(CONTENT_TYPES)}}}"
 # Who may do which.
 OPERATIONS = {
     "draft": Operation.SETTLEMENT_DRAFT,
@@ -43,14 +49,24 @@ class SettlementPages:
         self._works = Works(shell.config.data_dir)
 
     def add_routes(self, app: web.Application) -> None:
-        may_read = may(Operation.STATEMENT_READ)
+        may_read = operator_may(Operation.STATEMENT_READ)
         self._shell.get(app, SETTLEMENT, self._year, may_read)
         self._shell.get(app, f"{SETTLEMENT}/{_YEAR}/members/{{code}}", self._member, may_read)
+        self._shell.get(app, f"{_STATEMENT}.{_FORMS}", self._statement, may_read)
         self._shell.get(app, f"{WORK}/{{id}}", self._work, may_read)
         for kind, operation in OPERATIONS.items():
-            path, allowed = f"{SETTLEMENT}/{_YEAR}/{kind}", may(operation)
+            path, allowed = f"{SETTLEMENT}/{_YEAR}/{kind}", operator_may(operation)
             self._shell.get(app, path, partial(self._ask, kind), allowed)
             self._shell.post(app, path, partial(self._start, kind), allowed)
+
+    def _no_year(self, request: web.Request, visit: Visit) -> web.Response | None:
+        """The answer for a year that nothing can be settled of; None: it is one."""
+        year = int(request.match_info["year"])
+        if FIRST_YEAR <= year <= accounting_day(now_us())[0]:
+            return None
+        return self._shell.problem(
+            request, visit, 404, visit.texts("console.no_year_to_settle", year=year)
+        )
 
     async def _year(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         last = accounting_day(now_us())[0] - 1
@@ -66,24 +82,45 @@ class SettlementPages:
             "path": SETTLEMENT,
             "work_path": WORK,
             "members_path": f"{CONSOLE}/members",
-            "may": {kind: may(operation)(visit.who) for kind, operation in OPERATIONS.items()},
+            "may": {
+                kind: operator_may(operation)(visit.who) for kind, operation in OPERATIONS.items()
+            },
             "document_path": _document_path,
         }
         return self._shell.render(request, visit, "console/settlement.html", values)
 
     async def _member(self, request: web.Request, visit: Visit) -> web.StreamResponse:
+        if (no_year := self._no_year(request, visit)) is not None:
+            return no_year
         year, code = int(request.match_info["year"]), request.match_info["code"]
         found = await asyncio.to_thread(read_member_year, self._config, year, code)
         if found is None:
             message = visit.texts("console.no_member", code=code)
             return self._shell.problem(request, visit, 404, message)
-        values = {"found": found, "year": year, "code": code.upper(), "path": SETTLEMENT}
+        values = {
+            "found": found,
+            "year": year,
+            "code": code.upper(),
+            "path": SETTLEMENT,
+            "statement_path": f"{_document_path(year, code.upper())}/statement",
+            "forms": tuple(CONTENT_TYPES),
+        }
         return self._shell.render(request, visit, "console/documents.html", values)
+
+    async def _statement(self, request: web.Request, visit: Visit) -> web.StreamResponse:
+        if (no_year := self._no_year(request, visit)) is not None:
+            return no_year
+        code = request.match_info["code"].upper()
+        if not await asyncio.to_thread(names_to_settle, self._config, code):
+            message = visit.texts("console.no_member", code=code)
+            return self._shell.problem(request, visit, 404, message)
+        year, form = int(request.match_info["year"]), request.match_info["form"]
+        return await answer_statement(self._shell, request, visit, code, year, form)
 
     # What is done to a year
 
     async def _ask(self, kind: str, request: web.Request, visit: Visit) -> web.StreamResponse:
-        return await self._form(kind, request, visit, "", {})
+        return self._no_year(request, visit) or await self._form(kind, request, visit, "", {})
 
     async def _form(
         self,
@@ -111,11 +148,13 @@ class SettlementPages:
     async def _start(
         self, kind: str, request: web.Request, visit: Visit, form: Form
     ) -> web.StreamResponse:
+        if (no_year := self._no_year(request, visit)) is not None:
+            return no_year
         year, reason = int(request.match_info["year"]), text_of(form, "reason")
         if kind == "note" and not reason:
             errors = {"reason": visit.texts("console.reason_needed")}
             return await self._form(kind, request, visit, reason, errors, 422)
-        asked = asked_of(kind, year, origin_of(visit), reason)
+        asked = asked_of(kind, year, visit.origin, reason)
         try:
             piece = await asyncio.to_thread(start, self._config, asked)
         except BusyError:

@@ -63,7 +63,9 @@ def main() -> None:
 
 
 def _end_with_the_worker() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock a thread must not have when the process ends.
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from metering.tariff import priced_years, tariff_of_year
-from server.console.base import may, year_in
+from server.console.base import year_in
 from server.permissions import Operation
-from server.web.navigation import CONSOLE
+from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit
 
 TARIFF = f"{CONSOLE}/tariff"
@@ -18,7 +18,7 @@ class TariffPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        self._shell.get(app, TARIFF, self._show, may(Operation.TARIFF_READ))
+        self._shell.get(app, TARIFF, self._show, operator_may(Operation.TARIFF_READ))
 
     async def _show(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         tariffs = self._shell.config.tariffs

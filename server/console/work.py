@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from metering.interface import MeteringError
 from server.log import Log
 
 KEPT_MAX = 50
@@ -108,6 +109,9 @@ class Works:
 
         try:
             do(piece, tell)
+        except MeteringError as error:
+            log.warning("work of the console refused", kind=piece.asked.kind, reason=str(error))
+            piece.refused = str(error)
         except Exception as error:
             log.exception("work of the console failed", kind=piece.asked.kind)
             piece.refused = str(error) or type(error).__name__

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from server.covers.picture import Picture
+from store.durable import sync
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
@@ -88,8 +89,4 @@ def _write(path: Path, octets: bytes) -> None:
         half_made.unlink(missing_ok=True)
         raise
     for folder in (path.parent, path.parent.parent):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(folder)

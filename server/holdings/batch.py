@@ -17,6 +17,7 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
+from metering.csv_cell import cell
 from protocol.record import Database
 from server.holdings.change import BatchRequest, Format, Line, Mode, Reason, Summary
 from server.holdings.reading import read_lines, sniff
@@ -321,5 +322,5 @@ def finish(plan: Plan, summary: Summary, report: Path | None) -> None:
         rows = csv.writer(file)
         rows.writerow(("line", "record", "reason", "text"))
         for each in plan.staging.refusals():
-            rows.writerow((each.line, each.name, each.reason, each.text))
+            rows.writerow((each.line, cell(each.name), each.reason, cell(each.text)))
     summary.report = report

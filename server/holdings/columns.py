@@ -51,5 +51,5 @@ def column_names(header: Sequence[str]) -> list[str]:
     columns = [_BY_NAME.get(_plain(cell), "") for cell in header]
     twice = {column for column in columns if column and columns.count(column) > 1}
     if twice:
-        raise ValueError(f"the column {min(twice)} is there twice")
+        raise ValueError(f"the column {min(twice)} is there twice / 列名重复")
     return columns

@@ -92,7 +92,9 @@ def read_lines(
             lines = _json(stream, institution)
         case _:
             if family is None:
-                raise ValueError("MARC records need a database, which says their format")
+                raise ValueError(
+                    "MARC records need a database, which says their format / MARC 记录须指明数据库"
+                )
             lines = _marc(stream, form, institution, family, encoding)
     for line in lines:
         if line.problem:
@@ -128,6 +130,7 @@ def _csv(stream: io.BufferedReader, institution: str, encoding: str) -> Iterator
         raise ValueError(
             "no column names the record: the first line must name the columns, one of them"
             " control_number (控制号), local_number (本馆记录号), isbn or issn"
+            " / 首行须为列名，其中一列为控制号、本馆记录号、isbn 或 issn"
         )
     while True:
         try:
@@ -190,7 +193,7 @@ def _first_line(text: io.TextIOBase) -> str:
     for line in text:
         if line.strip():
             return line
-    raise ValueError("the file is empty")
+    raise ValueError("the file is empty / 文件为空")
 
 
 # JSON
@@ -232,7 +235,7 @@ def _json(stream: BinaryIO, institution: str) -> Iterator[Line]:
         number += 1
         first = line.strip(_BLANK)
     if not first:
-        raise ValueError("the file is empty")
+        raise ValueError("the file is empty / 文件为空")
     if first.startswith(b"{") and _is_object(first):
         yield _json_line(number, first, institution)
         while line := stream.readline(_JSON_LINE_MAX_BYTES):
@@ -244,6 +247,7 @@ def _json(stream: BinaryIO, institution: str) -> Iterator[Line]:
     if len(whole) >= _JSON_ARRAY_MAX_BYTES:
         raise ValueError(
             f"an array of more than {_JSON_ARRAY_MAX_BYTES >> 20} MiB: send one object a line"
+            " / 数组过大，请每行一个对象"
         )
     try:
         if whole.startswith(b"["):
@@ -253,7 +257,7 @@ def _json(stream: BinaryIO, institution: str) -> Iterator[Line]:
         else:
             objects = [msgspec.Raw(whole)]
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON of holdings: {error}") from None
+        raise ValueError(f"not JSON of holdings / 不是馆藏 JSON: {error}") from None
     for count, raw in enumerate(objects, 1):
         yield _json_line(count, bytes(raw), institution)
 
@@ -273,18 +277,6 @@ def _json_line(number: int, octets: bytes, institution: str) -> Line:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         return Line(number, RecordName(), None, Reason.MALFORMED, f"not read: {error}"[:300])
     return _line(number, msgspec.structs.asdict(found), institution)
-
-
-def from_values(values: dict[str, Any], institution: str) -> Line:
-    """One holding as an object of JSON says it, for who has read the JSON already.
-
-    The names are those of files; `barcodes` is a list or a text.
-    """
-    try:
-        found = msgspec.convert(values, _Object)
-    except msgspec.ValidationError as error:
-        return Line(1, RecordName(), None, Reason.MALFORMED, str(error)[:300])
-    return _line(1, msgspec.structs.asdict(found), institution)
 
 
 def _line(number: int, values: dict[str, Any], institution: str, problem: str = "") -> Line:

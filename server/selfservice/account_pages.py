@@ -11,11 +11,11 @@ from aiohttp import web
 
 from metering.spool import utc_us
 from server.permissions import Operation
-from server.selfservice.access import may
+from server.web.forms import Form, text_of
+from server.web.navigation import member_may
 from server.web.session import Flash
-from server.web.shell import Form, Shell, Visit, redirect
+from server.web.shell import Shell, Visit, redirect
 from store.accounts import Accounts, Certificate
-from store.audit import Origin
 from store.members import Account, ApiKey, MemberError, Members
 from store.rights import MEMBER_RIGHTS, RIGHTS, read_rights
 
@@ -32,8 +32,8 @@ class AccountPages:
 
     def add_routes(self, app: web.Application) -> None:
         shell = self._shell
-        accounts, keys = may(Operation.ACCOUNTS_MANAGE), may(Operation.KEYS_MANAGE)
-        own = may(Operation.PASSWORD_CHANGE)
+        accounts, keys = member_may(Operation.ACCOUNTS_MANAGE), member_may(Operation.KEYS_MANAGE)
+        own = member_may(Operation.PASSWORD_CHANGE)
         shell.get(app, PATH, self._list, own)
         shell.post(app, f"{PATH}/add", self._add, accounts)
         shell.post(app, f"{PATH}/rights", self._rights, accounts)
@@ -58,7 +58,7 @@ class AccountPages:
         secret: tuple[str, str] | None = None,
     ) -> web.Response:
         """`secret`: the name of something just made, and what is shown this once of it."""
-        manages = may(Operation.ACCOUNTS_MANAGE)(visit.who)
+        manages = member_may(Operation.ACCOUNTS_MANAGE)(visit.who)
         accounts, keys = (
             await asyncio.to_thread(self._read, visit.who.institution) if manages else ([], [])
         )
@@ -95,7 +95,7 @@ class AccountPages:
     # Accounts
 
     async def _add(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "name")
+        name = text_of(form, "name")
         password = secrets.token_urlsafe(12)
         errors: dict[str, str] = {}
         rights = self._chosen(visit, form, errors, "rights")
@@ -112,7 +112,7 @@ class AccountPages:
         return await self._show(request, visit, secret=(name, password))
 
     async def _rights(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "account")
+        name = text_of(form, "account")
         errors: dict[str, str] = {}
         rights = self._chosen(visit, form, errors, "account")
         if name == visit.who.account and "manager" not in rights and not errors:
@@ -127,7 +127,7 @@ class AccountPages:
     async def _new_password(
         self, request: web.Request, visit: Visit, form: Form
     ) -> web.StreamResponse:
-        name, password = _text(form, "account"), secrets.token_urlsafe(12)
+        name, password = text_of(form, "account"), secrets.token_urlsafe(12)
         errors = {} if await self._is_ours(visit, name) else {"account": visit.texts("my.not_ours")}
         if not errors:
             await self._change(visit, lambda accounts, who: accounts.set_password(
@@ -137,7 +137,7 @@ class AccountPages:
         return await self._show(request, visit, errors=errors)
 
     async def _remove(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "account")
+        name = text_of(form, "account")
         errors: dict[str, str] = {}
         if name == visit.who.account:
             errors["account"] = visit.texts("my.own_account")
@@ -200,14 +200,14 @@ class AccountPages:
     # Keys
 
     async def _add_key(self, request: web.Request, visit: Visit, form: Form) -> web.StreamResponse:
-        name = _text(form, "key")
+        name = text_of(form, "key")
         errors: dict[str, str] = {}
         rights = self._chosen(visit, form, errors, "key_rights")
         if not errors:
             try:
                 _, secret = await self._with_members(lambda members: members.add_key(
                     visit.who.institution, name, utc_us(), rights=rights, who=visit.who.account,
-                    origin=_origin(visit),
+                    origin=visit.origin,
                 ))  # fmt: skip
             except MemberError as error:
                 errors["key"] = visit.texts("my.name_refused", reason=str(error))
@@ -218,11 +218,11 @@ class AccountPages:
     async def _revoke_key(
         self, request: web.Request, visit: Visit, form: Form
     ) -> web.StreamResponse:
-        name = _text(form, "key")
+        name = text_of(form, "key")
         try:
             await self._with_members(lambda members: members.revoke_key(
                 visit.who.institution, name, utc_us(), who=visit.who.account,
-                origin=_origin(visit),
+                origin=visit.origin,
             ))  # fmt: skip
         except MemberError as error:
             return await self._show(request, visit, errors={"key": str(error)})
@@ -248,7 +248,7 @@ class AccountPages:
 
     async def _change(self, visit: Visit, change: Callable[[Accounts, str], _T]) -> _T:
         return await self._with_members(
-            lambda members: change(Accounts(members, _origin(visit)), visit.who.account)
+            lambda members: change(Accounts(members, visit.origin), visit.who.account)
         )
 
     async def _with_members(self, work: Callable[[Members], _T]) -> _T:
@@ -262,17 +262,9 @@ class AccountPages:
         return await asyncio.to_thread(opened)
 
 
-def _origin(visit: Visit) -> Origin:
-    return Origin("web", visit.who.account, visit.request.remote or "")
-
-
-def _text(form: Form, name: str) -> str:
-    return str(form.get(name, "")).strip()
-
-
 def _reason(visit: Visit, form: Form) -> str:
     """Why, for the audit; a manager need not say it."""
-    return _text(form, "reason") or visit.texts("my.reason_manager")
+    return text_of(form, "reason") or visit.texts("my.reason_manager")
 
 
 def _is_good(certificate: Certificate, now_us: int) -> bool:

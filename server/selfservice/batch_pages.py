@@ -15,9 +15,10 @@ from server.batch_job import Job, Phase
 from server.errors import BatchError
 from server.http_responses import NO_STORE
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.receiving import Received, TooLargeError, receive
-from server.web.shell import Form, Shell, Visit
+from server.web.forms import Form
+from server.web.navigation import member_may
+from server.web.shell import Shell, Visit
 
 PATH = "/-/my/batch"
 REPORT_ROWS_MAX = 500  # on the page; the file has all
@@ -33,7 +34,7 @@ class BatchPages:
         self._desk = desk
 
     def add_routes(self, app: web.Application) -> None:
-        shell, allowed = self._shell, may(Operation.BATCH)
+        shell, allowed = self._shell, member_may(Operation.BATCH)
         shell.get(app, PATH, self._list, allowed)
         app.router.add_post(f"{PATH}/new", shell.page(self._create, allowed))
         shell.get(app, f"{PATH}/{{job}}", self._job, allowed)
@@ -89,7 +90,9 @@ class BatchPages:
                 received.lists.get("database", []),
             )  # fmt: skip
             again = fields.get("again") == "1"
-            job, is_new = await asyncio.to_thread(self._desk.make, order, lines, again=again)
+            job, is_new = await asyncio.to_thread(
+                self._desk.make, order, lines, visit.origin, again=again
+            )
         except BatchInputError as error:
             errors = {"numbers": t("my.list_refused", reason=str(error))}
             return await self._show(request, visit, errors, fields)
@@ -160,7 +163,7 @@ class BatchPages:
         job = await self._found(request, visit)
         if job is None:
             return self._missing(request, visit)
-        too_late = await asyncio.to_thread(self._desk.cancel, job)
+        too_late = await asyncio.to_thread(self._desk.cancel, job, visit.origin)
         key = "my.job_too_late" if too_late is not None else "my.job_cancelled"
         return self._shell.see_other(
             request, visit, f"{PATH}/{job.id}", key, is_wrong=too_late is not None

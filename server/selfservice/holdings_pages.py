@@ -15,10 +15,11 @@ from server.accounting import Accounting
 from server.holdings.change import Mode
 from server.log import Log
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.holdings_runs import HoldingsRuns, Run, State
 from server.selfservice.receiving import TooLargeError, receive
-from server.web.shell import Form, Shell, Visit
+from server.web.forms import Form
+from server.web.navigation import member_may
+from server.web.shell import Shell, Visit
 from store.holdings_history import HoldingsHistory, Submission
 from store.holdings_writer import held_ids
 from store.sqlite import FILE_NAME, open_reader
@@ -38,8 +39,8 @@ class HoldingsPages:
         self._runs = HoldingsRuns(shell.config)
 
     def add_routes(self, app: web.Application) -> None:
-        shell, write = self._shell, may(Operation.HOLDINGS_WRITE)
-        shell.get(app, PATH, self._show, may(Operation.HOLDINGS_READ))
+        shell, write = self._shell, member_may(Operation.HOLDINGS_WRITE)
+        shell.get(app, PATH, self._show, member_may(Operation.HOLDINGS_READ))
         app.router.add_post(f"{PATH}/send", shell.page(self._send, write))
         shell.get(app, f"{PATH}/{{run}}", self._run, write)
         shell.get(app, f"{PATH}/{{run}}/report.csv", self._report, write)
@@ -64,7 +65,7 @@ class HoldingsPages:
             "held": held,
             "counted": counted,
             "submissions": submissions,
-            "may_write": may(Operation.HOLDINGS_WRITE)(visit.who),
+            "may_write": member_may(Operation.HOLDINGS_WRITE)(visit.who),
             "modes": [(each.value, t(f"my.mode_{each.value}")) for each in Mode],
             "databases": [
                 ("", t("my.any_database")),

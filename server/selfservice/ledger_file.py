@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from metering import ledger_export
+from metering.csv_cell import cell
 from metering.entry import Entry
-from metering.statement_table import cell
 from protocol.china_time import china_clock
 
 _ROWS_PER_CHUNK = 1_000

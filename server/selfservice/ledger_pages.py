@@ -12,13 +12,13 @@ from metering.entry import Entry
 from protocol.china_time import CHINA_OFFSET
 from server.accounting import Accounting
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.ledger_file import FORMS
 from server.selfservice.ledger_lines import METERS, Filter, FilterError, Lines, page_of
+from server.web.navigation import member_may
+from server.web.numbers import number_of
 from server.web.shell import Shell, Visit
 
 PATH = "/-/my/ledger"
-_SEQ_DIGITS_MAX = 18
 
 
 class LedgerPages:
@@ -28,7 +28,7 @@ class LedgerPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        allowed = may(Operation.LEDGER_READ)
+        allowed = member_may(Operation.LEDGER_READ)
         self._shell.get(app, PATH, self._list, allowed)
         self._shell.get(app, f"{PATH}/export", self._export, allowed)
         self._shell.get(app, f"{PATH}/{{seq}}", self._entry, allowed)
@@ -42,7 +42,7 @@ class LedgerPages:
         except FilterError as error:
             errors[error.field] = visit.texts(error.key)
         else:
-            before = _seq(request.query.get("before", "")) or 0
+            before = number_of(request.query.get("before", ""))
             lines = await asyncio.to_thread(self._look, wanted, visit.who.institution, before)
         values = {
             "path": PATH,
@@ -63,7 +63,7 @@ class LedgerPages:
             return page_of(accounting.ledger, wanted, institution, before)
 
     async def _entry(self, request: web.Request, visit: Visit) -> web.StreamResponse:
-        seq = _seq(request.match_info["seq"])
+        seq = number_of(request.match_info["seq"])
         entry = await asyncio.to_thread(self._one, seq) if seq else None
         if entry is None or entry.institution != visit.who.institution:
             return self._shell.problem(request, visit, 404, visit.texts("my.no_entry"))
@@ -104,10 +104,3 @@ class LedgerPages:
         with Accounting(self._shell.config) as accounting:
             entries = accounting.ledger.entries(selection=wanted.selection(institution))
             yield from FORMS[form].write(entries)
-
-
-def _seq(text: str) -> int | None:
-    """The number of an entry; None: it is none."""
-    if text.isascii() and text.isdecimal() and len(text) <= _SEQ_DIGITS_MAX:
-        return int(text) or None
-    return None

@@ -11,8 +11,9 @@ from aiohttp import web
 from metering.entry import accounting_day
 from metering.spool import utc_us
 from server.permissions import Operation
-from server.selfservice.access import may
 from server.selfservice.figures import Year, year_of
+from server.web.navigation import member_may
+from server.web.numbers import number_of
 from server.web.shell import CHART_SCRIPTS, Shell, Visit
 
 PATH = "/-/my/overview"
@@ -27,7 +28,7 @@ class OverviewPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        self._shell.get(app, PATH, self._show, may(Operation.QUOTA_READ))
+        self._shell.get(app, PATH, self._show, member_may(Operation.QUOTA_READ))
 
     async def _show(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         this_year, _ = accounting_day(utc_us())
@@ -46,7 +47,7 @@ class OverviewPages:
             "year": year,
             "this_year": this_year,
             "years": [(str(each), str(each)) for each in figures.years],
-            "sees_ledger": may(Operation.LEDGER_READ)(visit.who),
+            "sees_ledger": member_may(Operation.LEDGER_READ)(visit.who),
             "figures": figures,
             "months": [_month_row(year, each) for each in figures.months],
             "chart": _chart(figures, visit),
@@ -82,7 +83,6 @@ def _chart(figures: Year, visit: Visit) -> dict[str, Any]:
 
 
 def _number(text: str, least: int, most: int) -> int | None:
-    """A whole number in ASCII digits within bounds; None: it is none."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
-        return None
-    return int(text) if least <= int(text) <= most else None
+    """A whole number within bounds; None: it is none."""
+    found = number_of(text, -1, most)
+    return found if found >= max(least, 0) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import BodyPartReader, web
 
 from server.http_deadline import DEADLINE
+from server.web.forms import form_faults
 from server.web.shell import FormExpiredError, Visit
 
 FIELDS_MAX = 32
@@ -18,7 +19,7 @@ _CHUNK_BYTES = 1 << 16
 _CHUNK_S_MAX = 60.0  # between two pieces; the whole may take as long as it takes
 
 
-class TooLargeError(ValueError):
+class TooLargeError(Exception):
     """The file has more octets than are taken."""
 
 
@@ -44,6 +45,7 @@ async def receive(
 
     Raises:
         FormExpiredError: it came from no page of this session; nothing is kept.
+        FormUnreadableError: what was sent is no form; nothing is kept.
         TooLargeError: the file is too large; nothing is kept.
         TimeoutError: nothing came for a minute; nothing is kept.
     """
@@ -53,18 +55,19 @@ async def receive(
     if (deadline := request.get(DEADLINE)) is not None:
         deadline.lift()
     try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or len(received.fields) >= FIELDS_MAX:
-                raise FormExpiredError
-            if part.filename is None:
-                value = bytes(await part.read_chunk(_FIELD_BYTES_MAX)).decode("utf-8", "replace")
-                received.fields[part.name or ""] = value
-                received.lists.setdefault(part.name or "", []).append(value)
-                continue
-            if not visit.sessions.is_form_token(visit.session, received.fields.get("token")):
-                raise FormExpiredError
-            if part.filename and received.path is None:
-                await _store(part, received, folder, file_bytes_max)
+        with form_faults():
+            async for part in await request.multipart():
+                if not isinstance(part, BodyPartReader) or len(received.fields) >= FIELDS_MAX:
+                    raise FormExpiredError
+                if part.filename is None:
+                    value = bytes(await part.read_chunk(_FIELD_BYTES_MAX)).decode(errors="replace")
+                    received.fields[part.name or ""] = value
+                    received.lists.setdefault(part.name or "", []).append(value)
+                    continue
+                if not visit.sessions.is_form_token(visit.session, received.fields.get("token")):
+                    raise FormExpiredError
+                if part.filename and received.path is None:
+                    await _store(part, received, folder, file_bytes_max)
         if not visit.sessions.is_form_token(visit.session, received.fields.get("token")):
             raise FormExpiredError
     except BaseException:

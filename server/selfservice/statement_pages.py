@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import re
-import tempfile
-from base64 import b64encode
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import BinaryIO, cast
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from metering.entry import accounting_day
-from metering.interface import MeteringError
 from metering.settlement_store import Settlement
 from metering.spool import utc_us
-from metering.statement import build
-from metering.statement_texts import Language, Texts
 from server.accounting import Accounting
 from server.config import Config
-from server.log import Log
 from server.permissions import Operation
-from server.selfservice.access import may
-from server.settling import names_to_settle, open_settlements
-from server.statements import CONTENT_TYPES, remittance, write
-from server.web.shell import HEADERS, Shell, Visit
+from server.settling import open_settlements
+from server.statements import CONTENT_TYPES
+from server.web.navigation import member_may
+from server.web.shell import Shell, Visit
+from server.web.statement_file import answer_statement
 
 PATH = "/-/my/statements"
-_MEMORY_BYTES_MAX = 8 << 20  # larger files wait on the disk
-_CHUNK_BYTES = 256 << 10
-_STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
-
-log = Log("lianmu.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +67,7 @@ class StatementPages:
         self._shell = shell
 
     def add_routes(self, app: web.Application) -> None:
-        allowed = may(Operation.STATEMENT_READ)
+        allowed = member_may(Operation.STATEMENT_READ)
         self._shell.get(app, PATH, self._list, allowed)
         self._shell.get(app, f"{PATH}/{{year}}.{{form}}", self._download, allowed)
 
@@ -99,52 +85,6 @@ class StatementPages:
             form not in CONTENT_TYPES
         ):
             return self._shell.problem(request, visit, 404, visit.texts("my.no_statement"))
-        language = request.query.get("language", "both")
-        if language not in ("zh", "en", "both"):
-            language = "both"
-        try:
-            file = await asyncio.to_thread(
-                self._made, visit.who.institution, int(year), form, cast(Language, language)
-            )
-        except MeteringError as error:
-            log.error("a statement cannot be made", year=year, form=form, reason=str(error))
-            return self._shell.problem(request, visit, 503, visit.texts("system_error"))
-        with file:
-            return await _send(request, file, form, f"{visit.who.institution}-{year}.{form}")
-
-    def _made(self, institution: str, year: int, form: str, language: Language) -> BinaryIO:
-        config = self._shell.config
-        name = names_to_settle(config, institution).get(institution, institution)
-        with Accounting(config) as accounting, open_settlements(config) as settlements:
-            made = build(
-                accounting.ledger, settlements, institution, name, year, remittance(config)
-            )
-            file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES_MAX)  # noqa: SIM115 - returned
-            write(made, form, Texts(language), config, cast(BinaryIO, file))
-        return cast(BinaryIO, file)
-
-
-def _policy(file: BinaryIO) -> str:
-    """A statement has its style within, and that alone may be used; nothing runs or loads."""
-    style = _STYLE.search(file.read(_CHUNK_BYTES))
-    file.seek(0)
-    digest = b64encode(sha256(style[1]).digest()).decode() if style else ""
-    return f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
-
-
-async def _send(request: web.Request, file: BinaryIO, form: str, name: str) -> web.StreamResponse:
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    headers = {**HEADERS, hdrs.CONTENT_TYPE: CONTENT_TYPES[form]}
-    if form == "html":
-        headers[hdrs.CONTENT_TYPE] += "; charset=utf-8"
-        headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, file)
-    else:
-        headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
-    response = web.StreamResponse(headers=headers)
-    response.content_length = size
-    await response.prepare(request)
-    while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
-        await response.write(chunk)
-    await response.write_eof()
-    return response
+        return await answer_statement(
+            self._shell, request, visit, visit.who.institution, int(year), form
+        )

@@ -15,14 +15,19 @@ MY = "/-/my"
 May = Operation | Callable[[Principal], bool]
 
 
-def is_operator(principal: Principal) -> bool:
-    """Of the consortium: the console is theirs, whatever their institution."""
-    return principal.operator
+def operator_may(operation: Operation) -> Callable[[Principal], bool]:
+    """For pages of the console: of the consortium, and with the right to it."""
+    return lambda principal: principal.operator and is_allowed(principal, operation)
 
 
 def is_member(principal: Principal) -> bool:
     """Of a member library, whose own pages these are."""
     return bool(principal.institution)
+
+
+def member_may(operation: Operation) -> Callable[[Principal], bool]:
+    """For a member's own pages: of a member library, and with the right to it there."""
+    return lambda principal: is_member(principal) and is_allowed(principal, operation)
 
 
 def is_allowed(principal: Principal, may: May) -> bool:
@@ -44,8 +49,8 @@ class Section:
     operation: Operation
 
     def is_for(self, principal: Principal) -> bool:
-        of_area = is_operator if self.path.startswith(CONSOLE) else is_member
-        return of_area(principal) and is_allowed(principal, self.operation)
+        of_area = operator_may if self.path.startswith(CONSOLE) else member_may
+        return of_area(self.operation)(principal)
 
 
 @dataclass(frozen=True, slots=True)

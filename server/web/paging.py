@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from server.search_query import page_numbers
+from server.web.numbers import number_of
 
 PAGE_ROWS = 50
 _PARAMETER = "page"
@@ -31,9 +32,8 @@ class Pager:
     @classmethod
     def of(cls, request: web.Request, count: int, rows: int = PAGE_ROWS) -> Pager:
         """The page that a request asks for; the nearest where there is no such page."""
-        asked = request.query.get(_PARAMETER, "")
         pages = max(math.ceil(count / rows), 1)
-        page = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else 1
+        page = number_of(request.query.get(_PARAMETER, ""), 1)
         query = tuple(
             (name, value)
             for name, value in request.query.items()

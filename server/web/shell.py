@@ -12,8 +12,6 @@ from urllib.parse import urlencode
 
 import jinja2
 from aiohttp import hdrs, web
-from aiohttp.web_request import FileField
-from multidict import MultiDictProxy
 
 from protocol.diagnostic import Bib1, Diagnostic
 from server.access import Principal
@@ -25,9 +23,11 @@ from server.service import Service
 from server.sign_in import remember, sign_in
 from server.web.assets import assets
 from server.web.filters import FILTERS
+from server.web.forms import Form, FormUnreadableError, form_faults
 from server.web.navigation import May, is_allowed, links
 from server.web.session import Flash, WebSession, WebSessions
 from server.web.texts import LANGUAGES, Texts, preferred_language, texts
+from store.audit import Origin
 from store.members import MemberError
 from store.web_sessions import session_mark
 
@@ -37,7 +37,6 @@ _YEAR_S = 365 * 24 * 3600
 ALL_NAMES = frozenset(("", "sru", "default", "all"))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Form = MultiDictProxy[str | bytearray | FileField | bytes]
 
 log = Log("lianmu.web")
 
@@ -86,8 +85,10 @@ class Visit:
 
         Raises:
             FormExpiredError: it is not.
+            FormUnreadableError: what was sent is no form.
         """
-        fields = await self.request.post()
+        with form_faults():
+            fields = await self.request.post()
         if not self.sessions.is_form_token(self.session, fields.get("token")):
             raise FormExpiredError
         return fields
@@ -101,6 +102,11 @@ class Visit:
         """The principal of a page that is served to nobody else."""
         assert isinstance(self.principal, Principal)  # noqa: S101 - the shell has seen to it
         return self.principal
+
+    @property
+    def origin(self) -> Origin:
+        """From where a change comes that a page makes, for the audit."""
+        return Origin("web", self.who.account, self.request.remote or "")
 
 
 PageHandler = Callable[[web.Request, Visit], Awaitable[web.StreamResponse]]
@@ -173,6 +179,9 @@ class Shell:
                 raise  # of the latter the client knows already
             except FormExpiredError:
                 response = self.problem(request, visit, 403, visit.texts("form_expired"))
+            except FormUnreadableError as error:
+                log.info("form not readable", path=request.path, reason=str(error))
+                response = self.problem(request, visit, 400, visit.texts("form_unreadable"))
             except Exception:
                 log.exception("page failed", path=request.path)
                 self.service.sessions.counters.failures += 1

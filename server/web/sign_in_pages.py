@@ -9,6 +9,7 @@ from aiohttp import web
 
 from protocol.diagnostic import Diagnostic
 from server.log import Log
+from server.web.forms import Form, form_faults
 from server.web.shell import FormExpiredError, Shell, Visit, redirect, refusal_text
 
 log = Log("lianmu.web")
@@ -32,9 +33,10 @@ class SignInPages:
         return self._shell.sign_in_form(request, visit, "", target)
 
     async def _sign_in(self, request: web.Request, visit: Visit) -> web.StreamResponse:
-        fields = await request.post()
-        name, password = str(fields.get("account", "")), str(fields.get("password", ""))
-        target = _inside(str(fields.get("next", "")))
+        with form_faults():
+            fields = await request.post()
+        name, password = _typed(fields, "account"), _typed(fields, "password")
+        target = _inside(_typed(fields, "next"))
         try:
             await visit.form()
         except FormExpiredError:
@@ -59,6 +61,12 @@ class SignInPages:
             return response
         await asyncio.to_thread(self._shell.sessions.end, response, visit.session)
         return response
+
+
+def _typed(form: Form, name: str) -> str:
+    """A field as it was typed, "" where it is a file or there is none."""
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
 
 
 def _inside(target: str) -> str:

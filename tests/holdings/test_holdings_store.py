@@ -223,6 +223,28 @@ def test_what_is_held_of_a_deleted_record_can_be_given_up(library: Library) -> N
     sound(library)
 
 
+@pytest.mark.parametrize("count", [1, DIRECT_MIN])
+def test_a_record_whose_survivor_is_deleted_is_gone(
+    library: Library, tmp_path: Path, count: int
+) -> None:
+    keep, away, *others = (put(library.writer, book(f"s{n}", "Twice")) for n in range(count + 1))
+    submit(library, Wanted(away, SAID))
+    Editor(library.writer).merge(keep, away, account="op")
+    library.writer.delete(keep)
+    told = submit(library, Wanted(away, SAID), *(Wanted(each, SAID) for each in others), code="THU")
+    assert (told[0].effect, told[0].record_id) == (Effect.GONE, keep)
+    assert held_by(library, "THU") == sorted(others)
+    wanted = Wanted(away, None)
+    assert list(foresee(library.writer.connection, "PKU", [wanted], Rule.PUT)) == [
+        Applied(keep, Effect.REMOVED, SAID.applied("PKU", keep, None))
+    ]
+    assert effects(submit(library, wanted)) == ["removed"]
+    assert [each for each in changes(tmp_path) if each[0] == "PKU"] == [
+        ("PKU", away, 1), ("PKU", away, -1),
+    ]  # fmt: skip
+    sound(library)
+
+
 @pytest.fixture
 def shelf(library: Library) -> Library:
     writer = library.writer

@@ -13,7 +13,7 @@ from protocol.marcxml import to_marcxml
 from protocol.record import Holding, MarcFamily
 from server.holdings.change import Format, Line, Reason
 from server.holdings.columns import ACTIONS
-from server.holdings.reading import from_values, opened, read_lines, sniff
+from server.holdings.reading import opened, read_lines, sniff
 from tests.catalogue_records import LEADER
 
 
@@ -111,10 +111,8 @@ def test_json_is_read_as_lines_as_an_array_and_alone() -> None:
     ):  # fmt: skip
         found = lines(content)
         assert {(line.name, line.statement) for line in found} == {expected}, content
-    assert from_values({"control_number": "a1", "barcodes": "b1; b2"}, "PKU").statement == (
-        HoldingStatement(barcodes=("b1", "b2"))
-    )
-    assert from_values({"copies": "x"}, "PKU").reason is Reason.MALFORMED
+    (one,) = lines('{"control_number": "a1", "barcodes": "b1; b2"}')
+    assert one.statement == HoldingStatement(barcodes=("b1", "b2"))
 
 
 def test_a_broken_line_of_json_refuses_itself() -> None:

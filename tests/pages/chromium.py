@@ -44,7 +44,7 @@ _TOO_WIDE = """
 const wide = document.documentElement.clientWidth;
 return [...document.querySelectorAll('body *')].filter(each => {
     const box = each.getBoundingClientRect();
-    return box.width > 0 && box.right > wide + 1 && !each.closest('.table, .unseen, .plot');
+    return box.width > 0 && box.right > wide + 1 && !each.closest('.table, .wide, .unseen, .plot');
 }).map(each => each.outerHTML.slice(0, 120))
     .concat(document.documentElement.scrollWidth > wide ? ['the page itself'] : []);
 """

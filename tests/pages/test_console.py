@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from server.config import Config
+from store.accounts import Accounts
 from store.members import Members
 from store.membership import Membership
 from store.record_reader import RecordReader
@@ -98,6 +99,50 @@ def test_a_member_gets_no_page_and_others_the_sign_in_form(
     assert nobody.status == 403
     assert nobody.one("//h1") == "Sign in"
     assert "Peking" not in page.text + nobody.text
+
+
+def test_an_operator_takes_a_member_s_statement(
+    operator: PlainBrowser, clerk: PlainBrowser, member: PlainBrowser
+) -> None:
+    page = operator.get(f"{CONSOLE}/settlement/{YEAR}/members/pku")
+    shown = operator.get(page.link("Look at it"))
+    assert shown.status == 200
+    assert "Peking" in shown.text
+    assert "style-src 'sha256-" in shown.headers["Content-Security-Policy"]
+    pdf = operator.get(page.link("PDF"))
+    assert pdf.body.startswith(b"%PDF-")
+    assert pdf.headers["Content-Disposition"] == f'attachment; filename="PKU-{YEAR}.pdf"'
+    for form in ("XLSX", "CSV", "JSON"):
+        assert operator.get(page.link(form)).status == 200
+    for other in (clerk, member):
+        assert other.get(page.link("PDF")).status == 403
+
+
+def test_rights_are_told_in_the_language_of_the_page(
+    chinese: PlainBrowser, operator: PlainBrowser, config: Config
+) -> None:
+    with closing(Members(config.members_path, create=True)) as members:
+        Accounts(members).add(
+            "PKU", "wang", "pw", 1, rights=("search", "manager"), who="admin", reason="new"
+        )
+    for path in (f"{CONSOLE}/members/PKU", f"{CONSOLE}/audit?member=PKU"):
+        assert "检索, 管理" in chinese.get(path).text
+        assert "search, manager" in operator.get(path).text
+
+
+def test_reasons_for_duplicates_are_told_in_the_language_of_the_page(
+    chinese: PlainBrowser, operator: PlainBrowser
+) -> None:
+    for path in (f"{CONSOLE}/duplicates?record=c1", f"{CONSOLE}/duplicates/1/2"):
+        assert "题名相同" in chinese.get(path).text
+        assert "same title" not in chinese.get(path).text
+        assert "same title" in operator.get(path).text
+
+
+@pytest.mark.parametrize("path", [CONSOLE, f"{CONSOLE}/"])
+def test_the_console_begins_with_the_members(operator: PlainBrowser, path: str) -> None:
+    page = operator.get(path)
+    assert (page.status, page.url.endswith(f"{CONSOLE}/members")) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +251,11 @@ def test_a_figure_leads_to_its_entries_and_to_the_record(operator: PlainBrowser)
         "members/NOBODY", f"members/PKU/{YEAR}/13", f"members/PKU/{YEAR}0231", "entry?id=no",
         "entry", "duplicates?record=no-such", "duplicates/1/99", "duplicates/1/1", "work/1",
         "reports/..%2F..%2Fconfig.toml", "reports/nothing.csv", "jobs/x/cancel",
-        f"settlement/{YEAR}/members/NOBODY", "tariff?version=1900", "members/NOBODY/suspend",
+        f"settlement/{YEAR}/members/NOBODY", "settlement/9999/draft", "settlement/0001/final",
+        "settlement/9999/members/PKU", "settlement/9999/members/PKU/statement.html",
+        f"settlement/{YEAR}/members/NOBODY/statement.pdf",
+        f"settlement/{YEAR}/members/PKU/statement.exe",
+        "tariff?version=1900", "members/NOBODY/suspend",
     ],
 )  # fmt: skip
 def test_what_there_is_not_is_a_page_that_says_so(operator: PlainBrowser, path: str) -> None:
@@ -231,7 +280,9 @@ def test_jobs_and_reports(operator: PlainBrowser, config: Config) -> None:
     assert "was told to end" in done.text
     assert "is being cancelled" in done.text or "cancelled" in done.text
     again = operator.get(f"{CONSOLE}/audit?member=PKU")
-    assert again.all("//tbody/tr[1]/td")[2:5] == ["ISBN job cancelled", job, "wrong list"]
+    assert again.all("//tbody/tr[1]/td")[2:5] == [
+        "ISBN job cancelled", f"{job}: running → cancelled", "wrong list",
+    ]  # fmt: skip
 
 
 def test_the_tariff_says_what_the_command_says(operator: PlainBrowser) -> None:

@@ -340,6 +340,30 @@ def test_one_piece_of_work_at_a_time_and_a_lost_one_is_told(
     assert len(works.newest(YEAR, 9)) == 2
 
 
+def test_work_that_is_refused_is_told_and_the_process_ends_well(tmp_path: Path) -> None:
+    config = make_consortium(tmp_path)
+    asked = AskedWork(kind="note", year=YEAR, who="admin", reason="nothing is settled")
+    piece, lock = Works(config.data_dir).begin(asked)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server.console.settling_process"],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(lock,),
+    )  # fmt: skip
+    os.close(lock)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(pickle.dumps((config, piece)))
+    process.stdin.flush()  # and the pipe stays open, as a worker has it
+    said = process.stderr.read().decode()
+    assert process.wait(30) == 0, said
+    process.stdin.close()
+    process.stderr.close()
+    told = Works(config.data_dir).get(piece.id)
+    assert told is not None
+    assert told.refused == f"{YEAR} is not settled"
+    assert "Traceback" not in said
+    assert "Fatal" not in said
+
+
 def test_the_process_ends_with_the_worker_that_started_it(tmp_path: Path) -> None:
     config = make_consortium(tmp_path)
     asked = AskedWork(kind="draft", year=YEAR, who="admin")

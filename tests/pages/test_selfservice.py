@@ -78,6 +78,13 @@ def test_nobody_sees_them_without_signing_in(browser: PlainBrowser, path: str) -
     assert page.tree.xpath("//input[@name='password']")
 
 
+@pytest.mark.parametrize("path", ["/-/my", "/-/my/"])
+def test_a_member_s_pages_begin_with_the_overview(server: RunningServer, path: str) -> None:
+    page = signed_in(server).get(path)
+    assert (page.status, page.url.endswith("/-/my/overview")) == (200, True)
+    assert PlainBrowser(server).get(path).status == 403
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_an_operator_has_no_pages_of_a_member(server: RunningServer, path: str) -> None:
     browser = PlainBrowser(server)
@@ -232,7 +239,7 @@ def test_a_manager_makes_changes_and_removes_an_account(server: RunningServer) -
     assert "was removed" in removed.text
     assert colleague.get("/-/my/overview").status == 403
     audit = lianmu("audit", "--member", "DEMO3", "--config", str(server.config))
-    assert "runs the library now" in audit.stdout
+    assert "by demo3 (web) from 127.0.0.1  runs the library now" in audit.stdout
 
 
 @pytest.mark.parametrize("action", ["rights", "password", "remove"])
@@ -305,11 +312,33 @@ def test_forms_of_other_sites_do_nothing(server: RunningServer, action: str) -> 
     assert page.status == 403
 
 
+def test_a_reason_is_a_line_of_text_or_none(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/accounts")
+    token = str(page.tree.xpath("//input[@name='token']/@value")[0])
+    browser.submit(page, "/-/my/accounts/add", name="wu", rights="search")
+    change = {"account": "wu", "rights": "search"}
+    browser.post(
+        "/-/my/accounts/rights", token=token, reason="it\x00\r\nmoved" + "x" * 99_999, **change
+    )
+    upload(browser, page, "/-/my/accounts/rights", "why.bin", b"\xff", field="reason", **change)
+    operator = signed_in(server, "admin")
+    reasons = operator.get("/-/console/audit?member=DEMO3").all("//table//tr/td[5]")
+    assert reasons[:2] == ["by a manager of the library", ("it moved" + "x" * 999)[:1000]]
+
+
 # Holdings and ISBN jobs
 
 
 def upload(
-    browser: PlainBrowser, page: Page, action: str, name: str, data: bytes, **fields: str
+    browser: PlainBrowser,
+    page: Page,
+    action: str,
+    name: str,
+    data: bytes,
+    *,
+    field: str = "file",
+    **fields: str,
 ) -> Page:
     """Send a form with a file as browsers do."""
     token = str(page.tree.xpath("//input[@name='token']/@value")[0])
@@ -319,7 +348,7 @@ def upload(
         for key, value in {"token": token, **fields}.items()
     ]
     parts.append(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n'
         f"Content-Type: application/octet-stream\r\n\r\n".encode()
         + data
         + b"\r\n"
@@ -410,6 +439,28 @@ def test_files_of_other_sites_are_not_taken(server: RunningServer, path: str) ->
     assert browser.post(path, token="x").status == 403
 
 
+def test_a_file_that_cannot_be_read_says_why_in_both_languages(server: RunningServer) -> None:
+    browser = signed_in(server, "demo3")
+    page = browser.get("/-/my/holdings")
+    looked = settled(
+        browser, upload(browser, page, "/-/my/holdings/send", "x.csv", b"a,b\n1,2\n").url
+    )
+    assert "no column names the record" in looked.text
+    assert "首行须为列名" in looked.text
+    page = browser.get("/-/my/batch")
+    refused = upload(browser, page, "/-/my/batch/new", "x.png", b"\x89PNG\r\n\x00\xff")
+    assert refused.status == 400
+    assert "not a text, and not a spreadsheet (xlsx) / 既非文本也非表格" in refused.text
+
+
+@pytest.mark.parametrize("path", ["/-/my/holdings/send", "/-/my/batch/new"])
+def test_what_is_no_form_is_told_so(server: RunningServer, path: str) -> None:
+    browser = signed_in(server, "demo3")
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = browser.post_body(path, b"--x\r\nbroken", kind)
+        assert (answer.status, "could not be read" in answer.text) == (400, True)
+
+
 def test_an_isbn_job_is_made_watched_and_taken(server: RunningServer) -> None:
     browser = signed_in(server, "demo1")
     page = browser.get("/-/my/batch")
@@ -430,6 +481,8 @@ def test_an_isbn_job_is_made_watched_and_taken(server: RunningServer) -> None:
     assert signed_in(server, "demo2").get(made.url).status == 404
     jobs = browser.get("/-/my/batch")
     assert jobs.one("//tbody/tr[1]/td[2]") == "done"
+    audit = lianmu("audit", "--kind", "batch", "--config", str(server.config))
+    assert "4 numbers  by demo1 (web) from 127.0.0.1" in audit.stdout
 
 
 # In a browser
@@ -448,6 +501,9 @@ def test_every_page_fits_and_offends_nobody(server: RunningServer) -> None:
         browser.open("/-/my/accounts?lang=zh")
         for path in ("/-/my/overview", "/-/my/ledger", "/-/my/holdings"):
             browser.check_page(path)
+        browser.open("/-/my/statements")
+        statement = str(browser.find("td a[href$='.html']").get_attribute("href"))
+        browser.check_page(urlsplit(statement).path, name="my-statement")
 
 
 def test_a_person_submits_a_file_and_sees_the_quota_move(

@@ -18,8 +18,9 @@ from server.config import Config, load_config
 from server.permissions import Operation
 from server.service import Service
 from server.sessions import Sessions
-from server.web.navigation import is_member
-from server.web.shell import Form, Shell, Visit
+from server.web.forms import Form
+from server.web.navigation import member_may
+from server.web.shell import Shell, Visit
 from server.web.sign_in_pages import SignInPages
 from store.accounts import Accounts
 from store.members import Members
@@ -81,8 +82,9 @@ async def visited(
     shell.get(app, "/", page, lambda _: True)
     shell.get(app, "/standing", standing, lambda _: True)
     shell.get(app, "/-/console/members", page, Operation.MEMBERS_READ)
-    shell.get(app, "/-/my/overview", page, is_member)
-    shell.post(app, "/-/my/overview", take, is_member)
+    mine = member_may(Operation.QUOTA_READ)
+    shell.get(app, "/-/my/overview", page, mine)
+    shell.post(app, "/-/my/overview", take, mine)
     jar = CookieJar(unsafe=True)
     async with TestClient(TestServer(app), cookie_jar=jar) as client:
         yield client
@@ -160,6 +162,33 @@ async def test_a_form_is_taken_from_a_page_of_the_session_alone(config: Config) 
             theirs = token((await get(other, "/-/my/overview"))[1])
         assert (await post(client, "/-/my/overview", name="7", token=theirs))[0] == 403
         assert (await post(client, "/-/my/overview", name="7", token=token(page)))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/-/my/overview", "/-/sign-in"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b"--x\r\nbroken"),
+        ("multipart/form-data; boundary=x", b"--y\r\n\r\n"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n'
+            b"Content-Transfer-Encoding: rot13\r\n\r\nb\r\n--x--\r\n",
+        ),
+        ("application/x-www-form-urlencoded", b"\xff"),
+        ("application/x-www-form-urlencoded; charset=nosuch", b"a=1"),
+    ],
+)
+async def test_what_is_no_form_is_told_so(
+    config: Config, path: str, kind: str, body: bytes
+) -> None:
+    async with visited(config) as client:
+        await sign_in(client, "lib")
+        headers = {"Accept-Language": "en", "Content-Type": kind}
+        async with client.post(path, data=body, headers=headers) as response:
+            page = await response.text()
+    assert (response.status, "could not be read" in page) == (400, True)
 
 
 async def test_the_page_after_a_form_says_once_what_was_done(config: Config) -> None:

@@ -12,6 +12,7 @@ import pytest
 from protocol.diagnostic import Bib1, Diagnostic
 from server.access import ANONYMOUS, KEY_USE_INTERVAL_S, Principal, SignIn
 from server.config import Access
+from server.permissions import Operation, refusal
 from store.accounts import Accounts
 from store.members import Members
 
@@ -132,7 +133,15 @@ async def test_a_principal_has_the_rights_of_its_account_or_key(
     root = await sign_in.sign_in("root", "secret", ADDRESS)
     key = sign_in.by_key(secret, ADDRESS)
     told = [
-        (each.may_search, each.may_download, each.may_hold, each.may_upload)
+        tuple(
+            refusal(each, operation) is None
+            for operation in (
+                Operation.SEARCH,
+                Operation.DOWNLOAD,
+                Operation.HOLDINGS_WRITE,
+                Operation.UPLOAD_INSERT,
+            )
+        )
         for each in (member, wang, root, key, ANONYMOUS)
         if isinstance(each, Principal)
     ]

@@ -55,6 +55,14 @@ def test_every_change_is_written_down_with_who_and_why(
     ]
 
 
+def test_a_right_that_is_named_twice_is_one(members: Members, accounts: Accounts) -> None:
+    accounts.add("pku", "wang", "pw", NOW_US, rights=("search",), who="li")
+    accounts.set_rights("wang", ("search", "manager", "manager"), NOW_US, who="li", reason="r")
+    account = members.account("wang")
+    assert account is not None
+    assert account.rights == ("search", "manager")
+
+
 def test_an_account_has_the_rights_given_and_loses_its_certificates_with_itself(
     accounts: Accounts, members: Members
 ) -> None:

@@ -15,7 +15,7 @@ from metering.fold import Folder, FoldReport, Outbox
 from metering.ledger import Ledger, Totals
 from metering.usage import UsageReader
 from server.config import ConfigError, parse_config
-from tests.unit.test_ledger import NOON, SECOND_US, at, delivery, holding, sums
+from tests.unit.test_ledger import NOON, SECOND_US, at, delivery, holding, recounted, sums
 from tests.unit.test_ledger_uploads import CHINESE, OTHER, cover, reversal, upload
 
 NEW_YEAR = at("2023-12-31T16:00:00")
@@ -112,4 +112,4 @@ def test_uploads_wait_in_an_outbox_and_count_at_once(tmp_path: Path) -> None:
         assert reader.usage("PKU", 2024).covers == before.covers == {"upload.other.cover": 1}
         kept_sums = sums(ledger)
         with ledger.reading() as snapshot:
-            assert snapshot.recount("PKU", 2024) == kept_sums
+            assert recounted(snapshot, "PKU", 2024) == kept_sums

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Holding, MarcFamily
-from store.dedupe import find_pairs, in_order_of_worth, merge_certain
-from store.duplicate_facts import facts_of
+from server.web.texts import texts
+from store import duplicate_score
+from store.dedupe import PARTED, find_pairs, in_order_of_worth, merge_certain
+from store.duplicate_facts import _EDITION_KINDS, facts_of
 from store.duplicate_score import CERTAIN, POSSIBLE, Score, compare
 from store.duplicates import DuplicateFinder
 from store.editing import Editor
@@ -104,6 +107,15 @@ def score(one: bytes, other: bytes) -> Score:
     found = compare(*facts)
     assert compare(*reversed(facts)).points == found.points
     return found
+
+
+def test_each_word_of_an_edition_is_told() -> None:
+    plain, abridged = chinese(isbn=DREAM), chinese(isbn=DREAM, edition="国际缩印版")
+    told = [each for each in score(plain, abridged).reasons if each.startswith("only one")]
+    assert told == ["only one is an abridged edition", "only one is an international edition"]
+    assert (score(plain, plain).is_certain, score(plain, abridged).is_certain) == (True, False)
+    both = score(plain, chinese(isbn=DREAM, edition="影印缩版")).reasons
+    assert {"only one is an abridged edition", "only one is a facsimile edition"} < set(both)
 
 
 def held_elsewhere(number: str) -> tuple[Field, ...]:
@@ -450,3 +462,26 @@ def test_the_record_kept_is_the_one_that_most_hold_then_the_fuller_then_the_olde
             assert in_order_of_worth(one, other) == in_order_of_worth(other, one)
         if first in (each.keep.record_id, each.away.record_id):
             assert each.keep.record_id == first
+
+
+def test_pages_say_every_finding_in_both_languages() -> None:
+    source = ast.parse(Path(duplicate_score.__file__).read_text("utf-8"))
+    sentences = {
+        argument.value
+        for call in ast.walk(source)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("add", "limit", "note")
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+    sentences |= {PARTED.sentence, "same publisher", "other publisher", "same author"}
+    sentences |= {f"other {each}" for each in ("author", "material", "bibliographic level")}
+    sentences |= {"other carrier"}
+    for kind in _EDITION_KINDS:
+        sentences.add(f"only one is {'an' if kind[0] in 'aeiou' else 'a'} {kind} edition")
+    english, told = (texts(each).tables["console_finding"] for each in ("en", "zh"))
+    assert english == {each: each for each in sentences}
+    for sentence in sentences:
+        assert told[sentence].count("{}") == sentence.count("{}"), sentence
+        assert not told[sentence].replace("ISBN", "").replace("ISSN", "").isascii()

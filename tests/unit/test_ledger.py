@@ -16,6 +16,8 @@ from metering.counting import RepeatWindow
 from metering.entry import GENESIS_HASH, Draft, Kind, Meter, accounting_day
 from metering.interface import MeteringError
 from metering.ledger import EntryConflict, Ledger, Outcome, Totals
+from metering.ledger_listing import Selection
+from metering.ledger_snapshot import Snapshot
 
 SECOND_US = 1_000_000
 
@@ -57,6 +59,14 @@ def holding(name: str, kind: Kind, at_us: int = NOON, record_id: int = 7) -> Dra
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with contextlib.closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield ledger
+
+
+def recounted(snapshot: Snapshot, institution: str, year: int, up_to: int | None = None) -> Totals:
+    """A member's sums from its entries themselves, up to an entry or all."""
+    totals = Totals()
+    for entry in snapshot.entries(Selection(institution=institution, year=year, up_to=up_to)):
+        totals.add(entry.kind, entry.meter, entry.item, 1, entry.quantity)
+    return totals
 
 
 def sums(ledger: Ledger, year: int = 2024) -> Totals:

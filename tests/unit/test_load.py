@@ -19,6 +19,7 @@ import pytest
 from protocol.marc_json import to_marc_json
 from protocol.marcxml import to_marcxml
 from store.bulk import BatchLimits
+from store.editing import Editor
 from store.load import LoadSummary, load
 from store.load_journal import Progress, unfinished_loads
 from store.reindex import check
@@ -146,6 +147,21 @@ def test_an_institution_comes_to_hold_what_it_loads(
     path.write_bytes(book("n0", "Replaced"))
     assert load(writer, [path], "we_cat").replaced == 1
     assert writer.rows.holders(1) == ["PKU", "THU"]
+
+
+def test_nobody_comes_to_hold_what_was_merged_into_a_record_that_is_deleted(
+    writer: CatalogueWriter, tmp_path: Path
+) -> None:
+    away, keep = (put(writer, record) for record in RECORDS[:2])
+    Editor(writer).merge(keep, away, account="op")
+    path = tmp_path / "records.mrc"
+    path.write_bytes(RECORDS[0])
+    assert load(writer, [path], "we_cat", holdings="PKU").holdings_added == 1
+    assert writer.rows.holders(keep) == ["PKU"]
+    writer.delete(keep)
+    summary = load(writer, [path], "we_cat", holdings="THU")
+    assert (summary.unchanged, summary.holdings_added) == (1, 0)
+    assert writer.rows.holders(keep) == ["PKU"]
 
 
 def test_processes_and_none_store_the_same(writer: CatalogueWriter, tmp_path: Path) -> None:
