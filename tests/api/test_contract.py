@@ -55,7 +55,7 @@ SPREADSHEETS = (
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 )
 EXAMPLES = 1
-EXAMPLES_LONG = 100
+EXAMPLES_LONG = 20
 
 DOCUMENT = document(AREAS)
 Choices = Callable[[str], object]
