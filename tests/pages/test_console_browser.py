@@ -145,6 +145,17 @@ def yaz(
         session.close()
 
 
+def test_a_reason_without_blanks_leaves_the_other_columns_in_sight(browser: Chromium) -> None:
+    browser.resize(DESKTOP)
+    browser.sign_in("admin", f"{CONSOLE}/members/PKU/warn")
+    browser.find("#reason").send_keys("x" * 300)
+    browser.leave_by(browser.find("form.form button"))
+    browser.open(f"{CONSOLE}/audit?member=PKU")
+    table = browser.find("table.rows")
+    assert "xxx" in table.text
+    assert table.size["width"] <= browser.find("main").size["width"]
+
+
 def test_an_operator_suspends_a_member_while_it_is_searching(
     browser: Chromium, yaz: Callable[[str], YazSession]
 ) -> None:
