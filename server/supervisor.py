@@ -20,6 +20,7 @@ from server.config import Config
 from server.errors import StartError
 from server.live.board import LiveBoard
 from server.log import Log
+from server.status import socket_path
 from server.tls import server_context
 
 START_TIMEOUT_S = 60.0
@@ -28,6 +29,8 @@ RESTART_DELAY_S_MAX = 5.0
 STABLE_AFTER_S = 10.0
 LISTEN_BACKLOG = 1024
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+SOCKET_PATH_BYTES_MAX = 107  # of a socket's address in Linux
 
 log = Log("lianmu.supervisor")
 
@@ -85,6 +88,7 @@ class Supervisor:
                 f"{self.config.data_dir}: a restore was broken off here;"
                 " give `lianmu restore` again with --force"
             )
+        check_socket_paths(self.config)
         for folder in (self.config.spool_dir, self.config.run_dir):
             folder.mkdir(parents=True, exist_ok=True)
         writer_process.prepare(self.config)
@@ -237,6 +241,17 @@ class Supervisor:
             os.waitpid(child.pid, 0)
         for child in children:
             child.pid = 0
+
+
+def check_socket_paths(config: Config) -> None:
+    """Workers have sockets in the data folder, whose paths the system bounds."""
+    path = socket_path(config, config.workers)
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise StartError(
+            f"{config.data_dir}: the path of the data folder is too long by"
+            f" {len(os.fsencode(path)) - SOCKET_PATH_BYTES_MAX} octets: sockets in it may have"
+            f" {SOCKET_PATH_BYTES_MAX}"
+        )
 
 
 def lock_data_dir(data_dir: Path) -> int:

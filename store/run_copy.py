@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from store.runs import RunDamagedError, waiting
 
-_OTHER_FILES_MAX = 256  # that a process of ours has open beside these
+_OTHER_FILES_MAX = 256  # that a process of ours has open beside these, unless it has more
+_MORE_FILES = 64
 
 
 class HeldRuns:
@@ -67,8 +68,16 @@ class HeldRuns:
 def _allow_open(files: int) -> None:
     """A load of ten million records leaves more runs than the usual 1,024 open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = files + _OTHER_FILES_MAX
+    needed = files + max(_OTHER_FILES_MAX, _open_files() + _MORE_FILES)
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY:
             needed = max(soft, min(needed, hard))
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _open_files() -> int:
+    """How many files this process has open; 0 where the system does not tell."""
+    try:
+        return len(list(Path("/proc/self/fd").iterdir()))
+    except OSError:
+        return 0

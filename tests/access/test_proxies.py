@@ -260,7 +260,10 @@ def haproxy(server: RunningServer, folder: Path) -> Iterator[dict[str, str]]:
     listeners = {
         name: socket.create_server(("127.0.0.1", 0)) for name in ("z3950", "z3950s", "http")
     }
-    descriptors = {f"{name}_fd": each.fileno() for name, each in listeners.items()}
+    # haproxy takes no high numbers, and whoever runs the tests may have many files open.
+    numbers = dict(zip(listeners, (7, 8, 9), strict=True))
+    descriptors = {f"{name}_fd": number for name, number in numbers.items()}
+    moved = " ".join(f"{numbers[name]}<&{each.fileno()}" for name, each in listeners.items())
     path = folder / "haproxy.cfg"
     path.write_text(
         HAPROXY.format(
@@ -268,7 +271,8 @@ def haproxy(server: RunningServer, folder: Path) -> Iterator[dict[str, str]]:
         )
     )  # fmt: skip
     process = subprocess.Popen(
-        ["haproxy", "-db", "-f", str(path)], pass_fds=tuple(descriptors.values()),
+        ["bash", "-c", f'exec haproxy -db -f "$0" {moved}', str(path)],
+        pass_fds=[each.fileno() for each in listeners.values()],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     addresses = {name: f"127.0.0.1:{each.getsockname()[1]}" for name, each in listeners.items()}

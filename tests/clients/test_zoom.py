@@ -13,7 +13,8 @@ from tests.harness import RunningServer
 SCRIPT = Path(__file__).with_name("zoom.pl")
 EXPECTED = """\
 server: Lianmu
-wrong password: error Bib-1 1011 Init/AC: Bad Userid and/or Password (demo1)
+wrong password: error Bib-1 1011 Init/AC: Bad Userid and/or Password (demo1: unknown account\
+ or wrong password / 账号不存在或密码错误)
 pqf hits: 5
 as usmarc: LMW0000005
 as xml: LMW0000005

@@ -28,11 +28,13 @@ sub told {
     my ( $what, $call ) = @_;
     my @result = eval { $call->() };
     if ( my $fault = $@ ) {
-        @result =
-          ref $fault && $fault->isa('ZOOM::Exception')
-          ? sprintf( 'error %s %d %s (%s)',
-            $fault->diagset(), $fault->code(), $fault->message(), $fault->addinfo() )
-          : "died: $fault";
+        if ( ref $fault && $fault->isa('ZOOM::Exception') ) {
+            my $more = $fault->addinfo();
+            utf8::decode($more);
+            @result = sprintf 'error %s %d %s (%s)',
+              $fault->diagset(), $fault->code(), $fault->message(), $more;
+        }
+        else { @result = "died: $fault" }
     }
     print "$what: @result\n";
     return;

@@ -81,3 +81,12 @@ def test_the_folder_is_free_when_the_last_process_has_ended_and_not_before(
     time.sleep(0.1)
     with serving(config) as second, connected(second.z3950, LOGIN) as client:
         assert client.search("@attr 1=4 common", "we_cat").search_status
+
+
+def test_a_folder_whose_path_is_too_long_for_sockets_is_refused_in_a_line(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[server]\ndata_dir = "{"deep/" * 20}"\n', "utf-8")
+    done = lianmu("serve", "--config", str(config), timeout_s=30.0)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "the path of the data folder is too long by" in line
