@@ -1,4 +1,4 @@
-"""How long it takes to answer the pages of the operator console over a large ledger.
+"""How long it takes to answer the pages of operators and members over a large ledger.
 
     python -m benchmarks.console                          1,000,000 entries, 200 members
     python -m benchmarks.console --entries 10000000 --folder /var/tmp/big    kept and used again
@@ -42,6 +42,7 @@ from store.membership import Membership
 
 YEAR = 2025
 GOAL_MS = 200.0
+MEMBER = 1  # whose own pages are asked for
 HOLDING_EVERY = 40
 BATCH_ENTRIES = 20_000
 RECORDS = 2_000_000  # that deliveries are of
@@ -75,7 +76,10 @@ def make(folder: Path, entries: int, members: int) -> Config:
     with contextlib.closing(Members(config.members_path, create=True)) as opened:
         opened.add_account("bench", "bench", None, middle_us)
         membership = Membership(opened)
+        opened.add_member(code(MEMBER), "The library that looks", "bench", middle_us)
         for number in range(members):
+            if number == MEMBER:
+                continue
             membership.register(code(number), f"Library {number}", middle_us, who="bench")
             membership.sign(code(number), middle_us, who="bench")
     first_us, last_us = year_span_us(middle_us)
@@ -130,16 +134,30 @@ def pages(member: str) -> dict[str, str]:
     }
 
 
-class Browser:
-    """Signed in as the operator."""
+def pages_of_member() -> dict[str, str]:
+    """What a member asks for of its own, by name."""
+    return {
+        "my overview": f"/-/my/overview?year={YEAR}",
+        "my ledger": "/-/my/ledger",
+        "my ledger, a month": f"/-/my/ledger?from={YEAR}-03-01&to={YEAR}-03-31&meter=holding",
+        "my ledger, one record": "/-/my/ledger?record=000000000001",
+        "my holdings": "/-/my/holdings",
+        "my jobs": "/-/my/batch",
+        "my accounts": "/-/my/accounts",
+        "my statements": "/-/my/statements",
+    }
 
-    def __init__(self, root: str) -> None:
+
+class Browser:
+    """Signed in with an account whose password is `bench`."""
+
+    def __init__(self, root: str, account: str) -> None:
         self._root = root
         jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
         self._opener = urllib.request.build_opener(jar)
         token = _TOKEN.search(self.get("/-/sign-in"))
         assert token is not None
-        form = {"token": token[1], "account": "bench", "password": "bench", "next": "/"}
+        form = {"token": token[1], "account": account, "password": "bench", "next": "/"}
         self._opener.open(root + "/-/sign-in", urlencode(form).encode(), timeout=60).read()
 
     def get(self, path: str) -> str:
@@ -190,14 +208,16 @@ def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
         urllib.error.HTTPError: a page was not answered with 200.
     """
     with serving(folder) as root:
-        browser = Browser(root)
-        asked = pages(code(1))
-        times: dict[str, list[float]] = {name: [] for name in asked}
-        for _ in range(rounds):
-            for name, path in asked.items():
-                begun = time.perf_counter()
-                browser.get(path)
-                times[name].append((time.perf_counter() - begun) * 1000)
+        times: dict[str, list[float]] = {}
+        for account, asked in (
+            ("bench", pages(code(MEMBER))), (code(MEMBER).lower(), pages_of_member()),
+        ):  # fmt: skip
+            browser = Browser(root, account)
+            for _ in range(rounds):
+                for name, path in asked.items():
+                    begun = time.perf_counter()
+                    browser.get(path)
+                    times.setdefault(name, []).append((time.perf_counter() - begun) * 1000)
     return times
 
 
