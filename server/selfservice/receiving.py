@@ -60,7 +60,7 @@ async def receive(
                 if not isinstance(part, BodyPartReader) or len(received.fields) >= FIELDS_MAX:
                     raise FormExpiredError
                 if part.filename is None:
-                    value = bytes(await part.read_chunk(_FIELD_BYTES_MAX)).decode(errors="replace")
+                    value = (await _field(part)).decode(errors="replace")
                     received.fields[part.name or ""] = value
                     received.lists.setdefault(part.name or "", []).append(value)
                     continue
@@ -74,6 +74,17 @@ async def receive(
         received.discard()
         raise
     return received
+
+
+async def _field(part: BodyPartReader) -> bytes:
+    """A field to its end, or what is taken of it: it may come in many pieces."""
+    value = bytearray()
+    while len(value) < _FIELD_BYTES_MAX:
+        chunk = await asyncio.wait_for(part.read_chunk(_CHUNK_BYTES), _CHUNK_S_MAX)
+        if not chunk:
+            break
+        value += chunk
+    return bytes(value[:_FIELD_BYTES_MAX])
 
 
 async def _store(

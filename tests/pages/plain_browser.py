@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.cookiejar
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -78,11 +79,16 @@ class PlainBrowser:
         )
         return self._open(request, ACCEPT)
 
-    def post_body(self, path: str, body: bytes, content_type: str) -> Page:
+    def post_body(
+        self, path: str, body: bytes | Iterable[bytes], content_type: str, size: int = 0
+    ) -> Page:
+        """Send a body; one in pieces goes as they come, and its `size` is said."""
+        headers = {"Content-Type": content_type}
+        if size:
+            headers["Content-Length"] = str(size)
         request = urllib.request.Request(
-            urljoin(self.root, path), data=body, method="POST",
-            headers={"Content-Type": content_type},
-        )  # fmt: skip
+            urljoin(self.root, path), data=body, method="POST", headers=headers
+        )
         return self._open(request, ACCEPT)
 
     def _open(self, request: urllib.request.Request, accept: str) -> Page:

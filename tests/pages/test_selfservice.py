@@ -485,6 +485,31 @@ def test_an_isbn_job_is_made_watched_and_taken(server: RunningServer) -> None:
     assert "4 numbers  by demo1 (web) from 127.0.0.1" in audit.stdout
 
 
+def test_a_list_that_comes_in_pieces_is_read_to_its_end(server: RunningServer) -> None:
+    browser = signed_in(server, "demo1")
+    page = browser.get("/-/my/batch")
+    token = str(page.tree.xpath("//input[@name='token']/@value")[0])
+    numbers = "\r\n".join(f"no isbn {number}" for number in range(3_000)) + "\r\n9780262033848"
+    whole = (
+        "".join(
+            f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in (("token", token), ("numbers", numbers))
+        ).encode()
+        + b"--b--\r\n"
+    )
+
+    def pieces() -> Iterator[bytes]:
+        for begin in range(0, len(whole), 15_000):
+            yield whole[begin : begin + 15_000]
+            time.sleep(0.1)
+
+    made = browser.post_body(
+        "/-/my/batch/new", pieces(), "multipart/form-data; boundary=b", len(whole)
+    )
+    figures = cards(settled(browser, made.url))
+    assert (figures["Delivered"], figures["no ISBN"]) == ("1", "3,000")
+
+
 # In a browser
 
 
