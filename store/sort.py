@@ -58,29 +58,29 @@ def sort(
     if refusal is not None:
         return refusal
     record_ids = _in_first_order(sets)
-    kept = np.ones(record_ids.size, np.bool_)
+    only = sets[0] if len(sets) == 1 else None
+    # To make a bitmap of numbers takes longer than to sort them.
+    members = only.records if isinstance(only, RecordSet) else _bitmap(record_ids)
+    omitted: npt.NDArray[np.bool_] | None = None
     order: list[Ranks] = []
     for key in keys:
-        ranks, missing_rank = _ranks_of(reader, cache, key, record_ids)
+        ranks, missing_rank = _ranks_of(reader, cache, key, record_ids, members)
         absent = ranks == _ABSENT
         cased = _cased_ranks(reader, key, record_ids, ranks) if key.case_sensitive else None
         if absent.any():
             if key.missing == "fail":
                 return Diagnostic(Bib1.ILLEGAL_SORT, key.access_point)
             if key.missing == "omit":
-                kept &= ~absent
+                omitted = absent if omitted is None else omitted | absent
             ranks[absent] = missing_rank
         order.append(-ranks if key.descending else ranks)
         if cased is not None:
             order.append(-cased if key.descending else cased)
     positions = np.lexsort(order[::-1])
-    positions = positions[kept[positions]]
-    data = record_ids[positions].astype(np.uint32)
-    in_order = array("I", data.tobytes())
-    only = sets[0] if len(sets) == 1 else None
-    if isinstance(only, RecordSet) and kept.all():
-        return RecordSet(only.records, in_order)  # one of unordered numbers takes long to make
-    return RecordSet(BitMap(in_order), in_order)
+    if omitted is not None:
+        positions = positions[~omitted[positions]]
+        members = members & _bitmap(record_ids[~omitted])
+    return RecordSet(members, array("I", record_ids[positions].tobytes()))
 
 
 def _refusal(sets: Sequence[ResultSet], keys: Sequence[SortSpec]) -> Diagnostic | None:
@@ -100,12 +100,16 @@ def _refusal(sets: Sequence[ResultSet], keys: Sequence[SortSpec]) -> Diagnostic 
     return None
 
 
+def _bitmap(record_ids: npt.NDArray[np.uint32]) -> BitMap:
+    return BitMap(array("I", record_ids.tobytes()))  # of an array of numpy it reads one by one
+
+
 def _in_first_order(sets: Sequence[ResultSet]) -> npt.NDArray[np.uint32]:
     """The records of all sets, each at its first place."""
-    orders = []
+    orders: list[npt.NDArray[np.uint32]] = []
     for result_set in sets:
         if isinstance(result_set, RecordSet):
-            orders.append(np.array(result_set.order, np.uint32))
+            orders.append(np.frombuffer(result_set.order, np.uint32))
             continue
         ids = result_set.ids(1, len(result_set))
         if not isinstance(ids, Diagnostic):
@@ -119,17 +123,24 @@ def _in_first_order(sets: Sequence[ResultSet]) -> npt.NDArray[np.uint32]:
 
 
 def _ranks_of(
-    reader: IndexReader, cache: RankCache, key: SortSpec, record_ids: npt.NDArray[np.uint32]
+    reader: IndexReader,
+    cache: RankCache,
+    key: SortSpec,
+    record_ids: npt.NDArray[np.uint32],
+    members: BitMap,
 ) -> tuple[Ranks, np.int64]:
-    """The rank of each record, _ABSENT for one without a value, and what that one gets."""
-    members = BitMap(record_ids)
+    """The rank of each record, _ABSENT for one without a value, and what that one gets.
+
+    `members` are the same records, and not to be changed.
+    """
     touched = reader.delta.touched & members
-    kept = cache.get(reader, key.access_point, members - touched)
+    untouched = members - touched if touched else members
+    kept = cache.get(reader, key.access_point, untouched)
     try:
-        return _ranks_by(reader, kept, key, record_ids, touched)
+        return _ranks_by(reader, kept, key, record_ids, untouched, touched)
     except TooStale:
         kept = cache.renewed(reader, key.access_point, kept)
-        return _ranks_by(reader, kept, key, record_ids, touched)
+        return _ranks_by(reader, kept, key, record_ids, untouched, touched)
 
 
 def _ranks_by(
@@ -137,13 +148,12 @@ def _ranks_by(
     kept: SortRanks,
     key: SortSpec,
     record_ids: npt.NDArray[np.uint32],
+    untouched: BitMap,
     touched: BitMap,
 ) -> tuple[Ranks, np.int64]:
     """What `_ranks_of` says; `touched` are those of the records that the delta speaks of."""
-    ranks = np.zeros(record_ids.size, np.int64)
-    known = record_ids < kept.ranks.size
-    ranks[known] = kept.ranks[record_ids[known]]
-    values = _changed_values(reader, kept, record_ids, touched)
+    ranks = kept.of(record_ids)
+    values = _changed_values(reader, kept, record_ids, untouched, touched)
     substitute: str | None = None
     wanted = {value for value in values.values() if value is not None}
     if key.missing[:1] == "=":
@@ -192,10 +202,14 @@ def _cased_ranks(
 
 
 def _changed_values(
-    reader: IndexReader, kept: SortRanks, record_ids: npt.NDArray[np.uint32], touched: BitMap
+    reader: IndexReader,
+    kept: SortRanks,
+    record_ids: npt.NDArray[np.uint32],
+    untouched: BitMap,
+    touched: BitMap,
 ) -> dict[int, str | None]:
     """The value of each record that the array is wrong about, by its index in `record_ids`."""
-    stale = (BitMap(record_ids) & kept.stale) - touched
+    stale = untouched & kept.stale
     changed = touched | stale
     if not changed:
         return {}

@@ -25,6 +25,7 @@ from store.reader import BoundExceeded, IndexReader
 from store.registers import sort_register
 
 Ranks = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32]
 
 # Between two values of the array lie that many ranks for changed records.
 GAP_BITS = 20
@@ -55,22 +56,31 @@ class TooStale(Exception):  # noqa: N818 - a state of the ranks
 
 @dataclass(slots=True)
 class SortRanks:
-    """The ranks of one access point by record id, 0 where the main index knows none.
+    """The places of one access point's values by record id, 0 where the main index knows none.
 
-    They are those of generation `built`; `stale` are the records merged from
-    then to `generation`, whatever their ranks say.
+    A rank is a place with GAP_BITS behind it; without them the array takes half the
+    memory, and half the time to be read here and there. They are those of
+    generation `built`; `stale` are the records merged from then to `generation`,
+    whatever their places say.
     """
 
     access_point: str
     register_id: int
     built: int
-    ranks: Ranks
+    places: Places
     generation: int
     stale: BitMap = field(default_factory=BitMap)
     # Of stale records: the state of the index in which it was read, the version, the value.
     _read: dict[int, tuple[int, int, str | None]] = field(default_factory=dict)
     # Of values, as long as the same records are stale.
     _found: dict[str, tuple[int, bool]] = field(default_factory=dict)
+
+    def of(self, record_ids: npt.NDArray[np.uint32]) -> Ranks:
+        """The ranks of some records, in a new array."""
+        # A record beyond the array is newer than it; the last place stands for no record.
+        found = self.places.take(record_ids, mode="clip").astype(np.int64)
+        found <<= GAP_BITS
+        return found
 
     def followed(self, reader: IndexReader) -> SortRanks | None:
         """With what was merged up to the reader's generation; None: too much, or unknown.
@@ -146,8 +156,8 @@ class SortRanks:
         rows = reader.connection.execute(_SELECT_DOWN_FROM, (self.register_id, value))
         for step, (term, blob) in enumerate(rows):
             for record_id in postings.decode(blob) - stale:
-                if record_id < self.ranks.size and self.ranks[record_id]:
-                    return int(self.ranks[record_id]), term == value
+                if record_id < self.places.size and self.places[record_id]:
+                    return int(self.places[record_id]) << GAP_BITS, term == value
             if step >= _STEPS_MAX:
                 raise TooStale
         return 0, False
@@ -225,6 +235,7 @@ def _make_ranks(reader: IndexReader, access_point: str) -> SortRanks:
         parts.append(data)
         counts.append(len(data) >> 2)
     record_ids = np.frombuffer(b"".join(parts), np.uint32)
-    ranks = np.zeros(int(record_ids.max()) + 1 if record_ids.size else 1, np.int64)
-    ranks[record_ids] = np.repeat(np.arange(1, len(counts) + 1) << GAP_BITS, counts)
-    return SortRanks(access_point, register_id, reader.generation, ranks, reader.generation)
+    # With one place more than records, which stays 0.
+    places = np.zeros(int(record_ids.max()) + 2 if record_ids.size else 1, np.int32)
+    places[record_ids] = np.repeat(np.arange(1, len(counts) + 1, dtype=np.int32), counts)
+    return SortRanks(access_point, register_id, reader.generation, places, reader.generation)

@@ -160,7 +160,7 @@ def test_a_question_is_answered_by_one_state_of_the_ranks(
     in_order(reader, cache)
     after = cache.get(reader, "title", BitMap())
     assert (len(before.stale), len(after.stale)) == (0, 1)
-    assert after.ranks is before.ranks
+    assert after.places is before.places
 
 
 def test_the_event_loop_neither_makes_ranks_nor_reads_many_records(
