@@ -74,12 +74,16 @@ def marc_forms(
     """
 
     def refusal(record: StoredRecord) -> Diagnostic | None:
-        if record.database.name in also_databases:
+        database = record.database
+        if database.family is family or database.name in also_databases:
             return None
         return _other_family(record, family)
 
+    def whole(record: StoredRecord) -> bytes | Diagnostic:
+        return refusal(record) or _iso2709(record)
+
     return (
-        RecordForm(name, lambda record: refusal(record) or _iso2709(record)),
+        RecordForm(name, whole),
         RecordForm(
             f"{name}-brief", lambda record: refusal(record) or _brief(record),
             full=False, billable=False,

@@ -107,24 +107,36 @@ def choose_at_once(
         return None
     if form.full and not principal.may_download:
         return None
-    chosen = Chosen(form, [], [])
     granted = principal.download_from if form.full else None
+    make, billable = form.make, form.billable
+    institution, account = principal.institution, principal.account
+    items: list[MadeItem] = []
+    deliveries: list[Delivery] = []
     size = 0
     for record in catalogue.fetch_at_once(record_ids):
         if record is None or record.deleted:
             return None
-        if granted is not None and record.database.name not in granted:
+        database = record.database.name
+        if granted is not None and database not in granted:
             return None
-        content = _made(form.make, record)
+        try:
+            content = make(record)
+        except ValueError:
+            return None  # it is damaged: `retrieve` tells how
         if isinstance(content, Diagnostic):
             return None
         size += len(content)
         if size > bytes_max:
             return None
-        chosen.items.append(MadeItem(record, content))
-        if form.billable:
-            chosen.deliveries.append(_delivery(principal, record, protocol, session))
-    return chosen
+        items.append(MadeItem(record, content))
+        if billable:
+            deliveries.append(
+                Delivery(
+                    institution, database, record.record_id, record.control_number,
+                    account, protocol, session,
+                )
+            )  # fmt: skip
+    return Chosen(form, items, deliveries)
 
 
 async def retrieve(

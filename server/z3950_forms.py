@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from protocol import apdu, oid
 from protocol.diagnostic import Bib1, Diagnostic
@@ -52,6 +52,7 @@ _SYNTAX_OF_FORM = {
 }  # fmt: skip
 # Syntaxes that are ASN.1 types, where MARC and XML are octets.
 _ASN_1 = frozenset({oid.GRS_1, oid.OPAC})
+_NOT_OCTETS = _ASN_1 | {oid.SUTRS}
 
 
 class Forms:
@@ -119,7 +120,23 @@ def _xml_schema(name: str) -> RecordForm | None:
 def octet_aligned_syntax(form: RecordForm, database: Database) -> Oid | None:
     """The syntax under which a form's octets go out as they are; None: inside a type."""
     syntax = _SYNTAX_OF_FORM.get(form.name) or record_forms.OWN_SYNTAX[database.family]
-    return None if syntax in _ASN_1 or syntax == oid.SUTRS else syntax
+    return None if syntax in _NOT_OCTETS else syntax
+
+
+def octet_aligned(
+    items: Sequence[MadeItem], form: RecordForm
+) -> Sequence[tuple[str, Oid, bytes]] | None:
+    """Each item as database, syntax and octets; None where they go out inside a type."""
+    syntax = _SYNTAX_OF_FORM.get(form.name)
+    if syntax is None:
+        databases = [item.record.database for item in items]
+        return [
+            (database.name, record_forms.OWN_SYNTAX[database.family], item.content)
+            for database, item in zip(databases, items, strict=True)
+        ]
+    if syntax in _NOT_OCTETS:
+        return None
+    return [(item.record.database.name, syntax, item.content) for item in items]
 
 
 def name_plus_records(

@@ -9,7 +9,7 @@ from protocol import apdu, rpn
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.frozen import frozen
 from protocol.known_requests import KnownSearch
-from protocol.usual_responses import before_record, no_records
+from protocol.usual_responses import before_record, no_records, with_records
 from server import z3950_es, z3950_explain
 from server.access import Principal, Standing
 from server.access_control.databases import databases_for
@@ -18,7 +18,7 @@ from server.retrieval import Chosen, withheld
 from server.service import Service
 from server.sessions import SessionInfo
 from server.z3950_control import resource_report, triggered
-from server.z3950_forms import name_plus_records, octet_aligned_syntax
+from server.z3950_forms import name_plus_records, octet_aligned, octet_aligned_syntax
 from server.z3950_init import Negotiated, negotiate
 from server.z3950_lists import scan, sort
 from server.z3950_present import Presented, Presenter, failed, next_position
@@ -146,7 +146,11 @@ class Z3950Session:
             record, content = items[0].record, items[0].content
             data = before_record(record.database.name, syntax, len(content), position) + content
         else:
-            data = apdu.encode(_present_response(request, _presented(chosen, position)))
+            records = octet_aligned(items, chosen.form)
+            if records is not None:
+                data = with_records(records, position)
+            else:
+                data = apdu.encode(_present_response(request, _presented(chosen, position)))
         return AnswerAtOnce(data, chosen.deliveries, request)
 
     def _search_at_once(self, known: KnownSearch) -> AnswerAtOnce | None:

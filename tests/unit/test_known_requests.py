@@ -11,7 +11,7 @@ from protocol.apdu import PresentRequest, RpnQuery, SearchRequest
 from protocol.association import Association, AssociationLimits
 from protocol.diagnostic import Diagnostic
 from protocol.known_requests import SHAPES_MAX, SIZE_BYTES_MAX, KnownRequests
-from protocol.usual_responses import before_record, no_records
+from protocol.usual_responses import before_record, no_records, with_records
 from tests.property.test_codec import in_indefinite_lengths
 from tests.unit import captured_apdus
 from tests.z3950_client import present_request, search_request
@@ -212,6 +212,33 @@ def test_a_response_with_one_record_is_encoded_as_any_other(size: int) -> None:
     (record,) = response.records
     assert record.name == "cn_cat"
     assert record.record == apdu.External(oid.UNIMARC, content)
+
+
+RECORDS = st.lists(
+    st.tuples(
+        st.sampled_from(["cn_cat", "we_cat", "", "目录"]),
+        st.sampled_from([oid.UNIMARC, oid.USMARC, oid.XML]),
+        st.one_of(st.binary(max_size=300), st.integers(0, 70_000).map(bytes)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(RECORDS, st.integers(0, 1 << 40))
+def test_a_response_with_records_is_encoded_as_any_other(
+    records: list[tuple[str, oid.Oid, bytes]], next_position: int
+) -> None:
+    response = apdu.PresentResponse(
+        number_of_records_returned=len(records),
+        next_result_set_position=next_position,
+        present_status=apdu.PresentStatus.SUCCESS,
+        records=tuple(
+            apdu.NamePlusRecord(name=name, record=apdu.External(syntax, content))
+            for name, syntax, content in records
+        ),
+    )
+    assert with_records(records, next_position) == apdu.encode(response)
 
 
 def test_a_diagnostic_of_a_term_is_the_same() -> None:
