@@ -30,12 +30,15 @@ from protocol.apdu import (
     PresentRequest,
     ProtocolVersion,
     Request,
+    ScanRequest,
     SearchRequest,
+    SortRequest,
     decode,
     encode,
 )
 from protocol.ber import Framer, ProtocolError
-from protocol.known_requests import LESSONS_MAX, KnownRequests, KnownSearch
+from protocol.known_forms import RequestForm
+from protocol.known_requests import LESSONS_MAX, KnownRequest, KnownRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class AssociationLimits:
 
     apdu_size_bytes_max: int = 16 * 1024 * 1024
     requests_queued_max: int = 4096
+
+
+FORMS_MAX = 6  # that one association is looked at for
 
 
 class _State(Enum):
@@ -66,6 +72,7 @@ class Association:
     __slots__ = (
         "_answering",
         "_ending",
+        "_forms",
         "_framer",
         "_lessons",
         "_limits",
@@ -87,6 +94,7 @@ class Association:
         self._ending = False  # the last item of the queue is not a request
         self._answering = False  # the caller holds a request that is not answered yet
         self._term_offset = 0  # in the newest Search of a known shape
+        self._forms: tuple[RequestForm, ...] = ()  # of its newest requests that have one
         self._lessons = LESSONS_MAX
         self.failure: ProtocolError | None = None
         self.peer_close: Close | None = None
@@ -141,7 +149,7 @@ class Association:
         """No more octets come from the peer: a request that has only begun is dropped."""
         self._framer = _DRAINED
 
-    def take(self, data: bytes) -> PresentRequest | KnownSearch | None:
+    def take(self, data: bytes) -> KnownRequest | None:
         """The one request that `data` is, if it is of a known form and nothing waits.
 
         Instead of `receive_data`, which is to be called when this gives None. To
@@ -151,7 +159,13 @@ class Association:
             return None
         if self._framer.pending_bytes or self._ending:
             return None
-        request = _KNOWN.search(data, self._term_offset) or _KNOWN.present(data)
+        request: KnownRequest | None
+        request = _KNOWN.search(data, self._term_offset) or _KNOWN.unchanged(data)
+        if request is None:
+            for form in self._forms:
+                request = form.recognised(data)
+                if request is not None:
+                    break
         if request is not None:
             self._answering = True
         return request
@@ -170,9 +184,23 @@ class Association:
             self._lessons -= 1
             offset = _KNOWN.learn_search(octets, apdu)
             self._term_offset = offset or self._term_offset
+            if not offset:
+                self._learn_form(octets, apdu)
         elif type(apdu) is PresentRequest:
             self._lessons -= 1
-            _KNOWN.learn_present(octets, apdu)
+            _KNOWN.learn_unchanged(octets, apdu)
+            self._learn_form(octets, apdu)
+        elif type(apdu) is SortRequest:
+            self._lessons -= 1
+            _KNOWN.learn_unchanged(octets, apdu)
+        elif type(apdu) is ScanRequest:
+            self._lessons -= 1
+            self._learn_form(octets, apdu)
+
+    def _learn_form(self, octets: bytes, apdu: Apdu) -> None:
+        form = _KNOWN.learn_form(octets, apdu)
+        if form is not None and form not in self._forms:
+            self._forms = (form, *self._forms)[:FORMS_MAX]
 
     def requests_received(self) -> Iterator[Request]:
         """The requests that have arrived whole, in order, each once.

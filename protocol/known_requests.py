@@ -4,7 +4,8 @@ A library system sends the same Search again and again with another term, and
 the same Present with nothing else. Where a Search ends with its one term, the
 octets before it (its *shape*) say everything but the term, the lengths
 included; so another Search of the same size that begins alike needs no second
-decoding. A Present is known when every octet of it is.
+decoding. A Present or a Sort is known when every octet of it is. What differs in
+more places has one of the forms of `protocol.known_forms`.
 
 What is recognised is what `apdu.decode` would give: a shape is taken only after
 decoding it once more with another term in the same place has proved that
@@ -17,21 +18,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from protocol.apdu import (
+    Apdu,
     AttributesPlusTerm,
     PresentRequest,
     RpnQuery,
     SearchRequest,
+    SortRequest,
     Term,
     decode,
 )
 from protocol.ber import ProtocolError
 from protocol.bib1_attributes import Reading, resolve
 from protocol.diagnostic import Diagnostic
+from protocol.known_forms import KnownCombination, KnownScan, RequestForm, form_of, is_proved
 from protocol.query import Query
 from protocol.rpn import clause_of
 
 SHAPES_MAX = 4096
-PRESENTS_MAX = 4096
+UNCHANGED_MAX = 4096
+FORMS_MAX = 1024
 SIZE_BYTES_MAX = 512  # of an APDU worth knowing
 # How often one association may teach a shape, so that a client whose requests
 # always differ is not decoded twice each time.
@@ -60,6 +65,11 @@ class KnownSearch:
         self.shape = shape
         self.term = term
 
+    @property
+    def like(self) -> SearchRequest:
+        """A request that differs in nothing but its term."""
+        return self.shape.request
+
     def query(self, charsets: Sequence[str]) -> Query | Diagnostic:
         """As `rpn.query_of` of the whole request."""
         shape = self.shape
@@ -85,15 +95,24 @@ def _with_term(
     return replace(request, query=replace(query, rpn=replace(operand, term=term)))
 
 
+KnownRequest = PresentRequest | SortRequest | KnownSearch | KnownCombination | KnownScan
+
+
+def like(request: KnownRequest) -> Apdu:
+    """The request itself, or one that differs in nothing but its terms."""
+    return request if isinstance(request, PresentRequest | SortRequest) else request.like
+
+
 class KnownRequests:
     """What one process has learnt from all its associations."""
 
     def __init__(self) -> None:
         self._shapes: dict[bytes, Shape] = {}
-        self._presents: dict[bytes, PresentRequest] = {}
+        self._unchanged: dict[bytes, PresentRequest | SortRequest] = {}
+        self._forms: dict[tuple[type, object], RequestForm] = {}
 
-    def present(self, data: bytes) -> PresentRequest | None:
-        return self._presents.get(data)
+    def unchanged(self, data: bytes) -> PresentRequest | SortRequest | None:
+        return self._unchanged.get(data)
 
     def search(self, data: bytes, term_offset: int) -> KnownSearch | None:
         """`data` with a known shape, whose term would begin at an offset."""
@@ -102,11 +121,26 @@ class KnownRequests:
             return None
         return KnownSearch(shape, data[term_offset : len(data) - len(shape.tail)])
 
-    def learn_present(self, data: bytes, request: PresentRequest) -> None:
+    def learn_unchanged(self, data: bytes, request: PresentRequest | SortRequest) -> None:
         if request.reference_id is None and len(data) <= SIZE_BYTES_MAX:
-            if len(self._presents) >= PRESENTS_MAX:
-                self._presents.clear()
-            self._presents[data] = request
+            if len(self._unchanged) >= UNCHANGED_MAX:
+                self._unchanged.clear()
+            self._unchanged[data] = request
+
+    def learn_form(self, data: bytes, request: Apdu) -> RequestForm | None:
+        """The form that `data` has, by which others like it are recognised."""
+        if len(data) > SIZE_BYTES_MAX or getattr(request, "reference_id", None) is not None:
+            return None
+        form = form_of(data, request)
+        if form is None:
+            return None
+        key = type(form), form.form.key
+        known = self._forms.get(key)
+        if known is None and is_proved(form):
+            if len(self._forms) >= FORMS_MAX:
+                self._forms.clear()
+            known = self._forms[key] = form
+        return known
 
     def learn_search(self, data: bytes, request: SearchRequest) -> int:
         """Where the term of `data` begins if it has a shape now, else 0."""

@@ -53,7 +53,7 @@ UTF_8: Sequence[str] = ("utf-8",)
 # For clients that send Chinese without having negotiated a set.
 UTF_8_OR_GB18030: Sequence[str] = ("utf-8", "gb18030")
 
-_OPERATORS = {
+OPERATORS = {
     BooleanOperator.AND: Operator.AND,
     BooleanOperator.OR: Operator.OR,
     BooleanOperator.AND_NOT: Operator.AND_NOT,
@@ -161,13 +161,20 @@ def to_scan(
     reading = resolve(attribute_set, start.attributes)
     if isinstance(reading, Diagnostic):
         return reading
+    return scan_start_of(reading, start.attributes, start.term, charsets)
+
+
+def scan_start_of(
+    reading: Reading, attributes: Sequence[AttributeElement], term: Term, charsets: Sequence[str]
+) -> ScanStart | Diagnostic:
+    """Where a Scan with resolved attributes begins."""
     target = reading.targets[0]
     if not target.point.scannable:
         return Diagnostic(Bib1.SCAN_TERM_LIST_UNSUPPORTED, target.point.name)
-    text = "" if not isinstance(start.term, (bytes, str, int)) else _text(start.term, charsets)
+    text = "" if not isinstance(term, (bytes, str, int)) else _text(term, charsets)
     if isinstance(text, Diagnostic):
         return text
-    structures = {each.value for each in start.attributes if each.type == STRUCTURE}
+    structures = {each.value for each in attributes if each.type == STRUCTURE}
     phrases = target.anchor is Anchor.COMPLETE or bool(structures & _WHOLE_FIELD_STRUCTURES)
     return ScanStart(target.point.name, text, phrases)
 
@@ -263,7 +270,7 @@ def _operator(
     operator: BooleanOperator | ProximityOperator, left: Query, right: Query
 ) -> Operator | Proximity | Diagnostic:
     if isinstance(operator, BooleanOperator):
-        return _OPERATORS[operator]
+        return OPERATORS[operator]
     for operand in (left, right):
         if isinstance(operand, ResultSetRef):
             return Diagnostic(Bib1.PROXIMITY_OF_SETS_UNSUPPORTED, operand.name)

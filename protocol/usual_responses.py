@@ -10,6 +10,7 @@ Without a reference id: one is the client's own, and seldom the same twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from protocol import ber
@@ -18,7 +19,11 @@ from protocol.apdu import (
     NamePlusRecord,
     PresentResponse,
     PresentStatus,
+    ScanResponse,
+    ScanStatus,
     SearchResponse,
+    SortResponse,
+    SortStatus,
     encode,
 )
 from protocol.oid import Oid
@@ -29,6 +34,9 @@ _KEPT = 8192
 _PRESENT_RESPONSE = b"\xb9"
 _RETURNED, _NEXT_POSITION, _RECORDS = b"\x98", b"\x99", b"\xbc"
 _SUCCESS = b"\x9b" + ber.write_integer(PresentStatus.SUCCESS)
+# Those of a ScanResponse.
+_SCAN_RESPONSE, _LIST_ENTRIES, _ENTRIES, _TERM_INFO = b"\xbf\x24", b"\xa7", b"\xa1", b"\xa1"
+_GENERAL_TERM, _DISPLAY_TERM, _OCCURRENCES = b"\x9f\x2d", b"\x80", b"\x82"
 
 
 @lru_cache(_KEPT)
@@ -84,3 +92,52 @@ def _before_octets(database: str, syntax: Oid, size_bytes: int) -> bytes:
     records_at = response.index(_SUCCESS) + len(_SUCCESS)
     _, offset, _ = ber.read_header(response, records_at)
     return response[offset:]
+
+
+@lru_cache(_KEPT)
+def in_order(result_count: int | None) -> bytes:
+    """The response to a Sort that succeeded."""
+    return encode(SortResponse(sort_status=SortStatus.SUCCESS, result_count=result_count))
+
+
+def term_info(term: bytes, display: bytes | None, occurrences: int) -> bytes:
+    """One entry of a ScanResponse."""
+    content = ber.wrap(_GENERAL_TERM, term)
+    if display is not None:
+        content += ber.wrap(_DISPLAY_TERM, display)
+    return ber.wrap(_TERM_INFO, content + _OCCURRENCES + ber.write_integer(occurrences))
+
+
+def scanned(
+    entries: Sequence[bytes],
+    position: int,
+    *,
+    is_whole: bool,
+    step_size: int,
+    attribute_set: Oid | None,
+) -> bytes:
+    """A ScanResponse with some `term_info`; not `is_whole`: the list of terms ends there."""
+    before, after = _around_entries(len(entries), position, is_whole, step_size, attribute_set)
+    listed = ber.wrap(_LIST_ENTRIES, ber.wrap(_ENTRIES, b"".join(entries)))
+    return ber.wrap(_SCAN_RESPONSE, before + listed + after)
+
+
+@lru_cache(_KEPT)
+def _around_entries(
+    count: int, position: int, is_whole: bool, step_size: int, attribute_set: Oid | None
+) -> tuple[bytes, bytes]:
+    """The components of a ScanResponse before its entries, and those after them."""
+    status = ScanStatus.SUCCESS if is_whole else ScanStatus.PARTIAL_5
+    numbers = ScanResponse(
+        step_size=step_size, scan_status=status, number_of_entries_returned=count,
+        position_of_term=position,
+    )  # fmt: skip
+    whole = replace(numbers, attribute_set=attribute_set)
+    before, all_but_entries = _components(numbers), _components(whole)
+    return before, all_but_entries[len(before) :]
+
+
+def _components(response: ScanResponse) -> bytes:
+    data = encode(response)
+    _, offset, _ = ber.read_header(data, 0)
+    return data[offset:]

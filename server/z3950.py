@@ -14,12 +14,13 @@ from typing import cast
 from metering.interface import Entering, MeteringError, Receipt
 from protocol import apdu
 from protocol.association import Association, AssociationLimits
-from protocol.known_requests import KnownSearch
+from protocol.known_requests import KnownRequest, like
 from server import eager
 from server.access_control.proxied_listener import ProxiedListener
 from server.access_control.proxies import TrustedProxies
 from server.config import Config
 from server.log import Log
+from server.metrics.counting import service_of
 from server.outbox import Outbox, error_of
 from server.service import Service
 from server.tls import HANDSHAKE_TIMEOUT_S, account_of
@@ -204,7 +205,7 @@ class Connection(asyncio.Protocol):
             self._busy = True
             eager.run(self._answer_all())
 
-    def _answer_at_once(self, request: apdu.PresentRequest | KnownSearch, data: bytes) -> None:
+    def _answer_at_once(self, request: KnownRequest, data: bytes) -> None:
         """Answer a request of a known form without a coroutine, if nothing is to be waited for."""
         begun_ns = time.perf_counter_ns()
         self._info.last_request = time.time()
@@ -230,20 +231,16 @@ class Connection(asyncio.Protocol):
             self._flush(None)
         except Exception:
             association.answered()
-            self._failed(
-                request.shape.request if isinstance(request, KnownSearch) else request, begun_ns
-            )
+            self._failed(like(request), begun_ns)
             self._flush(None)
 
     def _note(self, answer: AnswerAtOnce, begun_ns: int) -> None:
         counting = self._server.service.counting
-        is_present = isinstance(answer.request, apdu.PresentRequest)
-        timing = counting.z3950_present if is_present else counting.z3950_search
         duration_ns = time.perf_counter_ns() - begun_ns
-        timing.add(duration_ns)
+        counting.z3950_at_once[type(answer.request)].add(duration_ns)
         if counting.spans is not None:
             counting.spans.note(
-                "z3950 present" if is_present else "z3950 search", duration_ns,
+                f"z3950 {service_of(answer.request)}", duration_ns,
                 {"lianmu.session": self._info.id, "lianmu.deliveries": len(answer.deliveries)},
             )  # fmt: skip
 

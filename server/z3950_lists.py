@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from protocol import apdu, rpn
 from protocol.charset import decode_text, encode_text
 from protocol.diagnostic import Bib1, Diagnostic
+from protocol.known_forms import KnownScan
 from protocol.oid import BIB_1
-from protocol.query import SortSpec
+from protocol.query import ScanStart, SortSpec
+from protocol.record import Database
+from protocol.usual_responses import in_order, scanned, term_info
 from server.access_control.databases import databases_for
 from server.permissions import Operation, refusal, to_bib1
 from server.principal import Principal
 from server.service import Service
+from server.z3950_charsets import UTF_8
 from server.z3950_init import Negotiated
 from server.z3950_sets import too_large
 from server.z3950_sort_elements import sort_point
@@ -66,6 +70,45 @@ async def scan(
     )
 
 
+def scan_at_once(
+    service: Service, known: KnownScan, negotiated: Negotiated, principal: Principal
+) -> bytes | None:
+    """The encoded answer to a Scan; None: `scan` must be asked.
+
+    That is where it takes time, where a diagnostic is due, and where not all of
+    the entries go into a message.
+    """
+    request = known.like
+    terms = negotiated.charsets.terms
+    asked = _asked(service, request, known.start(terms), principal)
+    if isinstance(asked, Diagnostic) or negotiated.charsets.names != UTF_8:
+        return None
+    databases, start, position = asked
+    count, step_size = request.number_of_terms_requested, request.step_size or 0
+    found = service.catalogue.scan_at_once(
+        databases, start.access_point, start.term,
+        count=count, position=position, step_size=step_size, phrases=start.phrases,
+    )  # fmt: skip
+    if found is None or isinstance(found, Diagnostic) or not found.entries:
+        return None
+    entries = []
+    size = _RESPONSE_OCTETS + _ENTRY_OCTETS * len(found.entries)
+    for entry in found.entries:
+        try:
+            term = entry.term.encode()
+            display = entry.display.encode() if entry.display != entry.term else None
+        except UnicodeEncodeError:
+            return None
+        size += len(term) + len(display or b"")
+        entries.append(term_info(term, display, entry.occurrences))
+    if size > negotiated.preferred_message_size:
+        return None
+    return scanned(
+        entries, found.position, is_whole=len(entries) >= count, step_size=step_size,
+        attribute_set=request.attribute_set,
+    )  # fmt: skip
+
+
 # Octets of an entry beside its texts, and of a response beside its entries; a
 # reference id has at most so many as the client's request.
 _ENTRY_OCTETS = 32
@@ -114,17 +157,39 @@ def _written(text: str, charset: str) -> bytes | Diagnostic:
 async def _scanned(
     service: Service, request: apdu.ScanRequest, negotiated: Negotiated, principal: Principal
 ) -> ScanResult | Diagnostic:
+    start = rpn.to_scan(
+        request.attribute_set or BIB_1,
+        request.term_list_and_start_point,
+        negotiated.charsets.terms,
+    )
+    asked = _asked(service, request, start, principal)
+    if isinstance(asked, Diagnostic):
+        return asked
+    databases, start, position = asked
+    return await service.catalogue.scan(
+        databases,
+        start.access_point,
+        start.term,
+        count=request.number_of_terms_requested,
+        position=position,
+        step_size=request.step_size or 0,
+        phrases=start.phrases,
+    )
+
+
+def _asked(
+    service: Service,
+    request: apdu.ScanRequest,
+    start: ScanStart | Diagnostic,
+    principal: Principal,
+) -> tuple[Sequence[Database], ScanStart, int] | Diagnostic:
+    """The databases to scan, where, and the position of that term; or why it may not be."""
     refused = refusal(principal, Operation.SCAN)
     if refused is not None:
         return to_bib1(refused)
     databases = databases_for(service.catalogue, request.database_names, principal, Operation.SCAN)
     if isinstance(databases, Diagnostic):
         return databases
-    start = rpn.to_scan(
-        request.attribute_set or BIB_1,
-        request.term_list_and_start_point,
-        negotiated.charsets.terms,
-    )
     if isinstance(start, Diagnostic):
         return start
     count = request.number_of_terms_requested
@@ -132,19 +197,11 @@ async def _scanned(
         return Diagnostic(Bib1.MALFORMED_SCAN, f"{count} terms requested")
     if count > SCAN_TERMS_MAX:  # the list of diagnostics wants the maximum told
         return Diagnostic(Bib1.SCAN_TOO_MANY_TERMS, str(SCAN_TERMS_MAX))
-    position = request.preferred_position_in_response
     step_size = request.step_size or 0
     if not 0 <= step_size <= SCAN_STEP_SIZE_MAX:
         return Diagnostic(Bib1.STEP_SIZE_UNSUPPORTED, str(step_size))
-    return await service.catalogue.scan(
-        databases,
-        start.access_point,
-        start.term,
-        count=count,
-        position=1 if position is None else position,
-        step_size=step_size,
-        phrases=start.phrases,
-    )
+    position = request.preferred_position_in_response
+    return databases, start, 1 if position is None else position
 
 
 async def sort(
@@ -174,6 +231,25 @@ async def sort(
     )
 
 
+def sort_at_once(
+    service: Service,
+    request: apdu.SortRequest,
+    negotiated: Negotiated,
+    sets: dict[str, ResultSet],
+    room_for: Callable[[str], Diagnostic | None],
+) -> bytes | None:
+    """The encoded answer to a Sort; None: it takes time or is refused, and `sort` must be asked."""
+    asked = _order_asked(request, negotiated, sets, room_for)
+    if isinstance(asked, Diagnostic):
+        return None
+    made = service.catalogue.sort_at_once(*asked)
+    name = request.sorted_result_set_name
+    if made is None or isinstance(made, Diagnostic) or _too_large(service, sets, name, made):
+        return None
+    sets[name] = made
+    return in_order(len(made) if negotiated.counts_sorted else None)
+
+
 async def _ordered(
     service: Service,
     request: apdu.SortRequest,
@@ -181,6 +257,28 @@ async def _ordered(
     sets: dict[str, ResultSet],
     room_for: Callable[[str], Diagnostic | None],
 ) -> ResultSet | Diagnostic:
+    asked = _order_asked(request, negotiated, sets, room_for)
+    if isinstance(asked, Diagnostic):
+        return asked
+    made = await service.catalogue.sort(*asked)
+    if isinstance(made, Diagnostic):
+        return made
+    return _too_large(service, sets, request.sorted_result_set_name, made) or made
+
+
+def _too_large(
+    service: Service, sets: dict[str, ResultSet], name: str, made: ResultSet
+) -> Diagnostic | None:
+    return too_large(sets, name, made, service.config.z3950.result_sets_bytes_max)
+
+
+def _order_asked(
+    request: apdu.SortRequest,
+    negotiated: Negotiated,
+    sets: dict[str, ResultSet],
+    room_for: Callable[[str], Diagnostic | None],
+) -> tuple[Sequence[ResultSet], Sequence[SortSpec]] | Diagnostic:
+    """The sets to sort and by what, or why they cannot be."""
     refusal = room_for(request.sorted_result_set_name)
     if refusal is not None:
         return refusal
@@ -201,11 +299,7 @@ async def _ordered(
         if isinstance(key, Diagnostic):
             return key
         keys.append(key)
-    made = await service.catalogue.sort(inputs, keys)
-    if isinstance(made, Diagnostic):
-        return made
-    bytes_max = service.config.z3950.result_sets_bytes_max
-    return too_large(sets, request.sorted_result_set_name, made, bytes_max) or made
+    return inputs, keys
 
 
 def _sort_key(wire: apdu.SortKeySpec, charsets: Sequence[str]) -> SortSpec | Diagnostic:

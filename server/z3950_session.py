@@ -8,7 +8,8 @@ from metering.interface import Delivery, MeteringError, Receipt
 from protocol import apdu, rpn
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.frozen import frozen
-from protocol.known_requests import KnownSearch
+from protocol.known_forms import KnownCombination, KnownScan
+from protocol.known_requests import KnownRequest, KnownSearch
 from protocol.usual_responses import before_record, no_records, with_records
 from server import z3950_es, z3950_explain
 from server.access import Principal, Standing
@@ -20,7 +21,7 @@ from server.sessions import SessionInfo
 from server.z3950_control import resource_report, triggered
 from server.z3950_forms import name_plus_records, octet_aligned, octet_aligned_syntax
 from server.z3950_init import Negotiated, negotiate
-from server.z3950_lists import scan, sort
+from server.z3950_lists import scan, scan_at_once, sort, sort_at_once
 from server.z3950_present import Presented, Presenter, failed, next_position
 from server.z3950_sets import too_large
 from store.interface import ResultSet
@@ -51,7 +52,7 @@ class AnswerAtOnce:
 
     data: bytes
     deliveries: Sequence[Delivery]
-    request: apdu.SearchRequest | apdu.PresentRequest
+    request: apdu.Apdu
 
 
 class Z3950Session:
@@ -114,8 +115,8 @@ class Z3950Session:
             case _:  # responses to challenges and reports, which we never wait for
                 return None
 
-    def respond_at_once(self, request: apdu.PresentRequest | KnownSearch) -> AnswerAtOnce | None:
-        """The answer to a Search or Present without a reference id that waits for nothing.
+    def respond_at_once(self, request: KnownRequest) -> AnswerAtOnce | None:
+        """The answer to a request without a reference id that waits for nothing.
 
         None: `respond` must be asked; then nothing has been done. What is in
         `deliveries` may not be sent before it is in the ledger; if it cannot be
@@ -123,8 +124,10 @@ class Z3950Session:
         """
         if self.refused() is not None:
             return None
-        if isinstance(request, KnownSearch):
+        if isinstance(request, KnownSearch | KnownCombination):
             return self._search_at_once(request)
+        if not isinstance(request, apdu.PresentRequest):
+            return self._list_at_once(request)
         result_set = self._sets.get(request.result_set_id)
         if result_set is None or request.additional_ranges or request.max_segment_size:
             return None
@@ -153,8 +156,19 @@ class Z3950Session:
                 data = apdu.encode(_present_response(request, _presented(chosen, position)))
         return AnswerAtOnce(data, chosen.deliveries, request)
 
-    def _search_at_once(self, known: KnownSearch) -> AnswerAtOnce | None:
-        request = known.shape.request
+    def _list_at_once(self, request: KnownScan | apdu.SortRequest) -> AnswerAtOnce | None:
+        if isinstance(request, KnownScan):
+            data = scan_at_once(self._service, request, self._negotiated, self._principal)
+            like: apdu.Apdu = request.like
+        else:
+            data = sort_at_once(
+                self._service, request, self._negotiated, self._sets, self._room_for
+            )
+            like = request
+        return AnswerAtOnce(data, (), like) if data is not None else None
+
+    def _search_at_once(self, known: KnownSearch | KnownCombination) -> AnswerAtOnce | None:
+        request = known.like
         service = self._service
         databases = databases_for(service.catalogue, request.database_names, self._principal)
         query = known.query(self._negotiated.charsets.terms)
@@ -203,6 +217,7 @@ class Z3950Session:
         self._service.counting.z3950_records.add(-len(answer.deliveries))
         if isinstance(request, apdu.PresentRequest):
             return _present_response(request, presented)
+        assert isinstance(request, apdu.SearchRequest)  # noqa: S101 - or no record is there
         hits = len(self._sets[request.result_set_name])
         return _search_response(request, hits, presented)
 

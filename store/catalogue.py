@@ -220,11 +220,46 @@ class SqliteCatalogue:
             )
         )
 
+    def scan_at_once(
+        self,
+        databases: Sequence[Database],
+        access_point: str,
+        term: str,
+        *,
+        count: int,
+        position: int,
+        step_size: int = 0,
+        phrases: bool = False,
+    ) -> ScanResult | Diagnostic | None:
+        """As `scan`; None: it would hold up others."""
+        try:
+            return scan(
+                self._begin(),
+                self._subset(databases),
+                access_point,
+                term,
+                count=count,
+                position=position,
+                step_size=step_size,
+                phrases=phrases,
+            )
+        except BoundExceeded:
+            return None
+
     async def sort(
         self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
     ) -> RecordSet | Diagnostic:
         """The union of `sets` in the order of `keys`; see `store.sort.sort`."""
         return await self._answer(lambda reader: sort(reader, self._ranks, sets, keys))
+
+    def sort_at_once(
+        self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
+    ) -> RecordSet | Diagnostic | None:
+        """As `sort`; None: it would hold up others."""
+        try:
+            return sort(self._begin(), self._ranks, sets, keys)
+        except BoundExceeded:
+            return None
 
     async def facets(
         self,

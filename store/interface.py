@@ -101,9 +101,27 @@ class Catalogue(Protocol):
         phrases: bool = False,
     ) -> ScanResult | Diagnostic: ...
 
+    def scan_at_once(
+        self,
+        databases: Sequence[Database],
+        access_point: str,
+        term: str,
+        *,
+        count: int,
+        position: int,
+        step_size: int = 0,
+        phrases: bool = False,
+    ) -> ScanResult | Diagnostic | None:
+        """As `scan`; None: it would hold up others."""
+
     async def sort(
         self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
     ) -> ResultSet | Diagnostic: ...
+
+    def sort_at_once(
+        self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
+    ) -> ResultSet | Diagnostic | None:
+        """As `sort`; None: it would hold up others."""
 
     async def facets(
         self,

@@ -11,7 +11,7 @@ from protocol import apdu
 from protocol.diagnostic import SruDiagnostic, SruFault
 from protocol.sru_update import UpdateFault
 from server.metrics.layout import BIB1, DIAGNOSTICS, OTHER, RECORDS, REFUSALS, SRU, SRU_UPDATE
-from server.metrics.registry import Figures
+from server.metrics.registry import Figures, Timing
 
 if TYPE_CHECKING:  # what it needs is an extra
     from server.metrics.spans import Spans
@@ -50,8 +50,15 @@ class Counting:
         self._figures = figures
         self.spans: Spans | None = None  # where requests are traced, too
         # Those that are answered at once are added to directly.
-        self.z3950_search = figures.timing("z3950", "search")
-        self.z3950_present = figures.timing("z3950", "present")
+        self.z3950_at_once: dict[type[apdu.Apdu], Timing] = {
+            kind: figures.timing("z3950", _SERVICES[kind])
+            for kind in (
+                apdu.SearchRequest,
+                apdu.PresentRequest,
+                apdu.ScanRequest,
+                apdu.SortRequest,
+            )
+        }
         self.z3950_records = figures.cell(RECORDS, "z3950")
         self.sru_search = figures.timing("sru", "searchRetrieve")
         self.sru_records = figures.cell(RECORDS, "sru")

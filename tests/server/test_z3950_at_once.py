@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from protocol import apdu, oid
+from protocol.association import Association
 from protocol.diagnostic import Bib1
 from server.config import load_config
 from server.service import Service
 from server.z3950 import Connection, Z3950Server
+from server.z3950_session import Z3950Session
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.stand_ins import Refusing, Wire
@@ -198,3 +200,125 @@ def test_the_bound_of_records_holds_at_once_too(tmp_path: Path) -> None:
             response = apdu.decode(second)
             assert isinstance(response, (apdu.PresentResponse, apdu.SearchResponse))
             assert response.number_of_records_returned == 3
+
+
+def scan_request(term: str, use: int = 4, **fields: object) -> apdu.ScanRequest:
+    values: dict[str, object] = {
+        "database_names": ("we_cat",),
+        "attribute_set": oid.BIB_1,
+        "term_list_and_start_point": apdu.AttributesPlusTerm(
+            attributes=(apdu.AttributeElement(type=1, value=use),),
+            term=term.encode("utf-8", "surrogateescape"),
+        ),
+        "number_of_terms_requested": 20,
+        **fields,
+    }
+    return apdu.ScanRequest(**values)  # type: ignore[arg-type]
+
+
+def sort_request(element: apdu.SortElement, name: str = "default") -> apdu.SortRequest:
+    key = apdu.SortKeySpec(
+        sort_element=element,
+        sort_relation=apdu.SortRelation.DESCENDING,
+        case_sensitivity=apdu.CaseSensitivity.CASE_INSENSITIVE,
+    )
+    return apdu.SortRequest(
+        input_result_set_names=("default",), sorted_result_set_name=name, sort_sequence=(key,)
+    )
+
+
+BY_TITLE = sort_request("title")
+# A form is learnt from the first of each; the others are answered at once.
+SAME_FORMS: list[list[apdu.Apdu]] = [
+    [
+        search_request("@and @and @attr 1=4 volume @attr 1=4 many @attr 1=4 7", "we_cat"),
+        search_request("@and @and @attr 1=4 many @attr 1=4 of @attr 1=4 12", "we_cat"),
+        search_request("@and @and @attr 1=4 many @attr 1=4 none @attr 1=4 1", "we_cat"),
+    ],
+    [
+        search_request("@or @attr 1=4 红楼 @not @attr 1=4 many @attr 1=12 w003"),
+        search_request("@or @attr 1=4 楼梦 @not @attr 1=4 volume @attr 1=12 w03"),
+    ],
+    [present_request(1, 3, None), present_request(64, 1, None), present_request(2, 20, None)],
+    [
+        scan_request("many"),
+        scan_request("of"),
+        scan_request("Volume"),
+        scan_request("1 2"),
+        scan_request("über"),
+        scan_request("-"),
+    ],
+    [
+        scan_request("红", database_names=("cn_cat",)),
+        scan_request("楼梦", database_names=("cn_cat",)),
+    ],
+    [
+        scan_request("m", database_names=("cn_cat", "we_cat"), preferred_position_in_response=3),
+        scan_request("红", database_names=("cn_cat", "we_cat"), preferred_position_in_response=3),
+        scan_request("w", database_names=("cn_cat", "we_cat"), preferred_position_in_response=3),
+    ],
+    [scan_request("a", step_size=3), scan_request("1", step_size=3)],
+    [scan_request("w001", 12, attribute_set=None), scan_request("w05", 12, attribute_set=None)],
+    [search_request("@attr 1=4 many"), search_request("@attr 1=4 楼梦")],
+    # The ranks of an access point are made when they are first asked for.
+    [BY_TITLE, BY_TITLE],
+    [sort_request("author", "by author"), sort_request("author", "by author")],
+]
+
+
+async def test_lists_and_combinations_have_the_octets_of_the_long_way(
+    server: RunningServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def octets(*, at_once: bool) -> list[bytes]:
+        connection, wire = Connection(Z3950Server(config, service)), ApduWire()
+        connection.connection_made(wire)
+        await wire.answer(connection, init_request("demo1/demo1"))
+        found = []
+        for requests in SAME_FORMS:
+            await wire.answer(connection, requests[0])
+            with monkeypatch.context() as patched:
+                if at_once:
+                    patched.setattr(Z3950Session, "respond", None)  # would end in Close
+                elif not at_once:
+                    patched.setattr(Association, "take", lambda self, data: None)
+                for request in requests[1:]:
+                    await wire.answer(connection, request)
+                    found.append(wire.written[-1])
+        connection._timer and connection._timer.cancel()
+        return found
+
+    config = load_config(folder / "config.toml")
+    async with Service(config, 98) as service:
+        the_long_way = await octets(at_once=False)
+        assert await octets(at_once=True) == the_long_way
+    assert len({apdu.decode(each).__class__ for each in the_long_way}) == 4
+
+
+async def test_what_is_refused_or_does_not_fit_goes_the_long_way(
+    server: RunningServer, folder: Path
+) -> None:
+    config = load_config(folder / "config.toml")
+    requests: list[apdu.Apdu] = [
+        scan_request("many"),
+        scan_request("\udcff"),
+        scan_request("x" * 70),
+        scan_request("many", number_of_terms_requested=0),
+        scan_request("many", number_of_terms_requested=1001),
+        scan_request("many", preferred_position_in_response=99),
+        scan_request("many", 1044),
+        scan_request("many", database_names=("nothing",)),
+        sort_request("title", "n" * 300),
+        sort_request("nothing"),
+        BY_TITLE,
+    ]
+    async with Service(config, 97) as service:
+        for size in (1 << 20, 400):
+            connection, wire = Connection(Z3950Server(config, service)), ApduWire()
+            connection.connection_made(wire)
+            await wire.answer(connection, init_request("demo1/demo1", preferred_message_size=size))
+            for request in requests:
+                await wire.answer(connection, request)
+                first = wire.written[-1]
+                await wire.answer(connection, request)
+                assert wire.written[-1] == first, request
+            connection._timer and connection._timer.cancel()
