@@ -105,6 +105,8 @@ def term_info(term: bytes, display: bytes | None, occurrences: int) -> bytes:
     content = ber.wrap(_GENERAL_TERM, term)
     if display is not None:
         content += ber.wrap(_DISPLAY_TERM, display)
+    if occurrences < len(ber.SMALL_INTEGERS):
+        return ber.wrap(_TERM_INFO, content + _OCCURRENCES + ber.SMALL_INTEGERS[occurrences])
     return ber.wrap(_TERM_INFO, content + _OCCURRENCES + ber.write_integer(occurrences))
 
 

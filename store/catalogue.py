@@ -27,9 +27,10 @@ from store.facets import facets
 from store.interface import FacetList, ResultSet, ScanResult
 from store.merging import MergeRows
 from store.rank import by_relevance, is_ranked
-from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader
+from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader, TermRange
 from store.record_values import RecordValuesCache
 from store.records import HOLDING_COLUMNS, read_databases, read_holding
+from store.registers import DATABASE
 from store.result_set import RecordSet
 from store.scan import scan
 from store.sort import sort
@@ -79,6 +80,7 @@ class SqliteCatalogue:
         self._readers: SimpleQueue[IndexReader | None] = SimpleQueue()
         for _ in range(THREADS):
             self._readers.put(None)  # opened when first needed
+        self._filled_in: tuple[int, frozenset[str]] = (-1, frozenset())  # of a generation
         self._databases_by_id = read_databases(self._reader.connection)
         self.databases: dict[str, Database] = {}
         for database in self._databases_by_id.values():
@@ -136,20 +138,35 @@ class SqliteCatalogue:
         if query.__class__ is Clause and not query.ranked:
             values = exact_keys(query, reader.register_ids)
             if values is not None:  # most searches of cataloguers: a number
-                return RecordSet(evaluate.search_values(reader, self._subset(databases), *values))
+                return RecordSet(
+                    evaluate.search_values(reader, self._subset(reader, databases), *values)
+                )
         instructions = evaluate.plan(query, reader.register_ids, sets)
         if isinstance(instructions, Diagnostic):
             return instructions
-        records = evaluate.search(reader, self._subset(databases), instructions)
+        records = evaluate.search(reader, self._subset(reader, databases), instructions)
         if is_ranked(query):
             return RecordSet(records, by_relevance(reader, query, records))
         return RecordSet(records)
 
-    def _subset(self, databases: Sequence[Database]) -> list[str] | None:
-        """The names of some of the databases; None when it is all of them."""
+    def _subset(self, reader: IndexReader, databases: Sequence[Database]) -> list[str] | None:
+        """The names of some of the databases; None when they have every record there is."""
         if len(databases) >= len(self._databases_by_id):
             return None
-        return [database.name for database in databases]
+        names = [database.name for database in databases]
+        if not reader.delta.touched and self._filled(reader).issubset(names):
+            return None
+        return names
+
+    def _filled(self, reader: IndexReader) -> frozenset[str]:
+        """The names of the databases that have records in the merged index."""
+        generation, filled = self._filled_in
+        if generation != reader.generation:
+            register_id = reader.register_ids[DATABASE]
+            names = reader.main.terms(register_id, TermRange(""))
+            filled = frozenset(name for name in names if reader.main.records(register_id, name))
+            self._filled_in = reader.generation, filled
+        return filled
 
     async def fetch(self, record_ids: Sequence[int]) -> list[StoredRecord | None]:
         """The newest version of each record, with a 005; None: no such record."""
@@ -210,7 +227,7 @@ class SqliteCatalogue:
         return await self._answer(
             lambda reader: scan(
                 reader,
-                self._subset(databases),
+                self._subset(reader, databases),
                 access_point,
                 term,
                 count=count,
@@ -233,9 +250,10 @@ class SqliteCatalogue:
     ) -> ScanResult | Diagnostic | None:
         """As `scan`; None: it would hold up others."""
         try:
+            reader = self._begin()
             return scan(
-                self._begin(),
-                self._subset(databases),
+                reader,
+                self._subset(reader, databases),
                 access_point,
                 term,
                 count=count,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.diagnostic import Diagnostic
+from protocol.frozen import frozen
 from protocol.query import Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 
@@ -23,7 +24,7 @@ class ResultSet(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TermEntry:
     """One line of a Scan: `term` as indexed, `display` as a reader expects it."""
 

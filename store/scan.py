@@ -85,6 +85,8 @@ def _start_term(kind: Kind, term: str, *, whole_fields: bool) -> str:
     if whole_fields:
         return analysis.key(term)
     if kind is Kind.TEXT:
+        if term.isascii() and term.isalpha():  # most words that are asked for
+            return term.lower()[: analysis.TOKEN_CHARS_MAX]
         words = analysis.query_words(term, masks=False)
         return words[0][0] if words else ""
     keys: list[str] = extract.query_keys(kind, term)
@@ -97,7 +99,7 @@ class _TooManyRows(Exception):  # noqa: N818 - what there was
 
 _Row = tuple[str, int, str | None, bytes]  # term, frequency, display, records
 
-_FIRST_ROWS = 24  # a usual answer needs no second question
+_FIRST_ROWS = 24  # at least, so that a usual answer needs no second question
 _MORE_ROWS = 500
 _SELECT = "SELECT term, frequency, display, {records} FROM posting WHERE register_id = ? AND "
 _SINCE = _SELECT + "term >= ? ORDER BY term LIMIT ?"
@@ -161,8 +163,12 @@ class _Terms:
         descending: bool = False,
     ) -> Iterator[TermEntry]:
         if len(registers) == 1 and not changed:
+            members = None if self._touched else self._members
             for term, frequency, display, records in registers[0]:
-                occurrences = self._main_count(frequency, records)
+                if members is not None:
+                    occurrences = postings.count_in(records, members)
+                else:
+                    occurrences = self._main_count(frequency, records)
                 if occurrences:
                     yield TermEntry(term, display or term, occurrences)
             return

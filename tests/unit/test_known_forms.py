@@ -18,6 +18,7 @@ from protocol.known_forms import (
     SearchForm,
 )
 from protocol.known_requests import FORMS_MAX, SIZE_BYTES_MAX, KnownRequests, like
+from protocol.usual_responses import in_order, scanned, term_info
 from tests.property.test_codec import in_indefinite_lengths
 from tests.unit.test_known_requests import CHARSETS, opened, received
 from tests.z3950_client import present_request, search_request
@@ -259,3 +260,52 @@ def test_an_association_takes_a_sort_that_it_has_seen() -> None:
     assert association.take(data) is None
     received(association, data)
     assert association.take(data) == apdu.decode(data)
+
+
+ENTRIES = st.lists(
+    st.tuples(
+        st.one_of(st.binary(max_size=20), st.sampled_from([120, 128, 256]).map(bytes)),
+        st.one_of(st.none(), st.text(max_size=20)),
+        st.one_of(st.integers(0, 2000), st.integers(0, 1 << 40)),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(ENTRIES, st.integers(0, 21), st.booleans(), st.integers(0, 3), st.booleans())
+def test_a_response_to_a_scan_is_encoded_as_any_other(
+    entries: list[tuple[bytes, str | None, int]],
+    position: int,
+    is_whole: bool,
+    step_size: int,
+    has_set: bool,
+) -> None:
+    attribute_set = oid.BIB_1 if has_set else None
+    response = apdu.ScanResponse(
+        step_size=step_size,
+        scan_status=apdu.ScanStatus.SUCCESS if is_whole else apdu.ScanStatus.PARTIAL_5,
+        number_of_entries_returned=len(entries),
+        position_of_term=position,
+        entries=apdu.ListEntries(
+            entries=tuple(
+                apdu.TermInfo(term=term, display_term=display, global_occurrences=count)
+                for term, display, count in entries
+            )
+        ),
+        attribute_set=attribute_set,
+    )
+    infos = [
+        term_info(term, None if display is None else display.encode(), count)
+        for term, display, count in entries
+    ]
+    assert apdu.encode(response) == scanned(
+        infos, position, is_whole=is_whole, step_size=step_size, attribute_set=attribute_set
+    )
+
+
+@pytest.mark.parametrize("count", [None, 0, 1, 1 << 20])
+def test_a_response_to_a_sort_is_encoded_as_any_other(count: int | None) -> None:
+    response = apdu.SortResponse(sort_status=apdu.SortStatus.SUCCESS, result_count=count)
+    assert in_order(count) == apdu.encode(response)

@@ -57,3 +57,11 @@ def test_an_emptied_blob_has_no_number_left() -> None:
 
 def test_a_long_run_is_kept_as_a_run() -> None:
     assert len(postings.encode(BitMap(range(100_000)))) < 100
+
+
+@given(NUMBERS | DENSE, NUMBERS | DENSE, st.integers(0, 100), st.integers(0, 150))
+def test_the_numbers_of_a_blob_that_are_among_others_are_counted(
+    one: set[int], others: set[int], first: int, size: int
+) -> None:
+    for among in (others, set(range(first, first + size)), others | one):
+        assert postings.count_in(blob(one), BitMap(among)) == len(one & among)

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from protocol.access_point import Kind
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Clause
+from store import analysis
 from store.interface import ScanResult
 from store.result_set import RecordSet
+from store.scan import _start_term
 from tests.catalogue_records import DATABASES, Library, book, chinese_book, put
 
 TITLES = ("Alpha beta", "Beta gamma", "Delta", "Gamma delta", "Omega")
@@ -143,3 +148,31 @@ def test_what_cannot_be_scanned_is_a_diagnostic(library: Library) -> None:
     assert ask("smell", 5, 1) == Diagnostic(Bib1.USE_ATTRIBUTE_UNSUPPORTED, "smell")
     assert ask("title", 5, 7) == Diagnostic(Bib1.SCAN_POSITION_UNSUPPORTED, "7")
     assert ask("title", 0, 1) == Diagnostic(Bib1.MALFORMED_SCAN, "0")
+
+
+def test_a_database_that_is_filled_later_is_told_apart(tmp_path: Path) -> None:
+    """As long as one has every record, counts need no look at who has them."""
+    library = Library(tmp_path)
+    put(library.writer, book("w0", "Gamma"))
+    library.merge()
+    assert scan(library, "gamma", databases=1)[0] == [("gamma", 1)]
+    record = put(library.writer, chinese_book("c1", "Gamma 红楼"), "cn_cat")
+    for _ in range(2):
+        assert scan(library, "gamma", databases=1)[0] == [("gamma", 1)]
+        assert scan(library, "gamma", databases=2)[0][0] == ("gamma", 2)
+        found = library.catalogue.search_at_once(DATABASES[:1], Clause("title", "gamma"), {})
+        assert isinstance(found, RecordSet)
+        assert len(found) == 1
+        library.merge()
+    library.writer.delete(record)
+    library.merge()
+    assert scan(library, "gamma", databases=1)[0] == [("gamma", 1)]
+    assert library.catalogue._filled(library.catalogue._begin()) == {DATABASES[0].name}
+    library.close()
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=80))
+def test_a_plain_word_begins_where_its_analysis_does(term: str) -> None:
+    words = analysis.query_words(term, masks=False)
+    found = _start_term(Kind.TEXT, term, whole_fields=False)
+    assert found == (words[0][0] if words else "")
