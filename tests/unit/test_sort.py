@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Clause, SortSpec
@@ -173,3 +176,15 @@ def test_what_cannot_be_sorted_is_a_diagnostic(library: Library) -> None:
 
 def test_nothing_sorts_to_nothing(library: Library) -> None:
     assert ordered(library, SortSpec("title"), sets=[find(library, "nowhere")]) == ""
+
+
+RANKS = st.lists(
+    st.one_of(st.integers(-9, 9), st.integers(-(1 << 61), 1 << 61), st.just(1 << 60)), max_size=80
+)
+
+
+@given(RANKS)
+def test_equal_ranks_keep_their_order_however_large_they_are(numbers: list[int]) -> None:
+    ranks = np.array(numbers, np.int64)
+    positions = sort_module._in_order(ranks).tolist()
+    assert positions == sorted(range(len(numbers)), key=numbers.__getitem__)
