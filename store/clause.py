@@ -121,7 +121,7 @@ def _equal(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
     apart = clause.structure in {Structure.ALL_WORDS, Structure.ANY_WORD}
     if apart and clause.anchor is Anchor.ANYWHERE and len(words) > 1:
         each = [_equal(replace(clause, term=word), point, registers) for word in words]
-        return _all_of(each) if clause.structure is Structure.ALL_WORDS else _any_of(each)
+        return all_of(each) if clause.structure is Structure.ALL_WORDS else _any_of(each)
     # Syllables written as one word are the whole reading, or stand together in it.
     spelled = pinyin.respelled(clause.term)
     if spelled == clause.term:
@@ -174,7 +174,7 @@ def _words(clause: Clause, point: AccessPoint, registers: Mapping[str, int]) -> 
         return _any_of(parts)
     if volume is not None:
         parts.append(_volume(volume, point, registers))
-    every = _all_of(parts)
+    every = all_of(parts)
     if point.name == ANY and len(parts) > 0:
         # An identifier with hyphens or blanks is several words, and one value.
         values = [_value(clause.term, each, registers) for each in ANY_VALUES]
@@ -212,7 +212,7 @@ def _word_parts(
             phrases += [_phrase_in(slots, name, registers) for name in sorted(READINGS)]
     if not phrases:
         return parts
-    return [_any_of([_all_of(parts), *phrases])]
+    return [_any_of([all_of(parts), *phrases])]
 
 
 @lru_cache(4096)
@@ -327,7 +327,8 @@ def _any_of(matchers: Sequence[Matcher]) -> Matcher:
     return lambda segment: BitMap.union(*[ask(segment) for ask in matchers])
 
 
-def _all_of(matchers: Sequence[Matcher]) -> Matcher:
+def all_of(matchers: Sequence[Matcher]) -> Matcher:
+    """The records that all have, asked one after the other until none is left."""
     if len(matchers) == 1:
         return matchers[0]
 
@@ -394,7 +395,7 @@ def _phrase_in(slots: list[Slot], name: str, registers: Mapping[str, int]) -> Ma
 
 def _all_words(slots: Sequence[Slot], register: int) -> Matcher:
     words = [slot.term for slot in slots if slot.term not in {START, END}]
-    return _all_of([_term_or_mask(register, word) for word in words])
+    return all_of([_term_or_mask(register, word) for word in words])
 
 
 def _cover(slots: list[Slot]) -> list[Slot]:

@@ -14,7 +14,7 @@ from pyroaring import BitMap
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.query import Boolean, Clause, Operator, Proximity, Query, ResultSetRef
-from store.clause import Matcher, Refused, matcher
+from store.clause import Matcher, Refused, all_of, matcher
 from store.interface import ResultSet
 from store.proximity import proximity_matcher
 from store.reader import IndexReader, Segment
@@ -56,8 +56,9 @@ def plan(
 
 
 def _plan(query: Query, registers: Mapping[str, int], sets: Mapping[str, ResultSet]) -> Plan:
-    if isinstance(query, Clause):  # nearly every query of a cataloguer
-        return [_Instruction(_Do.ASK, matcher(query, registers))]
+    clauses = _conjuncts(query)
+    if clauses is not None:  # nearly every query of a cataloguer
+        return [_Instruction(_Do.ASK, all_of([matcher(each, registers) for each in clauses]))]
     instructions: Plan = []
     skips: list[_Instruction] = []  # whose operator is still to come
     todo: list[Query | _Instruction] = [query]
@@ -81,6 +82,24 @@ def _plan(query: Query, registers: Mapping[str, int], sets: Mapping[str, ResultS
                 todo.append(_Instruction(_Do.SKIP_IF_EMPTY))
             todo.append(node.left)
     return instructions
+
+
+def _conjuncts(query: Query) -> list[Clause] | None:
+    """The clauses that AND joins from the left, or the only one; None: it is no such query.
+
+    They are asked in that order, up to the first that leaves nothing.
+    """
+    clauses: list[Clause] = []
+    while isinstance(query, Boolean):
+        if query.operator is not Operator.AND or not isinstance(query.right, Clause):
+            return None
+        clauses.append(query.right)
+        query = query.left
+    if not isinstance(query, Clause):
+        return None
+    clauses.append(query)
+    clauses.reverse()
+    return clauses
 
 
 def _records_of(name: str, sets: Mapping[str, ResultSet]) -> Matcher:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.iso2709 import Field, build
@@ -346,3 +348,30 @@ def test_a_month_is_found_where_the_statement_names_it(
     assert numbers(library, Clause("date", "2002", Relation.LESS_OR_EQUAL)) == {"july", "year"}
     assert numbers(library, Clause("date", "2002", Relation.GREATER)) == set()
     library.close()
+
+
+TERMS = st.sampled_from(["red", "chamber", "history", "stone", "nothing", "the", "of"])
+
+
+def _plans(query: Query) -> tuple[Query, Query]:
+    """The query, and one of the same meaning that is no chain of AND."""
+    nothing = Clause("title", "nothing at all")
+    return query, Boolean(Operator.OR, query, nothing)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(TERMS, min_size=1, max_size=5), st.booleans())
+def test_a_chain_of_and_finds_what_the_stack_of_operators_does(
+    library: Library, terms: list[str], leans_left: bool
+) -> None:
+    words: list[Query] = [Clause("any", term) for term in terms]
+    query = words.pop()
+    while words:
+        other = words.pop()
+        operands = (query, other) if leans_left else (other, query)
+        query = Boolean(Operator.AND, *operands)
+    found = [library.catalogue.search_at_once(DATABASES, each, {}) for each in _plans(query)]
+    one, other_way = found
+    assert isinstance(one, RecordSet)
+    assert isinstance(other_way, RecordSet)
+    assert one.records == other_way.records
