@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from protocol.diagnostic import Diagnostic
-from protocol.frozen import frozen
 from protocol.query import Query, SortSpec
 from protocol.record import Database, Holding, StoredRecord
 
@@ -24,8 +23,7 @@ class ResultSet(Protocol):
         """
 
 
-@frozen
-class TermEntry:
+class TermEntry(NamedTuple):
     """One line of a Scan: `term` as indexed, `display` as a reader expects it."""
 
     term: str

@@ -15,8 +15,8 @@ from protocol.association import Association
 from protocol.diagnostic import Bib1
 from server.config import load_config
 from server.service import Service
-from server.z3950 import Connection, Z3950Server
-from server.z3950_session import Z3950Session
+from server.z3950.server import Connection, Z3950Server
+from server.z3950.session import Z3950Session
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.stand_ins import Refusing, Wire
