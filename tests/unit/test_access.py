@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import ANONYMOUS, KEY_USE_INTERVAL_S, KnownLogin, Principal, SignIn
+from server.access_control.access import (
+    ANONYMOUS,
+    KEY_USE_INTERVAL_S,
+    KnownLogin,
+    Principal,
+    SignIn,
+)
+from server.access_control.permissions import Operation, refusal
 from server.config import Access
-from server.permissions import Operation, refusal
 from store.access_changes import AccessChanges
 from store.accounts import Accounts
 from store.members import Members
