@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -168,6 +168,18 @@ def split_fields(marc: bytes, text: str) -> tuple[list[str], list[str]]:
             by_entry[entry] = texts[index]
         return tags, by_entry
     return tags, texts[1:-1]
+
+
+def tags_in_order(marc: bytes, count: int) -> Sequence[bytes] | None:
+    """The tags of a record with `count` fields that lie in the order of its directory.
+
+    None: they lie otherwise, or the directory does not fit them.
+    """
+    if count < 1 or marc.find(b"\x1e") != LEADER_SIZE_BYTES + ENTRY_SIZE_BYTES * count:
+        return None
+    columns = _entries_layout(count).unpack_from(marc, LEADER_SIZE_BYTES)
+    starts = columns[1::2]
+    return columns[0::2] if list(starts) == sorted(starts) else None
 
 
 @lru_cache(maxsize=512)

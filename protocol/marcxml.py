@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from protocol.iso2709 import split_fields
+from protocol.iso2709 import split_fields, tags_in_order
 from protocol.iso2709_structure import LEADER_SIZE_BYTES
 from protocol.record import MarcFamily
 
@@ -40,12 +40,30 @@ def to_marcxml(marc: bytes) -> str:
     Raises:
         MalformedRecord: the octets are not in the stored form.
     """
+    return (
+        f'<record xmlns="{MARCXML_NAMESPACE}">{record_content(marc, _slim_leader(marc))}</record>'
+    )
+
+
+def marcxml_octets(marc: bytes) -> bytes:
+    """`to_marcxml` in UTF-8, in two thirds of the time for the records that most are.
+
+    Raises:
+        MalformedRecord: the octets are not in the stored form.
+    """
+    leader = _slim_leader(marc)
+    fields = _usual_fields(marc)
+    if fields is None or _SPECIAL.search(leader):
+        return to_marcxml(marc).encode()
+    return b"%b<leader>%b</leader>%b</record>" % (_RECORD, leader.encode(), fields)
+
+
+def _slim_leader(marc: bytes) -> str:
+    """The leader as MARCXML wants it; it may need escapes."""
     leader = plain_leader(marc)
-    if not _SLIM_LEADER.fullmatch(leader):
-        leader = (
-            f"{_FILL.sub(' ', leader[:10])}22{leader[12:17]}{_FILL.sub(' ', leader[17:20])}4500"
-        )
-    return f'<record xmlns="{MARCXML_NAMESPACE}">{record_content(marc, leader)}</record>'
+    if _SLIM_LEADER.fullmatch(leader):
+        return leader
+    return f"{_FILL.sub(' ', leader[:10])}22{leader[12:17]}{_FILL.sub(' ', leader[17:20])}4500"
 
 
 def to_marcxchange(marc: bytes, family: MarcFamily) -> str:
@@ -71,6 +89,7 @@ def to_marcxchange(marc: bytes, family: MarcFamily) -> str:
 _SLIM_LEADER = re.compile("[0-9]{5}[0-9A-Za-z ]{5}22[0-9]{5}[0-9A-Za-z ]{3}4500")
 _FILL = re.compile("[^0-9A-Za-z ]")
 _ISO_2709_LEADER = re.compile(r"[0-9]{5}[\x20-\x7e]{5}[0-9]{7}[\x20-\x7e]{3}[0-9]{3}[\x20-\x7e]")
+_RECORD = f'<record xmlns="{MARCXML_NAMESPACE}">'.encode()
 _FORMATS = {MarcFamily.MARC21: "MARC21", MarcFamily.UNIMARC: "UNIMARC"}
 _RECORD_TYPES = {
     MarcFamily.MARC21: {
@@ -81,8 +100,61 @@ _RECORD_TYPES = {
 }  # fmt: skip
 
 
+def _usual_fields(marc: bytes) -> bytes | None:
+    """The elements of the fields of a record with nothing unusual in it, as `record_content` has
+    them; None: something is. Octets all through, and each field's first subfield with its tag.
+    """
+    octets = marc.translate(None, _FORBIDDEN_OCTETS)
+    if b"&" in octets:
+        octets = octets.replace(b"&", b"&amp;")
+    if b"<" in octets:
+        octets = octets.replace(b"<", b"&lt;")
+    if b">" in octets:
+        octets = octets.replace(b">", b"&gt;")
+    if b"\r" in octets or b"\x7f" in octets or not octets.isascii():
+        text = octets.decode()  # what is no UTF-8 is told
+        if _may_have_rare(text, marc):
+            octets = _RARE.sub(_reference, text).encode()
+    fields = octets.split(b"\x1e")
+    tags = tags_in_order(marc, len(fields) - 2)
+    if tags is None:
+        return None
+    out: list[bytes] = []
+    at = 0
+    for at, tag in enumerate(tags):
+        element = _OPEN_CONTROL_OCTETS.get(tag)
+        if element is None:
+            break
+        if b"\x1f" in fields[at + 1]:
+            return None
+        out += (element, fields[at + 1], b"</controlfield>")
+    else:
+        return None  # no data field
+    try:
+        data = [
+            _OPEN_BOTH[tag + field[:4]] + field[4:]
+            for tag, field in zip(tags[at:], fields[at + 1 : -1], strict=True)
+        ]
+        first, *others = b"".join(data).split(b"\x1f")
+        out.append(first[len(_AFTER_SUBFIELDS) :])
+        out += [_OPEN_SUBFIELD_OCTETS[part[0]] + part[1:] for part in others]
+    except (KeyError, IndexError):
+        return None
+    out.append(_AFTER_SUBFIELDS.encode())
+    return b"".join(out)
+
+
+def _may_have_rare(text: str, marc: bytes) -> bool:
+    """Whether one of the octets is there with which all begins that `_RARE` finds."""
+    return (
+        "\r" in text
+        or "\x7f" in text
+        or (not text.isascii() and (b"\xc2" in marc or b"\xef\xbf" in marc))
+    )
+
+
 def record_content(marc: bytes, leader: str) -> str:
-    """The elements of leader and fields; the hot path of every XML delivery.
+    """The elements of leader and fields.
 
     `leader` is text for XML already, as `plain_leader` gives it.
 
@@ -96,12 +168,7 @@ def record_content(marc: bytes, leader: str) -> str:
         text = text.replace("<", "&lt;")
     if ">" in text:
         text = text.replace(">", "&gt;")
-    # All that is rare begins with one of these octets.
-    if (
-        "\r" in text
-        or "\x7f" in text
-        or (not text.isascii() and (b"\xc2" in marc or b"\xef\xbf" in marc))
-    ):
+    if _may_have_rare(text, marc):
         text = _RARE.sub(_reference, text)
     # Every subfield of the record at once: a loop within each field costs more.
     before, *subfields = text.split("\x1f")
@@ -180,6 +247,23 @@ class _OpenSubfieldElements(dict[str, str]):
         return "\x1f" + code
 
 
+class _OpenBothElements(dict[bytes, bytes]):
+    """From tag, indicators, delimiter and code to the start of the field and its subfield,
+    behind the end of the field before. Of these, too, only what is usual is there.
+    """
+
+    def __missing__(self, key: bytes) -> bytes:
+        if not _USUAL_BEGINNING.fullmatch(key) or len(self) >= _ELEMENTS_KEPT_MAX:
+            raise KeyError(key)
+        field = _OPEN_DATA[key[:5].decode()]
+        if not field:
+            raise KeyError(key)
+        element = f'{_AFTER_SUBFIELDS}{field}<subfield code="{chr(key[6])}">'.encode()
+        self[key] = element
+        return element
+
+
+_USUAL_BEGINNING = re.compile(rb"(?!00)[0-9A-Za-z]{3}[0-9a-z |#-]{2}\x1f[0-9A-Za-z]")
 _USUAL_KEY = re.compile("(?!00)[0-9A-Za-z]{3}[0-9a-z |#-]{2}")
 _ELEMENTS_KEPT_MAX = 20_000
 _OPEN_DATA = _OpenDataElements()
@@ -190,6 +274,9 @@ _OPEN_SUBFIELD = _OpenSubfieldElements(
     for code in range(0x21, 0x7F)
     if chr(code) not in '&<>"'
 )
+_OPEN_BOTH = _OpenBothElements()
+_OPEN_CONTROL_OCTETS = {tag.encode(): element.encode() for tag, element in _OPEN_CONTROL.items()}
+_OPEN_SUBFIELD_OCTETS = {ord(code): element.encode() for code, element in _OPEN_SUBFIELD.items()}
 _OPENED_SUBFIELD = re.compile(f'{_AFTER_SUBFIELD}<subfield code="(.)">')
 # The indicators and the end of a subfield that is not there.
 _INDICATORS_CHARS = 2 + len(_AFTER_SUBFIELD)

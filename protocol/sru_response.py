@@ -34,6 +34,7 @@ from protocol.xml_text import escape
 
 _SEARCH_ECHO, _SCAN_ECHO = "echoedSearchRetrieveRequest", "echoedScanRequest"
 _XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_SEARCH_ENDING = b"</zs:searchRetrieveResponse>\n"
 
 
 @frozen
@@ -132,10 +133,30 @@ def search_response_chunks(
     if not old:
         if response.result_set_id and response.idle_time_s:
             tail.append(b"<zs:resultSetTTL>%d</zs:resultSetTTL>" % response.idle_time_s)
-        precision = f"info:srw/vocabulary/resultCountPrecision/1/{response.precision}"
-        tail += (_element("resultCountPrecision", precision), response.faceted_results)
-    tail.append(b"</zs:searchRetrieveResponse>\n")
+        tail += (_precision(response.precision), response.faceted_results)
+    tail.append(_SEARCH_ENDING)
     yield b"".join(tail)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPieces:
+    """Of a response that is a count and whole records: what is before the count, what is
+    before the data of each record, and what follows the repeated request."""
+
+    opening: bytes
+    record: bytes
+    ending: bytes
+
+
+def plain_pieces(request: SearchRetrieveRequest) -> PlainPieces:
+    """What such responses to `request` have in common; `sru_frame` joins them."""
+    forms = _forms(request.version)
+    precision = b"" if request.version.names_operations else _precision("exact")
+    return PlainPieces(
+        opening=_opening(request, forms.search_opening) + b"<zs:numberOfRecords>",
+        record=_record_opening(request.schema, forms, b"", as_string=request.as_string)[0],
+        ending=precision + _SEARCH_ENDING,
+    )
 
 
 def scan_response(
@@ -384,6 +405,10 @@ def _diagnostic(fault: SruFault, version: SruVersion) -> bytes:
         f'<diagnostic xmlns="{version.diagnostic_namespace}"><uri>{fault.condition.uri}</uri>'
         f"{told}<message>{escape(message)}</message></diagnostic>"
     ).encode()
+
+
+def _precision(name: str) -> bytes:
+    return _element("resultCountPrecision", f"info:srw/vocabulary/resultCountPrecision/1/{name}")
 
 
 def _extra(data: bytes) -> bytes:

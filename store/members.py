@@ -303,6 +303,10 @@ class Members:
             return None
         return self._account(row)
 
+    def state(self) -> bytes:
+        """Another than before when anything of the members was written; empty: unknown."""
+        return self._wal_index.header()
+
     def _unless_changed(
         self, kept: dict[_Key, _Answer], key: _Key, read: Callable[[], _Answer | None]
     ) -> _Answer | None:

@@ -17,7 +17,7 @@ from server.log import Log
 from store.access_rules import both
 from store.members import Account, ApiKey, Institution, MemberError, Members, note_key_use
 
-__all__ = ["ANONYMOUS", "KEY_USE_INTERVAL_S", "Principal", "SignIn", "Standing"]
+__all__ = ["ANONYMOUS", "KEY_USE_INTERVAL_S", "KnownLogin", "Principal", "SignIn", "Standing"]
 
 log = Log("lianmu.access")
 
@@ -185,6 +185,19 @@ class SignIn:
         if not is_clear:
             self._throttle.succeeded(name, address)
         return self._let_in(account, address)
+
+    def state(self) -> tuple[bytes, int]:
+        """Another than before when what `recognised` said of anybody may be so no more.
+
+        Empty octets: that cannot be told.
+        """
+        return self.members.state(), self._throttle.generation
+
+    def is_lasting(self, principal: Principal) -> bool:
+        """Whether its account becomes this principal wherever it comes from and however
+        late, until something of the members is written."""
+        known = self._let.get(principal.account)
+        return known is not None and known[1] is principal
 
     async def sign_in(self, name: str, password: str, address: str) -> Principal | Diagnostic:
         """The account's principal, or why it may not come in.
@@ -375,6 +388,38 @@ class Standing:
         if institution is None or institution.ends_us is None:
             return None
         return answers.inactive(institution)
+
+
+class KnownLogin:
+    """A name with its password that comes with each request, and who that was the last time.
+
+    As `SignIn.recognised`, which is asked again from another address, and when anything
+    was written that may change its answer.
+    """
+
+    __slots__ = ("_address", "_name", "_password", "_principal", "_sign_in", "_state")
+
+    def __init__(self, sign_in: SignIn, name: str, password: str) -> None:
+        self._sign_in = sign_in
+        self._name = name
+        self._password = password
+        self._address = ""
+        self._state = (b"", 0)
+        self._principal: Principal | None = None
+
+    def principal(self, address: str) -> Principal | Diagnostic | None:
+        try:
+            state = self._sign_in.state()
+        except MemberError as error:
+            return _unreadable(error)
+        if self._principal is not None and state == self._state and address == self._address:
+            return self._principal
+        found = self._sign_in.recognised(self._name, self._password, address)
+        self._principal = None
+        if state[0] and isinstance(found, Principal) and self._sign_in.is_lasting(found):
+            # The state is that of before: what was written meanwhile makes it another.
+            self._state, self._address, self._principal = state, address, found
+        return found
 
 
 class _Turn:

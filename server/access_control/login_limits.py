@@ -67,6 +67,11 @@ class LoginThrottle:
             account, address,
         ) in self._clear and self._generation == self._failures.generation  # fmt: skip
 
+    @property
+    def generation(self) -> int:
+        """Another than before when a login failed anywhere, or failures were forgotten."""
+        return self._failures.generation
+
     def paused_for_s(self, account: str, address: str, *, at_home: bool = False) -> float:
         """Seconds until a login is tried again; 0 when it may be tried now.
 

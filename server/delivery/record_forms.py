@@ -98,7 +98,7 @@ def marc_forms(
 MARC = RecordForm("marc", _iso2709)
 MARC_HOLDINGS = RecordForm("marc-holdings", _iso2709, make_with_holdings=_iso2709_held)
 MARC_BRIEF = RecordForm("marc-brief", _brief, full=False, billable=False)
-MARCXML = RecordForm("marcxml", lambda record: marcxml.to_marcxml(record.marc).encode())
+MARCXML = RecordForm("marcxml", lambda record: marcxml.marcxml_octets(record.marc))
 MARCXML_HOLDINGS = RecordForm(
     "marcxml-holdings", MARCXML.make,
     make_with_holdings=lambda record, held: MARCXML.make(_held_marc(record, held)),

@@ -16,7 +16,8 @@ class AnswerAtOnce:
     """A whole response, which may not be sent before `deliveries` are in the ledger.
 
     `query` is what stands behind the `?` of the address of the request, as it was sent;
-    `address` is where the client is.
+    `address` is where the client is. `searched` are the databases of a search to be
+    counted; None: it is a further page of one.
     """
 
     data: bytes
@@ -29,6 +30,7 @@ class AnswerAtOnce:
     admission: Admission
     began_s: float
     address: str
+    searched: tuple[str, ...] | None
 
 
 class AtOnce(Protocol):

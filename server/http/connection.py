@@ -221,6 +221,8 @@ class Connection(web.RequestHandler):
         counting = self._service.counting
         counting.sru_search.add(int(duration_s * 1e9))
         counting.sru_records.add(answer.records)
+        if answer.searched is not None:
+            self._service.searches.of(answer.principal, "sru")[answer.searched] += 1
         if counting.spans is not None:
             counting.spans.note(
                 "sru searchRetrieve", int(duration_s * 1e9),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from urllib.parse import parse_qsl
@@ -18,10 +18,12 @@ from urllib.parse import parse_qsl
 from aiohttp import BasicAuth, hdrs, web
 
 from protocol.diagnostic import Diagnostic, SruFault
-from protocol.query import Query
+from protocol.record import Database
 from protocol.sru import SearchRetrieveRequest, SruLimits, parse_request
-from protocol.sru_known import KnownSearches
-from server.access_control.access import Principal, SignIn
+from protocol.sru_frame import ResponseFrame
+from protocol.sru_known import KnownSearch, KnownSearches, parted
+from protocol.sru_response import search_echo
+from server.access_control.access import KnownLogin, Principal, SignIn
 from server.access_control.databases import databases_for
 from server.access_control.request_limits import RequestLimits
 from server.http.at_once import AnswerAtOnce
@@ -35,9 +37,10 @@ from server.http.responses import (
 from server.http.sign_in import tokens_among
 from server.service import Service
 from server.sru.http import accepted_media_type
-from server.sru.search import SearchRetrieve
+from server.sru.search import AskedAtOnce, SearchRetrieve
 
 HEADS_MAX = 1_000
+REQUESTS_MAX = 512
 HEAD_SIZE_BYTES_MAX = 4_096
 # Of a request: what each means for the answer is known here, or it means nothing.
 _HEADERS = frozenset(
@@ -56,25 +59,63 @@ _FIXED = frozenset(
         "X-Content-Type-Options",
     }
 )  # fmt: skip
+_UTF_8 = "; charset=utf-8"
 _QUERY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the database of a request means for a principal; it does not change, nor do they."""
+
+    principal: Principal
+    databases: tuple[Database, ...]
+    names: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class KnownHead:
     """The headers of requests to one path, and the heads of responses to them.
 
-    `credentials` are a name and a password, or a key alone, or neither; `media_type`
-    is what the Accept header chooses. The responses go by their Content-Type and
-    whether they are compressed. `client` is where the client is by the word of a
-    proxy, in these very headers; "" without.
+    `login` tells who sent the credentials in them; `media_type` is what the Accept
+    header chooses. The responses go by their media type and whether they are
+    compressed. `client` is where the client is by the word of a proxy, in these very
+    headers; "" without.
     """
 
+    path: str
     database: str
-    credentials: Sequence[str]
+    login: KnownLogin | _KeyOrNone
     media_type: str
     gzip: bool
     client: str = ""
     responses: dict[tuple[str, bool], bytes] = field(default_factory=dict)
+    granted: Granted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRequest:
+    """A whole request but for the term of its query. Its address is in its octets from
+    `address_begin` on, and `rest` octets from their end."""
+
+    head: KnownHead
+    search: KnownSearch
+    address_begin: int
+    rest: int
+
+
+class _KeyOrNone:
+    """Credentials that are looked up each time: an API key, or none at all."""
+
+    __slots__ = ("_key", "_sign_in")
+
+    def __init__(self, sign_in: SignIn, key: str | None) -> None:
+        self._sign_in = sign_in
+        self._key = key
+
+    def principal(self, address: str) -> Principal | Diagnostic:
+        if self._key is None:
+            return self._sign_in.without_login(address)
+        return self._sign_in.by_key(self._key, address)
 
 
 class SruAtOnce:
@@ -93,6 +134,8 @@ class SruAtOnce:
         self._search = search
         self._known: dict[tuple[bytes, bytes], KnownHead] = {}
         self._searches = KnownSearches(limits)
+        # By the octets before the term and behind it.
+        self._requests: dict[tuple[bytes, bytes], KnownRequest] = {}
         self._date = (0, b"")
 
     def learn(
@@ -114,21 +157,24 @@ class SruAtOnce:
             return
         known = self._known.get((path, rest))
         if known is None:
-            credentials = _credentials(http)
-            if credentials is None:
+            login = self._login(http)
+            if login is None:
                 return
             if len(self._known) >= HEADS_MAX:  # a client that varies them, as no library does
                 self._known.pop(next(iter(self._known)))
+                self._requests.clear()  # some may be of that one
             known = self._known[path, rest] = KnownHead(
+                path.decode("ascii"),
                 database,
-                credentials,
+                login,
                 accepted_media_type(http.headers.get(hdrs.ACCEPT)),
                 accepts_gzip(http.headers.get(hdrs.ACCEPT_ENCODING, "")),
                 client,
             )
-        content_type = response.headers[hdrs.CONTENT_TYPE]
+        media_type, utf_8, _ = response.headers[hdrs.CONTENT_TYPE].partition(_UTF_8)
         encoded = hdrs.CONTENT_ENCODING in response.headers
-        known.responses.setdefault((content_type, encoded), _template(response))
+        if utf_8:
+            known.responses.setdefault((media_type, encoded), _template(response))
 
     def answer(self, data: bytes, address: str, behind_proxy: bool = False) -> AnswerAtOnce | None:
         """The response to a request that came alone; None: it must go the long way.
@@ -136,36 +182,35 @@ class SruAtOnce:
         Then nothing has been done. Otherwise `admission` must be left when the
         response was sent, or cannot be.
         """
-        path, rest = _parts(data)
-        known = self._known.get((path, rest)) if path is not None else None
-        if known is None or path is None:
+        read = self._read(data)
+        if read is None:
             return None
+        known, query, asked = read
         if known.client:
             if not behind_proxy:
                 return None  # whoever says so is nobody to be believed
             address = known.client
         began_s = time.perf_counter()
-        query = data[5 + len(path) : len(data) - len(rest)]
-        principal = _principal(self._service.sign_in, known.credentials, address)
+        principal = known.login.principal(address)
         if not isinstance(principal, Principal) or not principal.may_search:
             return None
-        databases = databases_for(self._service.catalogue, (known.database,), principal)
-        if isinstance(databases, Diagnostic):
+        granted = self._granted(known, principal)
+        if granted is None:
             return None
-        asked = self._asked(query)
         if asked is None:
-            return None
-        request, tree, echo = asked
+            asked = self._asked(data, known, query)
+            if asked is None:
+                return None
         session = self._service.sessions.next_id("s")
-        made = self._search.respond_at_once(request, databases, principal, session, tree, echo)
+        made = self._search.respond_at_once(asked, granted.databases, principal, session)
         if made is None:
             return None
         body, deliveries, records = made
         if len(body) > NEVER_WAITS_BYTES:
             return None
-        media_type = request.media_type or known.media_type
+        request = asked.request
         encoded = known.gzip and len(body) >= GZIP_SIZE_BYTES_MIN
-        template = known.responses.get((f"{media_type}; charset=utf-8", encoded))
+        template = known.responses.get((request.media_type or known.media_type, encoded))
         if template is None:
             return None
         admission = self._request_limits.admitted(principal, address)
@@ -174,21 +219,54 @@ class SruAtOnce:
             return None
         if encoded:
             body = compressed(body)
-        head = template % {b"size": len(body), b"date": self._http_date()}
+        data = template % {b"size": len(body), b"date": self._http_date(), b"body": body}
         return AnswerAtOnce(
-            head + body, deliveries, records, principal, session, path.decode("ascii"),
-            query, admission, began_s, address,
+            data, deliveries, records, principal, session, known.path, query, admission,
+            began_s, address, granted.names if request.start_record == 1 else None,
         )  # fmt: skip
 
-    def _asked(self, address: bytes) -> tuple[SearchRetrieveRequest, Query, bool | bytes] | None:
-        """What is behind the `?`: the request, its query and how the response repeats it."""
+    def _read(self, data: bytes) -> tuple[KnownHead, bytes, AskedAtOnce | None] | None:
+        """The headers of a request, its address behind the `?`, and what it asks.
+
+        The last is None where the address is still to be read.
+        """
+        parts = parted(data)
+        if parts is not None:
+            about, term = parts
+            known = self._requests.get(about)
+            if known is not None:
+                asked = _asked_again(known.search, term)
+                address = data[known.address_begin : len(data) - known.rest]
+                return None if asked is None else (known.head, address, asked)
+        path, rest = _parts(data)
+        head = self._known.get((path, rest)) if path is not None else None
+        if head is None or path is None:
+            return None
+        return head, data[5 + len(path) : len(data) - len(rest)], None
+
+    def _granted(self, known: KnownHead, principal: Principal) -> Granted | None:
+        granted = known.granted
+        if granted is None or granted.principal is not principal:
+            databases = databases_for(self._service.catalogue, (known.database,), principal)
+            if isinstance(databases, Diagnostic):
+                return None
+            names = tuple(database.name for database in databases)
+            granted = known.granted = Granted(principal, databases, names)
+        return granted
+
+    def _asked(self, data: bytes, known: KnownHead, address: bytes) -> AskedAtOnce | None:
+        """What is behind the `?`, and where that is known but for its term, note the request."""
         found = self._searches.find(address)
         if found is not None:
-            known, term = found
-            query = known.query(term)
-            return None if isinstance(query, SruFault) else (
-                known.request, query, known.echo_of(term)
-            )  # fmt: skip
+            parts = parted(data)
+            if parts is not None:
+                if len(self._requests) >= REQUESTS_MAX:
+                    self._requests.pop(next(iter(self._requests)))
+                begin = 5 + len(known.path)
+                self._requests[parts[0]] = KnownRequest(
+                    known, found[0], begin, len(data) - begin - len(address)
+                )
+            return _asked_again(*found)
         if _QUERY.fullmatch(address) is None:
             return None
         try:
@@ -201,7 +279,22 @@ class SruAtOnce:
         if not isinstance(request, SearchRetrieveRequest):
             return None
         self._searches.learn(address, parameters, request)
-        return request, request.query, True
+        return AskedAtOnce(request, request.query, ResponseFrame(request), search_echo(request))
+
+    def _login(self, http: web.Request) -> KnownLogin | _KeyOrNone | None:
+        """Whose credentials are in the headers; None: what should be these is something else."""
+        sign_in = self._service.sign_in
+        header = http.headers.get(hdrs.AUTHORIZATION)
+        if header is None:
+            return _KeyOrNone(sign_in, None)
+        scheme, _, rest = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return _KeyOrNone(sign_in, rest.strip())
+        try:
+            basic = BasicAuth.decode(header, encoding="utf-8")
+        except ValueError:
+            return None
+        return KnownLogin(sign_in, basic.login, basic.password)
 
     def _http_date(self) -> bytes:
         """The present second as RFC 9110 §5.6.7 has it."""
@@ -239,38 +332,19 @@ def _is_ordinary(http: web.Request, response: web.StreamResponse, client: str) -
     )
 
 
-def _credentials(http: web.Request) -> Sequence[str] | None:
-    """A name and a password, or a key; None: what should be these is something else."""
-    header = http.headers.get(hdrs.AUTHORIZATION)
-    if header is None:
-        return ()
-    scheme, _, rest = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return (rest.strip(),)
-    try:
-        basic = BasicAuth.decode(header, encoding="utf-8")
-    except ValueError:
+def _asked_again(known: KnownSearch, term: bytes) -> AskedAtOnce | None:
+    query = known.query(term)
+    if isinstance(query, SruFault):
         return None
-    return basic.login, basic.password
-
-
-def _principal(
-    sign_in: SignIn, credentials: Sequence[str], address: str
-) -> Principal | Diagnostic | None:
-    """Who asks, as `server.http.sign_in` finds it; None: that would take time."""
-    if not credentials:
-        return sign_in.without_login(address)
-    if len(credentials) == 1:
-        return sign_in.by_key(credentials[0], address)
-    name, password = credentials
-    return sign_in.recognised(name, password, address)
+    return AskedAtOnce(known.request, query, known.frame, known.echo_of(term))
 
 
 def _template(response: web.StreamResponse) -> bytes:
-    """The head of a response, with places for the size and the date."""
+    """A response with places for the size, the date and the body."""
     places: Mapping[str, str] = {hdrs.CONTENT_LENGTH: "%(size)d", hdrs.DATE: "%(date)b"}
     lines = [
         f"{name}: {places.get(name) or value.replace('%', '%%')}\r\n"
         for name, value in response.headers.items()
     ]
-    return f"HTTP/1.1 {response.status} {response.reason}\r\n{''.join(lines)}\r\n".encode("latin-1")
+    head = f"HTTP/1.1 {response.status} {response.reason}\r\n{''.join(lines)}\r\n"
+    return head.encode("latin-1") + b"%(body)b"

@@ -24,6 +24,7 @@ from protocol.sru_facets import (
     facets_xml,
     narrowed,
 )
+from protocol.sru_frame import ResponseFrame
 from protocol.sru_response import (
     SearchRetrieveResponse,
     SruRecord,
@@ -35,7 +36,7 @@ from protocol.sru_version import RecordSchema
 from server.access_control.access import Principal
 from server.delivery import record_forms
 from server.delivery.outbox import Outbox
-from server.delivery.retrieval import Item, MadeItem, RecordForm, Retrieved, choose_at_once
+from server.delivery.retrieval import Item, RecordForm, Retrieved, choose_at_once
 from server.http.access_log import SESSION
 from server.http.responses import NEVER_WAITS_BYTES
 from server.http.sign_in import challenge
@@ -63,6 +64,20 @@ class _Found:
     kept: KeptSet | None = None
 
 
+@frozen
+class AskedAtOnce:
+    """A request to be answered without waiting.
+
+    `query` is in the place of that of `request`, which may have another term; `frame`
+    is of either, and `echo` repeats what was asked.
+    """
+
+    request: SearchRetrieveRequest
+    query: Query
+    frame: ResponseFrame
+    echo: bytes
+
+
 class SearchRetrieve:
     """Answers searchRetrieve requests of one worker."""
 
@@ -73,6 +88,7 @@ class SearchRetrieve:
         self._outbox = outbox
         self._sets = sets
         self._anonymous_sets = anonymous_sets
+        self._by_relevance = service.config.sru.default_order == "relevance"
 
     async def respond(
         self,
@@ -151,19 +167,17 @@ class SearchRetrieve:
 
     def respond_at_once(
         self,
-        request: SearchRetrieveRequest,
+        asked: AskedAtOnce,
         databases: tuple[Database, ...],
         principal: Principal,
         session: str,
-        query: Query | None = None,
-        echo: bool | bytes = True,
     ) -> tuple[bytes, Sequence[Delivery], int] | None:
         """The document, what must be in the ledger before it is sent, and its records.
 
-        `query` and `echo` are in the place of those of a request that is known but
-        for its term. None: `respond` must be asked, because something is to be waited for,
-        is not of the usual kind, or does not go well.
+        None: `respond` must be asked, because something is to be waited for, is not of
+        the usual kind, or does not go well.
         """
+        request = asked.request
         form = FORMS[request.schema.name]
         if (
             request.facets is not None
@@ -173,28 +187,26 @@ class SearchRetrieve:
             or not form.billable  # it may be kept by the client, and has an entity tag
         ):
             return None
-        found = self._service.catalogue.search_at_once(databases, query or request.query, {})
+        catalogue = self._service.catalogue
+        query = ranked(asked.query) if self._by_relevance else asked.query
+        found = catalogue.search_at_once(databases, query, {})
         if found is None or isinstance(found, Diagnostic):
             return None
         total = len(found)
         wanted = record_range(request, total)
         if isinstance(wanted, SruFault):
             return None
-        items: Sequence[Item | MadeItem] = ()
-        deliveries: Sequence[Delivery] = ()
-        if wanted:
-            ids = found.ids(wanted.start, len(wanted))
-            if isinstance(ids, Diagnostic):
-                return None
-            chosen = choose_at_once(
-                self._service.catalogue, principal, ids, form, NEVER_WAITS_BYTES, "sru", session
-            )
-            if chosen is None:
-                return None
-            items, deliveries = chosen.items, chosen.deliveries
-        records = _records(items, wanted.start, request.schema)
-        response = SearchRetrieveResponse(number_of_records=total, records=records)
-        return search_response(request, response, echo=echo), deliveries, len(items)
+        if not wanted:
+            return asked.frame.response(total, (), asked.echo), (), 0
+        ids = found.ids(wanted.start, len(wanted))
+        if isinstance(ids, Diagnostic):
+            return None
+        chosen = choose_at_once(catalogue, principal, ids, form, NEVER_WAITS_BYTES, "sru", session)
+        if chosen is None:
+            return None
+        records = [(item.content, item.record.control_number) for item in chosen.items]
+        document = asked.frame.response(total, records, asked.echo)
+        return document, chosen.deliveries, len(records)
 
     def _delivered(self, retrieved: Retrieved, call: Call) -> None:
         self._service.sessions.counters.sru_records += len(retrieved.items)
@@ -226,7 +238,7 @@ class SearchRetrieve:
             records = whole.records
         else:
             sets = {name: each.records for name, each in kept.items()}
-            if self._service.config.sru.default_order == "relevance" and not request.sort:
+            if self._by_relevance and not request.sort:
                 query = ranked(query)
             records = await catalogue.search(databases, query, sets)
         if not isinstance(records, Diagnostic) and request.sort:
@@ -349,7 +361,7 @@ class SearchRetrieve:
 
 
 def _records(
-    items: Sequence[Item | MadeItem], first: int, schema: RecordSchema
+    items: Sequence[Item], first: int, schema: RecordSchema
 ) -> list[SruRecord | SurrogateDiagnostic]:
     records: list[SruRecord | SurrogateDiagnostic] = []
     for position, item in enumerate(items, first):

@@ -29,7 +29,7 @@ from protocol.iso2709 import (
     parse,
     split,
 )
-from protocol.marcxml import to_marcxchange, to_marcxml
+from protocol.marcxml import marcxml_octets, to_marcxchange, to_marcxml
 from protocol.marcxml_reader import decode_marcxml, read_marcxml
 from protocol.record import MarcFamily
 
@@ -125,6 +125,7 @@ def test_marcxml_is_well_formed_and_loses_only_what_xml_forbids(
 ) -> None:
     marc = build(leader, content, oversize=True)
     assert etree.fromstring(to_marcxchange(marc, family).encode()) is not None
+    assert marcxml_octets(marc) == to_marcxml(marc).encode()
     again = decode_marcxml(to_marcxml(marc).encode(), family)
     assert isinstance(again, DecodedRecord)
     expected = [
@@ -169,7 +170,8 @@ def check_stored(decoded: DecodedRecord, family: MarcFamily) -> None:
     assert (
         decode_record(marc, family, "utf-8") == DecodedRecord(marc, "utf-8") or len(marc) > 99_999
     )
-    etree.fromstring(to_marcxml(marc).encode())
+    etree.fromstring(marcxml_octets(marc))
+    assert marcxml_octets(marc) == to_marcxml(marc).encode()
     etree.fromstring(to_dublin_core(marc, family))
     for encoding in OUTPUT_ENCODINGS:
         assert isinstance(encode_record(marc, family, encoding), bytes | EncodingFailure)

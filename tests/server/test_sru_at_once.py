@@ -22,6 +22,7 @@ from server.config import load_config
 from server.http.connection import Connection
 from server.http.server import HttpServer
 from server.service import Service
+from server.sru import at_once as sru_at_once
 from server.z3950.server import Z3950Server
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
@@ -153,12 +154,34 @@ def test_the_second_answer_has_the_octets_of_the_first(server: RunningServer) ->
     with Client(server) as client:
         for data in [*USUAL, *OTHERS, *USUAL]:
             answers = []
-            for _ in range(3):
+            # The long way; then its address is learned, the whole request, and both are known.
+            for _ in range(5 if data in USUAL else 3):
                 client.send(data)
                 answers.append(client.response())
             # A set that is kept has another name each time.
             known = {re.sub(rb"resultSetId>[^<]+", b"", answer) for answer in answers}
             assert len(known) == 1, data
+
+
+def test_another_term_in_known_octets_has_the_answer_of_the_long_way(
+    server: RunningServer,
+) -> None:
+    targets = [
+        search("rec.id={}"), search("dc.title={}", "&maximumRecords=2", version="1.2"),
+        "/?query=rec.id%3D{}&recordSchema=marcxml",
+        "/we_cat?recordPacking=string&query=rec.id%3D{}&recordSchema=mods",
+    ]  # fmt: skip
+    with Client(server) as client:
+        for target in targets:
+            for _ in range(4):
+                client.send(request(target.replace("{}", "w001").replace("%7B%7D", "w001"), *GZIP))
+                client.response()
+            for term in ("w002", "W002", "many", "nothing", "and", "w%30", "", "w002+w003"):
+                address = target.replace("{}", term).replace("%7B%7D", term)
+                client.send(request(address, *GZIP))
+                known = client.response()
+                client.send(request(address, *GZIP, "Cookie: a=b"))
+                assert client.response() == known
 
 
 def test_what_is_answered_at_once_is_counted(server: RunningServer) -> None:
@@ -270,6 +293,35 @@ async def worker(server: RunningServer, folder: Path) -> AsyncIterator[Worker]:
         await http.start(listener)
         yield Worker(http, service)
         await http.stop()
+
+
+async def test_whole_requests_are_known_but_for_their_term(worker: Worker) -> None:
+    connection, wire = await worker.connect()
+    requests = worker.http._sru.at_once._requests
+    for number in range(4):
+        await wire.answer(connection, request(search(f"rec.id=w{number:03}"), *PLAIN))
+    assert len(requests) == 1
+    (known,) = requests.values()
+    assert known.head.path == "/we_cat"
+    other = request(search("rec.id=w044"), *PLAIN)
+    answer = worker.http._sru.at_once.answer(other, "127.0.0.1")
+    assert answer is not None
+    answer.admission.__exit__()
+    assert (answer.path, answer.query.decode()) == tuple(search("rec.id=w044").split("?"))
+    # A request to which nothing was answered yet is not known, whatever its address.
+    assert not worker.knows(request(search("rec.id=w044"), MEMBER, "Accept: text/plain"))
+
+
+async def test_only_so_many_requests_are_known(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sru_at_once, "REQUESTS_MAX", 2)
+    connection, wire = await worker.connect()
+    for index in ("rec.id", "dc.title", "bath.isbn", "rec.id"):
+        for _ in range(4):
+            await wire.answer(connection, request(search(f"{index}=w001"), *PLAIN))
+            assert len(worker.http._sru.at_once._requests) <= 2
+    assert worker.knows(request(search("rec.id=w001"), *PLAIN))
 
 
 async def test_usual_requests_are_answered_at_once_and_no_others(worker: Worker) -> None:

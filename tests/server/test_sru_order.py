@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import urllib.parse
 import urllib.request
@@ -49,3 +50,19 @@ def test_the_best_answers_come_first_unless_the_client_sorts(
     titles = re.findall(r"A general|Rivers of|History, history|History\b", text)
     numbers = {"A general": "1", "Rivers of": "2", "History, history": "3", "History": "4"}
     assert "".join(dict.fromkeys(numbers[title] for title in titles)) == order
+
+
+def test_the_best_answers_come_first_when_a_request_is_known_too(server: RunningServer) -> None:
+    url = urllib.parse.urlsplit(server.url)
+    kept = http.client.HTTPConnection(url.netloc, timeout=30)
+    member = {"Authorization": "Basic ZGVtbzE6ZGVtbzE="}
+    for _ in range(5):
+        kept.request(
+            "GET",
+            "/we_cat?version=1.2&operation=searchRetrieve&query=dc.title=history"
+            "&recordSchema=marcxml",
+            headers=member,
+        )
+        text = kept.getresponse().read().decode()
+        assert re.findall(r'tag="001">(.)<', text) == ["3", "4", "1"]
+    kept.close()

@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access_control.access import ANONYMOUS, KEY_USE_INTERVAL_S, Principal, SignIn
+from server.access_control.access import (
+    ANONYMOUS,
+    KEY_USE_INTERVAL_S,
+    KnownLogin,
+    Principal,
+    SignIn,
+)
 from server.access_control.permissions import Operation, refusal
 from server.config import Access
+from store.access_changes import AccessChanges
 from store.accounts import Accounts
 from store.members import Members
 
@@ -107,6 +114,64 @@ async def test_an_address_that_tries_many_accounts_waits_but_not_who_came_in_bef
     assert refusal.condition == Bib1.TEMPORARILY_UNAVAILABLE
     assert isinstance(await sign_in.sign_in("pku", "secret", ADDRESS), Principal)
     assert isinstance(await sign_in.sign_in("thu", "other", "192.0.2.2"), Principal)
+
+
+async def test_who_came_with_a_known_login_is_asked_for_again_when_anything_changed(
+    sign_in: SignIn, members: Members
+) -> None:
+    login = KnownLogin(sign_in, "pku", "secret")
+    assert login.principal(ADDRESS) is None  # verifying it takes time
+    await sign_in.sign_in("pku", "secret", ADDRESS)
+    principal = login.principal(ADDRESS)
+    assert isinstance(principal, Principal)
+    asked: list[str] = []
+
+    def recognised(name: str, password: str, address: str) -> Principal | Diagnostic | None:
+        asked.append(password)
+        return SignIn.recognised(sign_in, name, password, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sign_in, "recognised", recognised)
+        assert login.principal(ADDRESS) is principal
+        assert asked == []
+        assert login.principal("192.0.2.2") is principal  # the account may come from anywhere
+        members.set_charset("PKU", "marc-8", 2)
+        changed = login.principal("192.0.2.2")
+        assert isinstance(changed, Principal)
+        assert changed.charset == "marc-8"
+        await sign_in.sign_in("pku", "wrong", "192.0.2.2")
+        assert login.principal("192.0.2.2") is changed
+        assert asked.count("secret") == 3
+    members.set_password("pku", "another")
+    assert login.principal("192.0.2.2") is None
+
+
+async def test_a_known_login_waits_where_the_password_would(
+    sign_in: SignIn, members: Members, clock: Clock
+) -> None:
+    login = KnownLogin(sign_in, "pku", "secret")
+    await sign_in.sign_in("pku", "secret", ADDRESS)
+    assert isinstance(login.principal(ADDRESS), Principal)
+    for _ in range(3):
+        await sign_in.sign_in("pku", "wrong", ADDRESS)
+    for each in (login.principal(ADDRESS), sign_in.recognised("pku", "secret", ADDRESS)):
+        assert isinstance(each, Diagnostic)
+        assert each.condition == Bib1.TEMPORARILY_UNAVAILABLE
+
+
+@pytest.mark.parametrize("rule", ["ends_us = 4102444800000000", "addresses_only = 1"])
+async def test_where_time_or_place_decides_a_login_is_never_kept(
+    sign_in: SignIn, members: Members, rule: str
+) -> None:
+    login = KnownLogin(sign_in, "pku", "secret")
+    with members.transaction():
+        members.connection.execute(f"UPDATE institution SET {rule}")
+    AccessChanges(members).add_range("PKU", f"{ADDRESS}/32", 1, account="pku", who="li")
+    await sign_in.sign_in("pku", "secret", ADDRESS)
+    first, second = login.principal(ADDRESS), login.principal(ADDRESS)
+    assert isinstance(first, Principal)
+    assert first == second
+    assert first is not second
 
 
 def test_accounts_that_cannot_be_opened_yet_stop_no_worker(

@@ -6,6 +6,7 @@ import io
 import re
 import tracemalloc
 import unicodedata
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import pymarc
 import pytest
 from lxml import etree
 
-from protocol import marcxml_reader
+from protocol import marcxml, marcxml_reader
 from protocol.cnmarcxml import to_cnmarcxml
 from protocol.iso2709 import DecodedRecord, Field, RefusedRecord, build, control_number, parse
 from protocol.marcxml import (
     MARCXCHANGE_NAMESPACE,
     MARCXML_NAMESPACE,
+    marcxml_octets,
     to_marcxchange,
     to_marcxml,
 )
@@ -28,6 +30,14 @@ from tests.marc_files import REFUSED, MarcFile, marc_files
 
 MARC21, UNIMARC = MarcFamily.MARC21, MarcFamily.UNIMARC
 LEADER = "00000nam a2200000 a 4500"
+USUAL = [
+    Field("100", "1 \x1faUsual, Ann & Co.\x1fd1949-"), Field("245", "10\x1fa红楼梦 /\x1fcby <her>.")
+]  # fmt: skip
+
+
+def same_octets(marc: bytes) -> None:
+    """The short way gives what the long one does."""
+    assert marcxml_octets(marc) == to_marcxml(marc).encode()
 
 
 def elements_of(xml: str) -> tuple[str, list[tuple[str, ...]]]:
@@ -83,6 +93,8 @@ def test_a_field_reads_back_as_it_was_but_for_what_xml_forbids(
 ) -> None:
     leader, fields = elements_of(to_marcxml(build(LEADER, [field])))
     assert fields == [expected]
+    same_octets(build(LEADER, [field]))
+    same_octets(build(LEADER, [Field("001", "1"), *USUAL, field, *USUAL]))
     assert len(leader) == 24
 
 
@@ -102,10 +114,52 @@ def test_an_odd_field_changes_nothing_about_its_neighbours(tag: str, odd: str) -
     start = alone.index("</leader>") + len("</leader>")
     field = alone[start : -len("</record>")]
     assert field in among
+    same_octets(build(LEADER, [Field("003", "x"), first, Field(tag, odd), last]))
     assert (
         among[among.index("<controlfield") :].replace(field, "", 1)
         == (plain[plain.index("<controlfield") :])
     )
+
+
+def test_records_as_most_are_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        build(LEADER, [Field("001", "1"), Field("008", ""), *USUAL]),
+        build(LEADER, [Field("245", "10\x1faA <b> & \x98红\x9c\r\x7f\x1fb\x1f9c")]),
+        build(LEADER, USUAL * 40),
+    ]
+    expected = [to_marcxml(record).encode() for record in records]
+    monkeypatch.setattr(marcxml, "to_marcxml", None)
+    assert [marcxml_octets(record) for record in records] == expected
+
+
+def test_no_record_fills_the_memory_with_beginnings_of_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(marcxml, "_ELEMENTS_KEPT_MAX", len(marcxml._OPEN_BOTH) + 3)
+    for number in range(300, 400):
+        same_octets(build(LEADER, [Field("001", "1"), Field(str(number), "79\x1fZx")]))
+    assert len(marcxml._OPEN_BOTH) <= marcxml._ELEMENTS_KEPT_MAX
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda marc: marc.replace(b"Usual", b"Us\xffal"),
+        lambda marc: marc.replace(b"\x1e", b"", 1),
+        lambda marc: marc[:24] + b"\x1e" + marc[24:],
+        lambda marc: b"",
+        lambda marc: marc[:20],
+    ],
+)
+def test_what_is_no_stored_record_is_told_in_the_same_way(
+    damage: Callable[[bytes], bytes],
+) -> None:
+    marc = damage(build(LEADER, [Field("001", "1"), *USUAL]))
+    with pytest.raises(ValueError) as expected:
+        to_marcxml(marc)
+    with pytest.raises(type(expected.value)) as found:
+        marcxml_octets(marc)
+    assert str(found.value) == str(expected.value)
 
 
 def test_the_namespaces_and_attributes_are_those_of_the_standards() -> None:
@@ -123,6 +177,8 @@ def test_the_namespaces_and_attributes_are_those_of_the_standards() -> None:
 )
 def test_a_leader_always_has_24_characters(leader: str) -> None:
     marc = build(leader, [Field("001", "1")])
+    same_octets(marc)
+    same_octets(build(leader, [Field("001", "1"), *USUAL]))
     found, _ = elements_of(to_cnmarcxml(marc))
     assert found == parse(marc).leader
     assert found[5:12] + found[17:] == leader[5:12] + leader[17:]
@@ -155,6 +211,7 @@ def test_fields_come_in_the_order_of_the_directory() -> None:
     raw = raw[:12] + b"00049" + raw[17:]
     _, fields = elements_of(to_marcxml(raw))
     assert fields == [("001", "1"), ("245", "10", "a", "Title")]
+    same_octets(raw)
 
 
 def test_control_fields_come_before_all_others() -> None:
@@ -166,6 +223,7 @@ def test_control_fields_come_before_all_others() -> None:
     ]
     _, found = elements_of(to_marcxml(build(LEADER, fields)))
     assert [field[0] for field in found] == ["001", "008", "245", "100"]
+    same_octets(build(LEADER, fields))
     unsorted = [Field("001", "1"), Field("500", "  \x1fa"), Field("245", "10\x1faT")]
     _, found = elements_of(to_marcxml(build(LEADER, unsorted)))
     assert [field[0] for field in found] == ["001", "500", "245"]
@@ -399,6 +457,7 @@ def check_whole(file: MarcFile) -> None:
             if read % 10 == 1:
                 again = decode_marcxml(to_cnmarcxml(record.marc).encode(), file.family)
                 assert again == DecodedRecord(record.marc, "utf-8"), file.name
+                same_octets(record.marc)
                 slim = decode_marcxml(to_marcxml(record.marc).encode(), file.family)
                 assert isinstance(slim, DecodedRecord)
                 assert parse(slim.marc).fields == parse(record.marc).fields, file.name

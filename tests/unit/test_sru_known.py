@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from protocol.sru import RefusedRequest, SearchRetrieveRequest, SruLimits, parse_request
-from protocol.sru_known import SHAPES_MAX, SIZE_BYTES_MAX, KnownSearches
+from protocol.sru_known import SHAPES_MAX, SIZE_BYTES_MAX, KnownSearches, parted
 from protocol.sru_response import search_echo
 
 LIMITS = SruLimits(schemas=("marcxml", "dc"), default_schema="marcxml")
@@ -80,8 +80,14 @@ def test_what_is_no_plain_term_goes_the_long_way(term: str) -> None:
     assert searches.find(f"{SEARCH}&query=title={term}".encode()) is None
 
 
-@pytest.mark.parametrize("term", ["1999", "never", "19", "20011"])
-@pytest.mark.parametrize("index", ["dc.date", "bath.isbn", "bath.issn", "cql.resultSetId"])
+@pytest.mark.parametrize("term", ["1999", "never", "19", "20011", "0zq9PROOF9qz0", "ISBN"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        "dc.date", "bath.isbn", "bath.issn", "cql.resultSetId", "cql.allRecords", "cql.anywhere",
+        "dc.title", "dc.language", "rec.id", "bib.issuance", "title",
+    ],
+)  # fmt: skip
 def test_a_term_means_or_fails_as_in_the_whole_address(index: str, term: str) -> None:
     searches = KnownSearches(LIMITS)
     learn(searches, f"{SEARCH}&query={index}=2001")
@@ -103,3 +109,18 @@ def test_the_first_shapes_give_way_to_later_ones() -> None:
         learn(searches, f"{SEARCH}&query=title=abc&startRecord={start}")
     assert searches.find(f"{SEARCH}&query=title=x&startRecord=1".encode()) is None
     assert searches.find(f"{SEARCH}&query=title=x&startRecord=2".encode()) is not None
+
+
+def request_of(address: str) -> bytes:
+    return f"GET /we_cat?{address} HTTP/1.1\r\nHost: x\r\nX-A: ?query=a=b&\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "address", [f"query=bath.isbn%3D{{}}&{SEARCH}", f"{SEARCH}&query=dc.title={{}}", "query=t={}"]
+)
+def test_a_request_is_parted_at_the_term_of_its_address(address: str) -> None:
+    before, after = request_of(address.format("|")).split(b"|")
+    assert parted(request_of(address.format("Abc1"))) == ((before, after), b"Abc1")
+    for term in ("", "a.b", "%61", "a+b", "or", "\u7ea2", "a" * 65):
+        parts = parted(request_of(address.format(term)))
+        assert parts is None or parts[0] != (before, after)
