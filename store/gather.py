@@ -27,8 +27,8 @@ PLACES_MAX = 1 << (32 - PLACE_SHIFT)
 # Only the beginning of a whole field is its key, and that much is shown of it.
 KEY_CHARS_MAX = 120
 
-_TEXTS_KEPT = 1 << 13
-_TEXT_KEPT_CHARS_MAX = 250
+TEXTS_KEPT = 1 << 13
+TEXT_KEPT_CHARS_MAX = 250
 
 Integers = npt.NDArray[np.uint32]
 
@@ -37,11 +37,15 @@ def _integers() -> array[int]:
     return array("I")
 
 
-# Also from one set of postings to the next: a record's versions share most texts.
-_analyse = lru_cache(_TEXTS_KEPT)(analysis.analyse)
+_analyse = lru_cache(TEXTS_KEPT)(analysis.analyse)
 
 
-class _TermNumbers(dict[str, int]):
+def analysed(text: str) -> tuple[list[analysis.Token], str]:
+    """As `store.analysis.analyse`, kept of short texts: a record's versions share most of them."""
+    return _analyse(text) if len(text) <= TEXT_KEPT_CHARS_MAX else analysis.analyse(text)
+
+
+class TermNumbers(dict[str, int]):
     """Terms in the order in which they came, each with its number."""
 
     def __missing__(self, term: str) -> int:
@@ -102,7 +106,7 @@ class Postings:
     """
 
     def __init__(self) -> None:
-        self.terms = _TermNumbers()
+        self.terms = TermNumbers()
         self.registers: dict[str, Register] = {}
         self.displays: dict[str, dict[str, str]] = {}
         self._texts: dict[str, _Text | None] = {}
@@ -112,7 +116,7 @@ class Postings:
 
     def __setstate__(self, state: tuple[dict[str, int], dict[str, Register], Displays]) -> None:
         terms, self.registers, self.displays = state
-        self.terms = _TermNumbers(terms)
+        self.terms = TermNumbers(terms)
         self._texts = {}
 
     def register(self, name: str) -> Register:
@@ -146,14 +150,12 @@ class Postings:
         if analysed is not _NOT_SEEN:
             return analysed
         analysed = self._analyse(text)
-        if len(text) <= _TEXT_KEPT_CHARS_MAX and len(self._texts) < _TEXTS_KEPT:
+        if len(text) <= TEXT_KEPT_CHARS_MAX and len(self._texts) < TEXTS_KEPT:
             self._texts[text] = analysed
         return analysed
 
     def _analyse(self, text: str) -> _Text | None:
-        words, key = (
-            _analyse(text) if len(text) <= _TEXT_KEPT_CHARS_MAX else (analysis.analyse(text))
-        )
+        words, key = analysed(text)
         if not words:
             return None
         number_of = self.terms.__getitem__

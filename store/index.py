@@ -8,16 +8,15 @@ START, and a whole field runs from START to END.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-
-import msgspec
+from collections.abc import Collection, Iterable
+from typing import Protocol, TypeVar
 
 from protocol.access_point import Kind
 from protocol.access_points import ACCESS_POINTS
 from protocol.iso2709 import MarcRecord
 from protocol.record import MarcFamily
 from store import extract
-from store.gather import KEY_CHARS_MAX, PLACE_SHIFT, Postings
+from store.gather import KEY_CHARS_MAX, PLACE_SHIFT, Postings, TermNumbers
 from store.postings import POSITION_MAX
 from store.registers import (
     ANY,
@@ -39,13 +38,55 @@ _KEY_REGISTERS = {
 }
 
 
+class AnalysedText(Protocol):
+    """The analysis of one text, as `index_record` looks at it."""
+
+    @property
+    def words(self) -> frozenset[int]:
+        """The numbers of its words."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """The whole field, its number first."""
+
+
+Text = TypeVar("Text", bound=AnalysedText)
+
+
+class Target(Protocol[Text]):
+    """Where the postings of a record go: into those of many, or into its row of the delta."""
+
+    @property
+    def terms(self) -> TermNumbers:
+        """The numbers of terms."""
+
+    @property
+    def displays(self) -> dict[str, dict[str, str]]:
+        """By register, texts that Scan shows for terms that are not fit to be read."""
+
+    def text(self, text: str) -> Text | None:
+        """The analysis of a text; None when it has no words."""
+
+    def add(self, name: str, terms: Iterable[str], value: int) -> None:
+        """Add a posting of each term, all at `value`."""
+
+    def add_numbers(self, name: str, numbers: Iterable[int], value: int) -> None:
+        """`add` by the numbers of terms."""
+
+    def add_number(self, name: str, number: int, value: int) -> None:
+        """Add one posting by the number of its term."""
+
+    def add_field(self, name: str, text: Text, place: int, start: int) -> int:
+        """Add a field's words with START at position `start`; returns where END stands."""
+
+
 def cut_value(value: str) -> str:
     """A value as it is indexed: cut where no query goes on."""
     return value[:VALUE_CHARS_MAX]
 
 
 def index_record(
-    postings: Postings,
+    postings: Target[Text],
     place: int,
     record: MarcRecord,
     family: MarcFamily,
@@ -87,7 +128,7 @@ def index_record(
 
 
 def _add_whole_field(
-    postings: Postings, access_point: str, text: str, key: tuple[int, str], value: int
+    postings: Target[Text], access_point: str, text: str, key: tuple[int, str], value: int
 ) -> None:
     number, term = key
     name = _KEY_REGISTERS[access_point]
@@ -112,7 +153,7 @@ def whole_fields(
 
 
 def index_holders(
-    postings: Postings, place: int, institutions: Iterable[str], *, is_first: bool
+    postings: Target[Text], place: int, institutions: Iterable[str], *, is_first: bool
 ) -> None:
     """Add what holders alone bring for the record at `place`; nothing without any.
 
@@ -124,37 +165,3 @@ def index_holders(
         postings.add(HELD_BY, codes, no_position)
         if is_first:
             postings.add(PRESENT, (HELD_BY,), no_position)
-
-
-_PACKER = msgspec.msgpack.Encoder()
-_UNPACKER = msgspec.msgpack.Decoder(list[tuple[int, str, str | None, list[int]]])
-
-
-def pack(postings: Postings, register_ids: Mapping[str, int]) -> bytes:
-    """One record's postings, at place 0, as a row of the delta keeps them."""
-    return _PACKER.encode(
-        [
-            (register_ids[name], term, postings.displays.get(name, {}).get(term), positions)
-            for name, terms in postings.each_by_term()
-            for term, positions in terms.items()
-        ]
-    )
-
-
-def unpack(entries: bytes) -> list[tuple[int, str, str | None, list[int]]]:
-    """The rows of a delta: register, term, display and positions of each term."""
-    return _UNPACKER.decode(entries) if entries else []
-
-
-def add_packed(
-    postings: Postings, place: int, entries: bytes, register_names: Mapping[int, str]
-) -> None:
-    """Add what `pack` made `entries` of, as the record at `place`."""
-    first_value = place << PLACE_SHIFT
-    for register_id, term, display, positions in unpack(entries):
-        name = register_names[register_id]
-        number = postings.terms[term]
-        for position in positions:
-            postings.add_number(name, number, first_value | position)
-        if display is not None:
-            postings.displays.setdefault(name, {}).setdefault(term, display)

@@ -10,8 +10,8 @@ from typing import Any
 from store import postings
 from store.batch import Batch
 from store.bulk import BATCH_TERMS_MAX, OFFLINE_LIMITS, has_room
+from store.delta_row import add_row, unpack
 from store.gather import Postings
-from store.index import add_packed
 from store.indexed_versions import VersionReader, add_version, chunks, index_versions, merged
 from store.registers import fingerprint
 from store.runs import are_waiting
@@ -130,7 +130,7 @@ def check_delta(connection: sqlite3.Connection) -> Iterator[str]:
         "SELECT record_id, entries FROM delta ORDER BY record_id"
     ).fetchall():
         found, expected = Postings(), Postings()
-        add_packed(found, 0, entries, names)
+        add_row(found, 0, unpack(entries), names)
         version = reader.newest(record_id)
         if version is not None:
             add_version(expected, 0, version)

@@ -11,7 +11,7 @@ from protocol.iso2709 import parse
 from protocol.record import MarcFamily
 from store.bulk import CHUNK_RECORDS
 from store.gather import Postings
-from store.index import index_record
+from store.index import Target, Text, index_record
 from store.merging import FormerNumbers, MergeRows, with_numbers
 from store.records import RecordRows, read_databases
 from store.sqlite import StoreError
@@ -30,7 +30,7 @@ class IndexedVersion:
     numbers: list[str]  # of records merged into it
 
 
-def add_version(postings: Postings, place: int, version: IndexedVersion) -> None:
+def add_version(postings: Target[Text], place: int, version: IndexedVersion) -> None:
     """Add the postings of a version, as the record at `place`.
 
     Raises:

@@ -19,7 +19,8 @@ from pyroaring import BitMap
 
 from store import postings
 from store.analysis import END, START
-from store.index import unpack
+from store.delta_row import DeltaRow, unpack
+from store.gather import PLACE_SHIFT
 from store.postings import POSITION_MAX, SHARD_BITS, SHARD_MASK
 from store.registers import DATABASE
 from store.runs import require_none
@@ -189,13 +190,35 @@ class MainSegment:
             raise BoundExceeded
 
 
+_GONE_MAX = 1000  # rows that are kept track of though they are gone
+
+
+@dataclass(slots=True)
+class _Changed:
+    """A record of the delta, at its place among all of them; without entries once it is gone.
+
+    Its row is unpacked when it is needed: that takes 10 µs, but five times the room.
+    """
+
+    record_id: int
+    sequence: int
+    place: int
+    entries: bytes
+
+
 class DeltaSegment:
-    """The records changed since the last merge, in memory."""
+    """The records changed since the last merge, in memory.
+
+    Their rows are kept as they came; a register is made of them when it is first asked
+    for, and then of those that have come since.
+    """
 
     def __init__(self) -> None:
+        self._changed: dict[int, _Changed] = {}  # by record
+        self._in_turn: list[_Changed] = []  # as they came, some of them gone
         # register -> term -> `record_id << 12 | position`, ascending in no order
         self._terms: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
-        self._rows: dict[int, tuple[int, bytes]] = {}
+        self._read: dict[int, int] = {}  # by register: of how many of `_in_turn` it is made
         self._in_order: dict[int, list[str]] = {}
         self._displays: dict[tuple[int, str], str] = {}
         self.touched = BitMap()
@@ -203,57 +226,89 @@ class DeltaSegment:
         self.bounds = Bounds(0, 0)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._changed)
 
     def put(self, sequence: int, record_id: int, entries: bytes) -> None:
         """The record is now found by `entries` and by nothing else."""
-        if record_id in self._rows:
-            self._take_out(record_id)
+        before = self._changed.get(record_id)
+        if before is not None:
+            self._take_out(before)
+        changed = _Changed(record_id, sequence, len(self._in_turn), entries)
         self.last_sequence = sequence
-        self._rows[record_id] = (sequence, entries)
+        self._changed[record_id] = changed
+        self._in_turn.append(changed)
         self.touched.add(record_id)
-        for register_id, term, display, positions in unpack(entries):
-            register = self._terms[register_id]
+        if len(self._in_turn) > _GONE_MAX + 2 * len(self._changed):
+            self._start_again()
+
+    def forget_merged(self, merged_sequence: int) -> None:
+        """Rows up to `merged_sequence` have gone into the main index."""
+        merged = [key for key, each in self._changed.items() if each.sequence <= merged_sequence]
+        for record_id in merged:
+            del self._changed[record_id]
+            self.touched.discard(record_id)
+        self.last_sequence = max(self.last_sequence, merged_sequence)
+        if merged:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        """Keep nothing but the rows that are there."""
+        self._in_turn = list(self._changed.values())
+        for place, changed in enumerate(self._in_turn):
+            changed.place = place
+        self._terms.clear()
+        self._read.clear()
+        self._in_order.clear()
+        self._displays.clear()
+
+    def _register(self, register_id: int) -> dict[str, list[int]]:
+        """The places of each term of a register, of every record that is there."""
+        register = self._terms[register_id]
+        read, end = self._read.get(register_id, 0), len(self._in_turn)
+        if read < end:
+            self._read[register_id] = end
+            for changed in self._in_turn[read:]:
+                row = unpack(changed.entries)
+                if register_id in row.registers:
+                    self._put_in(register, register_id, changed.record_id, row)
+        return register
+
+    def _put_in(
+        self, register: dict[str, list[int]], register_id: int, record_id: int, row: DeltaRow
+    ) -> None:
+        first = record_id << PLACE_SHIFT
+        for term, position in row.postings(register_id):
             places = register.get(term)
             if places is None:
                 places = register[term] = []
                 self._in_order.pop(register_id, None)
-            places.extend([record_id << 12 | position for position in positions])
-            if display is not None:
-                self._displays.setdefault((register_id, term), display)
+            places.append(first | position)
+        for term, display in row.displays.get(register_id, {}).items():
+            self._displays.setdefault((register_id, term), display)
 
-    def forget_merged(self, merged_sequence: int) -> None:
-        """Rows up to `merged_sequence` have gone into the main index."""
-        merged = [key for key, row in self._rows.items() if row[0] <= merged_sequence]
-        if len(merged) == len(self._rows):
-            last_sequence = max(self.last_sequence, merged_sequence)
-            self.__init__()  # type: ignore[misc]
-            self.last_sequence = last_sequence
-            return
-        for record_id in merged:
-            self._take_out(record_id)
-            self.touched.discard(record_id)
-
-    def _take_out(self, record_id: int) -> None:
-        _, entries = self._rows.pop(record_id)
-        for register_id, term, _, _ in unpack(entries):
+    def _take_out(self, changed: _Changed) -> None:
+        row, changed.entries = unpack(changed.entries), b""
+        for register_id in row.registers.keys() & self._read.keys():
+            if changed.place >= self._read[register_id]:
+                continue  # the register was not asked for since
             register = self._terms[register_id]
-            places = [place for place in register[term] if place >> 12 != record_id]
-            if places:
-                register[term] = places
-            else:
-                del register[term]
-                self._in_order.pop(register_id, None)
-                self._displays.pop((register_id, term), None)
+            for term in {term for term, _ in row.postings(register_id)}:
+                places = [at for at in register[term] if at >> PLACE_SHIFT != changed.record_id]
+                if places:
+                    register[term] = places
+                else:
+                    del register[term]
+                    self._in_order.pop(register_id, None)
+                    self._displays.pop((register_id, term), None)
 
     def records(self, register_id: int, term: str) -> BitMap:
-        places = self._terms[register_id].get(term)
-        return BitMap([place >> 12 for place in places]) if places else BitMap()
+        places = self._register(register_id).get(term)
+        return BitMap([place >> PLACE_SHIFT for place in places]) if places else BitMap()
 
     def positions(self, register_id: int, term: str) -> dict[int, BitMap]:
         shards: defaultdict[int, list[int]] = defaultdict(list)
-        for place in self._terms[register_id].get(term, ()):
-            record_id, position = place >> 12, place & POSITION_MAX
+        for place in self._register(register_id).get(term, ()):
+            record_id, position = place >> PLACE_SHIFT, place & POSITION_MAX
             if position < POSITION_MAX:
                 shards[record_id >> SHARD_BITS].append(
                     position << SHARD_BITS | record_id & SHARD_MASK
@@ -263,21 +318,22 @@ class DeltaSegment:
     def values(self, register_id: int) -> dict[int, str]:
         """The term of each changed record, in a register where it has only one."""
         return {
-            place >> 12: term
-            for term, places in self._terms[register_id].items()
+            place >> PLACE_SHIFT: term
+            for term, places in self._register(register_id).items()
             for place in places
         }
 
     def members(self, register_id: int, record_ids: BitMap) -> dict[str, BitMap]:
         """Which of some records have each term of a register; terms that none has are left out."""
         found = {}
-        for term, places in self._terms[register_id].items():
-            records = BitMap([place >> 12 for place in places]) & record_ids
+        for term, places in self._register(register_id).items():
+            records = BitMap([place >> PLACE_SHIFT for place in places]) & record_ids
             if records:
                 found[term] = records
         return found
 
     def display(self, register_id: int, term: str) -> str | None:
+        self._register(register_id)
         return self._displays.get((register_id, term))
 
     def terms(self, register_id: int, terms: TermRange) -> list[str]:
@@ -291,15 +347,16 @@ class DeltaSegment:
         return found
 
     def records_in(self, register_id: int, terms: TermRange) -> BitMap:
-        register = self._terms[register_id]
         found = self.terms(register_id, terms)
-        return BitMap([place >> 12 for term in found for place in register[term]])
+        register = self._register(register_id)
+        return BitMap([place >> PLACE_SHIFT for term in found for place in register[term]])
 
     def terms_in_order(self, register_id: int) -> list[str]:
         """Every term of a register that records have, without START and END."""
+        register = self._register(register_id)
         in_order = self._in_order.get(register_id)
         if in_order is None:
-            in_order = sorted(self._terms[register_id].keys() - {START, END})
+            in_order = sorted(register.keys() - {START, END})
             self._in_order[register_id] = in_order
         return in_order
 

@@ -33,6 +33,18 @@ ON CONFLICT DO UPDATE SET
     modified_us = excluded.modified_us, extent = excluded.extent, note = excluded.note,
     submission_id = excluded.submission_id
 """
+# `record_identity` is in the order of agencies, of which a database has few: each is looked
+# into for the number, where a plain condition would read the index from end to end.
+_BY_NUMBER = """
+WITH RECURSIVE present (agency) AS (
+    SELECT min(agency) FROM record WHERE database_id = ?1
+    UNION ALL
+    SELECT (SELECT min(agency) FROM record WHERE database_id = ?1 AND agency > present.agency)
+    FROM present WHERE present.agency IS NOT NULL
+)
+SELECT record_id FROM present CROSS JOIN record
+WHERE database_id = ?1 AND record.agency = present.agency AND control_number = ?2
+"""
 
 
 def read_databases(connection: sqlite3.Connection) -> dict[int, Database]:
@@ -108,12 +120,9 @@ class RecordRows:
 
     def by_number(self, database_id: int, control_number: str) -> list[StoredRecord]:
         """The records of a database with that 001, of whichever agency, deleted ones included."""
-        rows = self._execute(
-            "SELECT record_id FROM record WHERE database_id = ? AND control_number = ?"
-            " ORDER BY record_id",
-            (database_id, control_number),
-        ).fetchall()
-        return [stored for (record_id,) in rows if (stored := self.get(record_id)) is not None]
+        record_ids = self._execute(_BY_NUMBER, (database_id, control_number)).fetchall()
+        found = (self.get(record_id) for (record_id,) in sorted(record_ids))
+        return [stored for stored in found if stored is not None]
 
     def _stored(self, condition: str, values: tuple[object, ...]) -> StoredRecord | None:
         row = self._execute(f"SELECT {_STORED_COLUMNS} WHERE {condition}", values).fetchone()

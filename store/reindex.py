@@ -24,8 +24,8 @@ from shutil import rmtree
 from typing import Any
 
 from store.batch import Batch, Statements
+from store.delta_row import RecordPostings, pack
 from store.gather import Postings
-from store.index import pack
 from store.index_check import check
 from store.indexed_versions import IndexedVersion, VersionReader, add_version, index_versions
 from store.parallel import Workers
@@ -339,7 +339,7 @@ class _Rebuild:
             return
         entries = b""
         if newest is not None:
-            postings = Postings()
+            postings = RecordPostings()
             add_version(postings, 0, newest)
             entries = pack(postings, self._writer.register_ids)
         self._writer.connection.execute(

@@ -1,18 +1,15 @@
-"""What a record brings to the index, and how it is packed."""
+"""What a record brings to the index."""
 
 from __future__ import annotations
 
 from protocol.iso2709 import parse
 from protocol.record import MarcFamily
 from store.analysis import END, START
-from store.gather import PLACE_SHIFT, Postings
-from store.index import FIELD_GAP, add_packed, index_holders, index_record, pack
+from store.gather import Postings
+from store.index import FIELD_GAP, index_holders, index_record
 from store.postings import POSITION_MAX
-from store.registers import ANY, DATABASE, HELD_BY, PRESENT, key_register, register_names
+from store.registers import ANY, DATABASE, HELD_BY, PRESENT, key_register
 from tests.catalogue_records import book
-
-IDS = {name: number for number, name in enumerate(register_names(), 1)}
-NAMES = {number: name for name, number in IDS.items()}
 
 
 def indexed(marc: bytes, *institutions: str) -> Postings:
@@ -67,19 +64,6 @@ def test_a_whole_field_is_a_term_that_is_shown_as_written() -> None:
     register = key_register("title")
     assert set(postings.by_term(register)) == {"dream of the red chamber"}
     assert postings.displays[register] == {"dream of the red chamber": "Dream of the Red Chamber"}
-
-
-def test_packed_postings_come_back_at_another_place() -> None:
-    postings = indexed(book("w1", "Red dream, red", subjects=("Fiction",)), "PKU")
-    unpacked = Postings()
-    add_packed(unpacked, 3, pack(postings, IDS), NAMES)
-    for name in postings.registers:
-        moved = {
-            term: [3 << PLACE_SHIFT | value for value in values]
-            for term, values in postings.by_term(name).items()
-        }
-        assert {term: sorted(v) for term, v in unpacked.by_term(name).items()} == moved
-    assert unpacked.displays == postings.displays
 
 
 def test_the_first_holder_makes_a_record_held() -> None:

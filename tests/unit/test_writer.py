@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from protocol.iso2709 import MalformedRecord, control_number, parse
+from protocol.iso2709 import Field, MalformedRecord, build, control_number, parse
 from protocol.record import Holding, StoredRecord
 from store import sqlite
 from store.reindex import check, reindex
 from store.sqlite import StoreError, open_reader
 from store.writer import CatalogueWriter, UnknownRecord, VersionConflict
-from tests.catalogue_records import DATABASES, book, chinese_book, put
+from tests.catalogue_records import DATABASES, LEADER, book, chinese_book, put
+
+TITLE = Field.of("245", "00", [("a", "Physics")])
 
 
 @pytest.fixture
@@ -259,3 +261,47 @@ def test_a_record_without_a_word_is_merged(writer: CatalogueWriter) -> None:
     writer.merge()
     writer.delete(record_id)
     assert writer.merge() == 0
+
+
+def test_a_number_is_found_under_every_agency_and_in_no_other_database(
+    writer: CatalogueWriter,
+) -> None:
+    with_agency = {
+        agency: put(writer, build(LEADER, [Field("001", "n1"), Field("003", agency), TITLE]))
+        for agency in ("zz", "aa", "mm")
+    }
+    bare = put(writer, book("n1", "Physics"))
+    put(writer, book("n2", "Physics"))
+    put(writer, chinese_book("n1", "物理"), "cn_cat")
+    writer.delete(with_agency["mm"])
+    database_id = writer.rows.database_id("we_cat")
+    found = writer.rows.by_number(database_id, "n1")
+    assert [each.record_id for each in found] == sorted([*with_agency.values(), bare])
+    assert [each.record_id for each in found if each.deleted] == [with_agency["mm"]]
+    assert writer.rows.by_number(database_id, "n3") == []
+    assert writer.rows.by_number(99, "n1") == []
+
+
+def test_finding_a_number_costs_the_same_in_a_large_database(writer: CatalogueWriter) -> None:
+    database_id = writer.rows.database_id("we_cat")
+
+    def steps() -> int:
+        """What SQLite does, in units of ten instructions of its machine."""
+        count = 0
+
+        def counted() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        writer.connection.set_progress_handler(counted, 10)
+        assert len(writer.rows.by_number(database_id, "n1")) == 1
+        writer.connection.set_progress_handler(None, 0)
+        return count
+
+    put(writer, book("n1", "Physics"))
+    few = steps()
+    with writer.transaction():
+        for number in range(2, 500):
+            put(writer, book(f"n{number}", "Physics"))
+    assert steps() <= few + 5
