@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from metering.statement import Progress, Remittance, Statement
-from metering.statement_font import find_fonts
 from metering.statement_html import write_html
-from metering.statement_pdf import write_pdf
 from metering.statement_table import write_csv, write_json
 from metering.statement_texts import Texts
-from metering.statement_xlsx import write_xlsx
 from server.config import Config
 
 # The forms with their media types.
@@ -37,6 +34,9 @@ def write(
 ) -> None:
     """One of FORMATS; `progress` is told the entries written, of those in LISTED.
 
+    Not for the event loop: it takes its time, and the first PDF and the first
+    workbook of a process import what makes them, tens of megabytes.
+
     Raises:
         MeteringError: the ledger cannot be read, or PDF has no font with Chinese.
     """
@@ -44,8 +44,14 @@ def write(
     if form == "html":
         write_html(made, t, out, section.lines_max)
     elif form == "pdf":
+        # Fonts and pages; few processes ever print.
+        from metering.statement_font import find_fonts  # noqa: PLC0415
+        from metering.statement_pdf import write_pdf  # noqa: PLC0415
+
         write_pdf(made, t, out, find_fonts(section.font, section.font_bold), section.lines_max)
     elif form == "xlsx":
+        from metering.statement_xlsx import write_xlsx  # noqa: PLC0415 - the same
+
         write_xlsx(made, t, out, progress=progress)
     else:
         (write_csv if form == "csv" else write_json)(made, out, progress)

@@ -18,7 +18,7 @@ from server.access_control.permissions import Operation, refusal
 from server.access_control.principal import Principal
 from server.accounting.crediting import credit_covers
 from server.config import Config
-from server.covers.picture import BadPictureError, Picture, PictureLimits, read_picture
+from server.covers.picture import BadPictureError, Picture, PictureLimits
 from server.covers.shelf import Shelf
 from server.log import Log
 from server.uploads.upload import Change
@@ -98,6 +98,9 @@ class CoverKeeper:
         refused = _may(principal, record)
         if refused is not None:
             return refused
+        # Most workers never see a picture. Whoever brings one has waited for a thread anyway.
+        from server.covers.decoding import read_picture  # noqa: PLC0415
+
         try:
             picture = read_picture(sent, self._limits)
         except BadPictureError as bad:

@@ -12,13 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from server.covers.picture import (
-    MEDIUM_WIDTH,
-    SMALL_WIDTH,
-    BadPictureError,
-    PictureLimits,
-    read_picture,
-)
+from server.covers.decoding import read_picture
+from server.covers.picture import MEDIUM_WIDTH, SMALL_WIDTH, BadPictureError, PictureLimits
 from tests.covers.pictures import picture
 
 LIMITS = PictureLimits(size_bytes_max=200_000, side_min=50, side_max=1_000)

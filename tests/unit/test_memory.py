@@ -1,0 +1,30 @@
+"""What keeps the processes of a server small."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# What each needs is beside it; none of it is part of answering a request.
+ONLY_WHEN_ASKED_FOR = {
+    "fpdf": "a statement as PDF",
+    "fontTools": "a statement as PDF",
+    "openpyxl": "spreadsheets",
+    "PIL": "covers that are brought",
+    "pyarrow": "the ledger as Parquet",
+    "rich": "commands at a terminal",
+    "pypinyin": "titles without pinyin",
+    "pymarc": "MARC-8",
+    "unittest": "tests",
+    "pytest": "tests",
+}
+
+
+def test_a_server_starts_without_what_few_requests_need() -> None:
+    program = "import server.commands.serve, sys; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    imported = {name.partition(".")[0] for name in told.stdout.split()}
+    assert "aiohttp" in imported  # so the names mean something
+    assert not imported & ONLY_WHEN_ASKED_FOR.keys()
