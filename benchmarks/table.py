@@ -1,7 +1,7 @@
 """The whole budget in tables: every row, the reading ones over several numbers of connections.
 
-    python -m benchmarks.table                          100,000 records: some ten minutes
-    python -m benchmarks.table --records 1000000 --keep      an hour to load both, then 15 minutes
+    python -m benchmarks.table                              100,000 records: ten minutes
+    python -m benchmarks.table --records 1000000 --keep     twice a quarter of an hour
     python -m benchmarks.table --rows sort scan --connections 10 --keep     a part
 
 The tables on standard output are Markdown for docs/performance.md; how far it is comes on
