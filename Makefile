@@ -34,7 +34,7 @@ help:
 	@echo 'make lint         ruff and mypy --strict'
 	@echo 'make format       let ruff put the code in order'
 	@echo 'make docs         make anew the pages of docs/ that are made from tables of the code'
-	@echo 'make bench        measure beside Zebra (Debian package idzebra-2.0), RECORDS=100000'
+	@echo 'make bench        measure beside Zebra: tables in Markdown, RECORDS=100000 BENCH="--keep --rows sort"'
 	@echo 'make install      .venv with the locked dependencies and the lianmu command'
 	@echo 'make install-dev  the same with what tests and checks need'
 	@echo 'make test-tools   the Debian and npm packages that the tests need'
@@ -123,7 +123,7 @@ vendor:
 	cd server/pages/vendor && sha256sum uPlot.LICENSE uPlot.min.css uPlot.min.js >SHA256SUMS
 
 bench: install-dev test-tools
-	$(BIN)/python -m benchmarks.table --records $(or $(RECORDS),100000)
+	$(BIN)/python -m benchmarks.table --records $(or $(RECORDS),100000) $(BENCH)
 
 lock: | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any, Protocol, Self
 
 from benchmarks import server_cpu
 from benchmarks.generate import Workload
@@ -23,17 +24,53 @@ from benchmarks.servers import Server
 WARM_UP_S = 1.0
 PEER = "zebra"
 OURS = "lianmu"
+MILLION = 1_000_000
+
+
+class Client(Protocol):
+    """A load generator that is connected to a server."""
+
+    def run(self, work: Any, *, seconds: float, operations: int = ...) -> Load: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `operations` makes the requests for a server's database."""
+    """One line of the table: what it is called, and what the budget allows (ours / Zebra, CPU)."""
 
     title: str
-    operations: Callable[[Workload, str], tuple[Operation, ...]]
-    goal: float | None = None  # ours / Zebra, CPU
-    sessions: bool = False
+    goal: float | None = None
+    goal_of_a_million: float | None = None  # None: as above
     floor: bool = False  # yaz-ztest can answer it, too
+
+    def goal_for(self, records: int) -> float | None:
+        large = records >= MILLION and self.goal_of_a_million is not None
+        return self.goal_of_a_million if large else self.goal
+
+    def client(self, server: Server, address: Address, connections: int) -> Client:
+        """A load generator for the row's operations, connected."""
+        raise NotImplementedError
+
+    def work(self, workload: Workload, server: Server) -> object:
+        """What the load generator is to do."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Z3950Row(Row):
+    """A line over Z39.50. `operations` makes the requests for a server's database."""
+
+    operations: Callable[[Workload, str], tuple[Operation, ...]] = lambda _, __: ()
+    sessions: bool = False
+
+    def client(self, server: Server, address: Address, connections: int) -> Client:
+        return LoadGenerator(
+            address, connections=connections, user=server.user, password=server.password
+        )
+
+    def work(self, workload: Workload, server: Server) -> Workpiece:
+        return Workpiece(self.operations(workload, server.database), self.sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +85,19 @@ class Measured:
 
     row: Row
     rounds: Mapping[str, Sequence[Round]]
+
+    def plain(self) -> dict[str, list[dict[str, Any]]]:
+        """Every round, for JSON."""
+        return {name: [asdict(one) for one in rounds] for name, rounds in self.rounds.items()}
+
+    @classmethod
+    def of(cls, row: Row, plain: Mapping[str, Sequence[Mapping[str, Any]]]) -> Self:
+        """What `plain` gave, again."""
+        rounds = {
+            name: [Round(Load(**one["load"]), one["cpu_us"]) for one in rounds]
+            for name, rounds in plain.items()
+        }
+        return cls(row, rounds)
 
     def cpu_us(self, name: str) -> list[float]:
         return [one.cpu_us for one in self.rounds[name]]
@@ -81,32 +131,25 @@ def measure(
     operations: int = 1 << 60,
 ) -> Measured:
     """Run `row` against every server, `rounds` times in turns, each for `seconds` at most."""
-    generators: dict[str, LoadGenerator] = {}
+    clients: dict[str, Client] = {}
     found: dict[str, list[Round]] = {server.name: [] for server in servers}
     try:
         for server in servers:
-            generators[server.name] = LoadGenerator(
-                addresses[server.name],
-                connections=connections,
-                user=server.user,
-                password=server.password,
-            )
-        pieces = {
-            server.name: Workpiece(row.operations(workload, server.database), row.sessions)
-            for server in servers
-        }
+            clients[server.name] = row.client(server, addresses[server.name], connections)
+        work = {server.name: row.work(workload, server) for server in servers}
         for server in servers:
-            generators[server.name].run(pieces[server.name], seconds=min(WARM_UP_S, seconds))
+            clients[server.name].run(work[server.name], seconds=min(WARM_UP_S, seconds))
         for _ in range(rounds):
             for server in servers:
-                generator, piece = generators[server.name], pieces[server.name]
                 before_s = server_cpu.settled_cpu_s(server.pid)
-                load = generator.run(piece, seconds=seconds, operations=operations)
+                load = clients[server.name].run(
+                    work[server.name], seconds=seconds, operations=operations
+                )
                 used_s = server_cpu.settled_cpu_s(server.pid) - before_s
                 found[server.name].append(Round(load, 1e6 * used_s / max(load.operations, 1)))
     finally:
-        for generator in generators.values():
-            generator.close()
+        for client in clients.values():
+            client.close()
     return Measured(row, found)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks import apdus
-from benchmarks.compare import Row
+from benchmarks.compare import Z3950Row
 from benchmarks.generate import Workload
 from benchmarks.load_generator import Exchange, Operation, known_item, search
 from benchmarks.run import row_parser, run
@@ -38,8 +38,8 @@ def canned(database: str, isbn: str) -> Operation:
     )
 
 
-ROW: Final = Row(
-    "ISBN search + present 1 full record", operations, goal=0.35, floor=True
+ROW: Final = Z3950Row(
+    "ISBN search + present 1 full record", 0.35, operations=operations, floor=True
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = row_parser(
         "python -m benchmarks.known_item",
         "Search an ISBN and present the record, on Lianmu and on Zebra.",
-        "example: python -m benchmarks.known_item --records 5000 --seconds 1 --rounds 3",
+        "--records 5000 --seconds 1 --rounds 3",
     )
     return run([ROW], options.parse_args(arguments))
 

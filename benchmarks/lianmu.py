@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.load_process import Address
@@ -42,6 +43,21 @@ requests_at_once = 0
 """
 
 
+# What decides how records are kept and indexed; and everything that a server runs.
+CATALOGUE_SOURCES = ("store/**/*.*", "protocol/access_point*.py", "protocol/iso2709*.py")
+ALL_SOURCES = ("store/**/*.*", "protocol/**/*.py", "metering/**/*.*", "server/**/*.*")
+
+
+def digest(patterns: Iterable[str]) -> str:
+    """Of the text of the sources, so that the same sources in another checkout are the same."""
+    found = hashlib.sha256()
+    paths = {path for pattern in patterns for path in CHECKOUT.glob(pattern)}
+    for path in sorted(paths):
+        if path.is_file() and path.suffix != ".pyc":
+            found.update(path.relative_to(CHECKOUT).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
 class Lianmu(Server):
     """`lianmu load` and `lianmu serve` with `workers` processes; 0: one for each core."""
 
@@ -65,13 +81,7 @@ class Lianmu(Server):
 
     def setup(self) -> str:
         """The form of the catalogue may change with the code that writes it."""
-        sources = [
-            *(CHECKOUT / "store").glob("*.*"),
-            *(CHECKOUT / "protocol").glob("access_point*.py"),
-            *(CHECKOUT / "protocol").glob("iso2709*.py"),
-        ]
-        newest_s = max((path.stat().st_mtime for path in sources), default=0.0)
-        return f"lianmu {newest_s:.0f}"
+        return f"lianmu {digest(CATALOGUE_SOURCES)}"
 
     def load(self, records_path: Path) -> LoadFigures:
         self._configure()

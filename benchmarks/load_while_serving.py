@@ -11,7 +11,6 @@ and searches per second, which also has the load's share of the machine in it.
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import time
@@ -35,7 +34,8 @@ from benchmarks.load_generator import (
 )
 from benchmarks.records import Generator
 from benchmarks.rows import TITLE, present, words_and_author
-from benchmarks.servers import WORK_DIR, end, running, start_process
+from benchmarks.run import completed, parser
+from benchmarks.servers import copies, end, running, start_process
 
 SLOWDOWN_MAX = 2.0  # goal: searches are not slowed by more than half
 
@@ -88,45 +88,37 @@ def turns(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.load_while_serving",
-        description="Search a server with and without a load beside it.",
-        epilog="example: python -m benchmarks.load_while_serving --records 100000 --more 40000",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    options = parser(
+        "python -m benchmarks.load_while_serving",
+        "Search a server with and without a load beside it.",
+        "--records 100000 --more 40000",
     )
-    parser.add_argument("--records", type=int, default=100_000, help="held by the server")
-    parser.add_argument("--more", type=int, default=40_000, help="loaded in each comparison")
-    parser.add_argument("--connections", type=int, default=4, help="kept connections, all busy")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn")
-    parser.add_argument("--alone", type=int, default=5, help="turns without a load")
-    parser.add_argument("--work", type=Path, default=WORK_DIR, help="folder for all files")
-    parser.add_argument("--keep", action="store_true", help="leave the records for the next run")
-    options = parser.parse_args(arguments)
-    work_dir = options.work / f"serving-{options.records}"
-    try:
-        return compare(options, work_dir)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    finally:
-        shutil.rmtree(work_dir / "lianmu", ignore_errors=True)  # it holds more by now
-        if not options.keep:
-            shutil.rmtree(work_dir, ignore_errors=True)
+    options.add_argument("--more", type=int, default=40_000, help="loaded in each comparison")
+    options.add_argument("--connections", type=int, default=4, help="kept connections, all busy")
+    options.add_argument("--alone", type=int, default=5, help="turns without a load")
+    chosen = options.parse_args(arguments)
+    return completed(chosen, lambda folder: compare(chosen, folder))
 
 
-def compare(options: argparse.Namespace, work_dir: Path) -> int:
+def compare(options: argparse.Namespace, folder: Path) -> int:
     reason = Lianmu.missing()
     if reason:
         raise RuntimeError(reason)
-    records_path, workload = prepared(options.records, work_dir)
-    server = Lianmu(work_dir)
-    shutil.rmtree(server.directory, ignore_errors=True)
+    records_path, workload = prepared(options.records, folder)
+    kept = Lianmu(folder)
     print(f"{options.records:,} records, {options.connections} connections, {machine()}")
-    server.loaded(records_path)
+    kept.loaded(records_path)
+    with copies([kept]) as changed:  # because it holds more afterwards
+        server = Lianmu(changed, workers=options.workers)
+        return 0 if _beside_loads(server, workload, options) else 1
+
+
+def _beside_loads(server: Lianmu, workload: Workload, options: argparse.Namespace) -> bool:
+    """Measure and print; whether the goals are met."""
     passed = True
     with running([server]) as addresses:
         for number, (title, wanted) in enumerate(operations(workload, server.database).items()):
-            more_path = work_dir / f"more-{number}.mrc"
+            more_path = server.directory / f"more-{number}.mrc"
             more_records(options.records + number * options.more, options.more, more_path)
             with LoadGenerator(
                 addresses[server.name], connections=options.connections,
@@ -138,7 +130,7 @@ def compare(options: argparse.Namespace, work_dir: Path) -> int:
                 beside, wall_s = load_beside(server, more_path, turn)
             passed &= report(title, alone, beside, options.more / wall_s)
             more_path.unlink()
-    return 0 if passed else 1
+    return passed
 
 
 def load_beside(server: Lianmu, more_path: Path, turn: Iterator[Turn]) -> tuple[list[Turn], float]:

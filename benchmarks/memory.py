@@ -1,6 +1,6 @@
 """Memory of the servers under many connections, beside Zebra.
 
-    python -m benchmarks.memory --keep
+    python -m benchmarks.table --rows idle busy long-session
 
 10 busy connections beside 2,000 that opened an association and fell silent;
 1,000 busy ones; and one association that takes 70,000 records. Memory is the
@@ -11,23 +11,22 @@ shows stalls.
 
 from __future__ import annotations
 
-import argparse
-import shutil
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks import known_item, server_cpu
-from benchmarks.compare import OURS, PEER, machine
-from benchmarks.generate import Workload, prepared
+from benchmarks.compare import OURS, PEER
+from benchmarks.generate import Workload
 from benchmarks.load_generator import LoadGenerator, Workpiece
-from benchmarks.run import chosen, parser
+from benchmarks.markdown import Line
 from benchmarks.servers import Server, running
-from benchmarks.zebra import YazZtest
 
 WARM_UP_S_MAX = 120.0
 LONG_SESSION_RECORDS = (10_000, 30_000, 50_000, 70_000)
 LONG_SESSION_S_MAX = 600.0
+STALL_MS_MAX = 1_000.0  # goal: no operation takes longer
+# Goal: flat. A session that kept 50 octets of each record would grow by this.
+GROWTH_MB_MAX = 50 * (LONG_SESSION_RECORDS[-1] - LONG_SESSION_RECORDS[0]) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +37,24 @@ class Situation:
     goal: float  # ours / Zebra
 
 
-SITUATIONS = (
-    Situation("10 busy + 2,000 idle connections", 10, 2_000, 0.5),
-    Situation("1,000 busy connections", 1_000, 0, 0.2),
-)
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The server's memory, and the longest that a busy connection waited for an operation."""
+
+    memory_bytes: int
+    longest_ms: float
 
 
-def memory_bytes(
-    server: Server, situation: Situation, workload: Workload, seconds: float
-) -> tuple[int, str]:
-    """The server's memory under `situation`, and how the load went.
+SITUATIONS = {
+    "idle": Situation("10 busy + 2,000 idle connections", 10, 2_000, 0.5),
+    "busy": Situation("1,000 busy connections", 1_000, 0, 0.2),
+}
+LONG_SESSION = "long-session"
+PARTS = (*SITUATIONS, LONG_SESSION)
+
+
+def measured(server: Server, situation: Situation, workload: Workload, seconds: float) -> Held:
+    """What the server holds under `situation`.
 
     Raises:
         RuntimeError: an answer was wrong, or the generator failed.
@@ -70,10 +77,7 @@ def memory_bytes(
         used_bytes = server_cpu.memory_bytes(server.pid)
     if load.errors:
         raise RuntimeError(f"{server.name}: {load.errors} errors, {load.error_examples[0]}")
-    return used_bytes, (
-        f"{load.operations_per_s:.0f}/s, p99 {load.p99_us / 1e3:.0f} ms,"
-        f" longest {load.max_us / 1e3:.0f} ms"
-    )
+    return Held(used_bytes, load.max_us / 1e3)
 
 
 def memory_of_a_long_session(server: Server, workload: Workload) -> list[int]:
@@ -100,47 +104,34 @@ def memory_of_a_long_session(server: Server, workload: Workload) -> list[int]:
     return found_bytes
 
 
-def measure(options: argparse.Namespace) -> None:
-    servers = chosen(options)
-    records_path, workload = prepared(options.records, options.work / str(options.records))
-    print(f"{options.records:,} records, {machine()}")
-    for server in servers:
-        server.loaded(records_path)
-    for situation in SITUATIONS:
-        print(situation.title)
-        found = {}
-        for server in servers:
-            used_bytes, how = memory_bytes(server, situation, workload, options.seconds)
-            found[server.name] = used_bytes
-            print(f"  {server.name:14} {used_bytes / 1e6:>8.0f} MB PSS  {how}", flush=True)
-        if OURS in found and PEER in found:
-            ratio = found[OURS] / found[PEER]
-            print(f"  {OURS} / {PEER}: {ratio:.2f}, goal ≤ {situation.goal}")
-    counts = ", ".join(f"{count:,}" for count in LONG_SESSION_RECORDS)
-    print(f"one association after {counts} records, goal: flat")
-    for server in servers:
-        if server.name != YazZtest.name:
-            sizes = memory_of_a_long_session(server, workload)
-            text = "  ".join(f"{size / 1e6:.1f}" for size in sizes)
-            print(f"  {server.name:14} {text} MB PSS", flush=True)
+def lines(
+    name: str, servers: Mapping[str, Server], workload: Workload, seconds: float
+) -> list[Line]:
+    """One of PARTS, measured on each server, `servers` being ours and the peer by name.
+
+    Raises:
+        RuntimeError: an answer was wrong, or the generator failed.
+    """
+    if name == LONG_SESSION:
+        sizes = [memory_of_a_long_session(servers[each], workload) for each in (OURS, PEER)]
+        return long_session_lines(*sizes)
+    found = [measured(servers[each], SITUATIONS[name], workload, seconds) for each in (OURS, PEER)]
+    return situation_lines(SITUATIONS[name], *found)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser(
-        "python -m benchmarks.memory",
-        "Measure memory under many connections, on Lianmu and on Zebra.",
-        "example: python -m benchmarks.memory --records 5000 --seconds 5",
-    ).parse_args(arguments)
-    try:
-        measure(options)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if not options.keep:
-            shutil.rmtree(options.work / str(options.records), ignore_errors=True)
-    return 0
+def situation_lines(situation: Situation, ours: Held, peer: Held) -> list[Line]:
+    return [
+        Line(f"{situation.title}, MB", ours.memory_bytes / 1e6, peer.memory_bytes / 1e6,
+             situation.goal),
+        Line("the same, longest operation, ms", ours.longest_ms, peer.longest_ms, STALL_MS_MAX,
+             alone=True),
+    ]  # fmt: skip
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def long_session_lines(ours: Sequence[int], peer: Sequence[int]) -> list[Line]:
+    first, *_, last = LONG_SESSION_RECORDS
+    return [
+        Line(f"one session after {last:,} records, MB", ours[-1] / 1e6, peer[-1] / 1e6),
+        Line(f"the same, growth since {first:,} records, MB", (ours[-1] - ours[0]) / 1e6,
+             (peer[-1] - peer[0]) / 1e6, GROWTH_MB_MAX, alone=True),
+    ]  # fmt: skip

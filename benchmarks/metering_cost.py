@@ -25,13 +25,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import apdus, server_cpu
+from benchmarks import apdus, run, server_cpu
 from benchmarks.compare import machine, spread
 from benchmarks.generate import Workload, prepared
 from benchmarks.lianmu import CHECKOUT, PROGRAM, Lianmu
 from benchmarks.load_generator import Exchange, LoadGenerator, Workpiece, known_item, search
 from benchmarks.load_process import Load
-from benchmarks.run import parser
 from benchmarks.servers import running
 from metering.spool_writer import Disk
 
@@ -241,41 +240,40 @@ def report_deliveries(found: Sequence[tuple[float, Load]]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser(
+    parser = run.parser(
         "python -m benchmarks.metering_cost",
         "Measure metering on and off, and durable deliveries a second.",
-        "example: python -m benchmarks.metering_cost --records 5000 --seconds 1 --rounds 1",
+        "--records 5000 --seconds 1 --rounds 1",
     )
-    options.add_argument("--connections", type=int, default=10, help="of the known-item rows")
-    options.add_argument("--rounds", type=int, default=5, help="turns of every server")
-    options.add_argument("--json", type=Path, help="write every round to this file")
-    chosen = options.parse_args(arguments)
-    work_dir = chosen.work / f"metering-{chosen.records}"
+    run.add_turns(parser, rounds=5)
+    parser.add_argument("--connections", type=int, default=10, help="of the known-item rows")
+    options = parser.parse_args(arguments)
+    return run.completed(options, lambda folder: measure(options, folder))
+
+
+def measure(options: argparse.Namespace, folder: Path) -> int:
+    """Raises RuntimeError: an answer was wrong, or a delivery is not in the ledger."""
+    if not PROGRAM.exists():
+        raise RuntimeError(Lianmu.missing())
+    records_path, workload = prepared(options.records, folder)
+    print(f"{options.records:,} records, {machine()}")
+    metered = Metered(folder, workers=options.workers)
+    metered.loaded(records_path)
+    unmetered = Unmetered(metered, workers=options.workers)
     try:
-        if not PROGRAM.exists():
-            raise RuntimeError(Lianmu.missing())
-        records_path, workload = prepared(chosen.records, work_dir)
-        print(f"{chosen.records:,} records, {machine()}")
-        metered = Metered(work_dir, workers=chosen.workers)
-        metered.loaded(records_path)
-        unmetered = Unmetered(metered, workers=chosen.workers)
         metered.deliveries = metered.entered()
-        costs = known_items([metered, unmetered], chosen, workload)
-        report_cost(costs, chosen.connections)
-        deliveries = deliveries_a_second(metered, chosen, workload)
+        costs = known_items([metered, unmetered], options, workload)
+        report_cost(costs, options.connections)
+        deliveries = deliveries_a_second(metered, options, workload)
         report_deliveries(deliveries)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
     finally:
-        if not chosen.keep:
-            shutil.rmtree(work_dir, ignore_errors=True)
-    if chosen.json:
+        shutil.rmtree(unmetered.directory, ignore_errors=True)
+    if options.json:
         rounds = {
             "cost": {name: asdict(cost) for name, cost in costs.items()},
             "deliveries": [{"disk_per_s": disk, **asdict(load)} for disk, load in deliveries],
         }
-        chosen.json.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
     return 0
 
 

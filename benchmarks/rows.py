@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks import apdus, known_item
-from benchmarks.compare import Row
+from benchmarks.compare import Z3950Row
 from benchmarks.generate import Term, Workload
 from benchmarks.load_generator import Exchange, Operation, search
 from benchmarks.run import row_parser, run
@@ -112,16 +112,24 @@ def _pages(terms: Sequence[Term]) -> Iterator[tuple[Term, int]]:
 
 ROWS = {
     "known-item": known_item.ROW,
-    "piggyback": Row("ISBN search, record piggybacked", piggybacked, goal=0.35, floor=True),
-    "session": Row(
-        "whole session: connect, Init, ISBN search, present, close",
-        known_item.operations, goal=0.03, sessions=True, floor=True,
+    "piggyback": Z3950Row(
+        "ISBN search, record piggybacked", 0.35, operations=piggybacked, floor=True
     ),
-    "words-author": Row("two title words AND author, present 1", words_and_author, goal=0.25),
-    "chinese": Row("Chinese title word of two characters, present 1", chinese_word, goal=0.25),
-    "page": Row("about 10k hits, present 10 at a random offset", page_of_many, goal=0.05),
-    "scan": Row("scan 20 title words", scan, goal=0.02),
-    "sort": Row("about 1k hits, sort by title, present 10", sorted_page, goal=0.15),
+    "session": Z3950Row(
+        "whole session: connect, Init, ISBN search, present, close", 0.03,
+        operations=known_item.operations, sessions=True, floor=True,
+    ),
+    "words-author": Z3950Row(
+        "two title words AND author, present 1", 0.25, 0.1, operations=words_and_author
+    ),
+    "chinese": Z3950Row(
+        "Chinese title word of two characters, present 1", 0.25, 0.1, operations=chinese_word
+    ),
+    "page": Z3950Row(
+        "about 10k hits, present 10 at a random offset", 0.05, operations=page_of_many
+    ),
+    "scan": Z3950Row("scan 20 title words", 0.02, operations=scan),
+    "sort": Z3950Row("about 1k hits, sort by title, present 10", 0.15, operations=sorted_page),
 }  # fmt: skip
 
 
@@ -129,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = row_parser(
         "python -m benchmarks.rows",
         "Measure the read-only Z39.50 rows of the budget on Lianmu and on Zebra.",
-        "example: python -m benchmarks.rows --rows chinese scan --rounds 3 --keep",
+        "--rows chinese scan --rounds 3 --keep",
     )
     options.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
     chosen = options.parse_args(arguments)

@@ -1,13 +1,13 @@
-"""The command line that all comparisons share: make, load, start, measure, print, stop."""
+"""What the command lines of the benchmarks share: options, folders, failures, rows in detail."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.compare import OURS, PEER, Measured, Row, machine, measure, report
@@ -19,18 +19,19 @@ from benchmarks.zebra import YazZtest, Zebra
 SERVER_NAMES = (PEER, OURS, YazZtest.name)
 
 
-def parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Options of everything that starts the servers."""
+def parser(
+    prog: str, description: str, example: str, *, seconds: float = 3.0
+) -> argparse.ArgumentParser:
+    """Options of everything that starts servers; `example` is what follows `prog`."""
     options = argparse.ArgumentParser(
         prog=prog,
         description=description,
-        epilog=epilog,
+        epilog=f"example: {prog} {example}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     options.add_argument("--records", type=int, default=100_000, help="generated records")
-    options.add_argument("--seconds", type=float, default=3.0, help="length of a turn at most")
+    options.add_argument("--seconds", type=float, default=seconds, help="length of a turn at most")
     options.add_argument("--workers", type=int, default=0, help="of Lianmu; 0: one for each core")
-    options.add_argument("--only", nargs="+", choices=SERVER_NAMES, help="just these servers")
     options.add_argument("--work", type=Path, default=WORK_DIR, help="folder for all files")
     options.add_argument(
         "--keep", action="store_true", help="leave records and catalogues for the next run"
@@ -38,45 +39,80 @@ def parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
     return options
 
 
-def row_parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Options of what measures rows."""
-    options = parser(prog, description, epilog)
-    options.add_argument("--connections", type=int, default=10, help="kept connections, all busy")
-    options.add_argument("--rounds", type=int, default=5, help="turns of every server")
-    options.add_argument(
-        "--operations", type=int, default=1 << 60, help="operations of a turn at most"
-    )
+def add_turns(options: argparse.ArgumentParser, rounds: int) -> None:
+    """Options of what measures servers in turns."""
+    options.add_argument("--rounds", type=int, default=rounds, help="turns of every server")
     options.add_argument("--json", type=Path, help="write every round to this file")
+
+
+def add_servers(options: argparse.ArgumentParser) -> None:
+    """The option of what can do without one of the servers."""
+    options.add_argument("--only", nargs="+", choices=SERVER_NAMES, help="just these servers")
+
+
+def row_parser(prog: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Options of what measures rows in detail."""
+    options = parser(prog, description, example)
+    add_turns(options, rounds=5)
+    add_servers(options)
+    options.add_argument("--connections", type=int, default=10, help="kept connections, all busy")
     return options
 
 
-def chosen(options: argparse.Namespace) -> list[Server]:
-    """The servers that can run here; a missing one is named on stderr."""
-    work_dir = options.work / str(options.records)
-    servers: list[Server] = []
-    for name in options.only or SERVER_NAMES:
-        server: Server
-        if name == PEER:
-            reason, server = Zebra.missing(), Zebra(work_dir)
-        elif name == OURS:
-            reason, server = Lianmu.missing(), Lianmu(work_dir, workers=options.workers)
-        else:
-            reason, server = YazZtest.missing(), YazZtest(work_dir)
+def completed(options: argparse.Namespace, work: Callable[[Path], int]) -> int:
+    """Do `work` in the folder of these records; the exit status.
+
+    What could not be measured is said on stderr. The folder goes unless the next
+    run is to have it. SIGTERM, too, lets servers be stopped and copies be removed.
+    """
+    folder = options.work / str(options.records)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        return work(folder)
+    except RuntimeError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def chosen(
+    candidates: Sequence[tuple[str, Server]], only: Sequence[str] | None = None
+) -> list[Server]:
+    """Of (why it cannot run here, server) those that can; another is named on stderr."""
+    servers = []
+    for reason, server in candidates:
+        if only and server.name not in only:
+            continue
         if reason:
-            print(f"{name} is left out: {reason}", file=sys.stderr)
+            print(f"{server.name} is left out: {reason}", file=sys.stderr)
         else:
             servers.append(server)
     return servers
 
 
-def run(rows: Sequence[Row], options: argparse.Namespace) -> int:
-    """Measure `rows`; the exit status is 1 when any answer was wrong."""
-    servers = chosen(options)
-    records_path, workload = prepared(options.records, options.work / str(options.records))
-    print(f"{options.records:,} records, {options.connections} connections, {machine()}")
-    measured: list[Measured] = []
-    try:
-        for server in servers:
+def z3950_servers(folder: Path, workers: int) -> list[tuple[str, Server]]:
+    """Why each cannot run here, and the server: what `chosen` takes."""
+    return [
+        (Zebra.missing(), Zebra(folder)),
+        (Lianmu.missing(), Lianmu(folder, workers=workers)),
+        (YazZtest.missing(), YazZtest(folder)),
+    ]
+
+
+def run(
+    rows: Sequence[Row],
+    options: argparse.Namespace,
+    servers: Callable[[Path, int], list[tuple[str, Server]]] = z3950_servers,
+) -> int:
+    """Measure `rows` in detail; the exit status is 1 when any answer was wrong."""
+
+    def work(folder: Path) -> int:
+        able = chosen(servers(folder, options.workers), options.only)
+        records_path, workload = prepared(options.records, folder)
+        print(f"{options.records:,} records, {options.connections} connections, {machine()}")
+        for server in able:
             figures = server.loaded(records_path)
             if figures.disk_bytes:
                 print(
@@ -85,34 +121,20 @@ def run(rows: Sequence[Row], options: argparse.Namespace) -> int:
                     f" {figures.disk_bytes >> 20} MB on disk)",
                     flush=True,
                 )
-        with running(servers) as addresses:
+        measured: list[Measured] = []
+        with running(able) as addresses:
             for row in rows:
-                able = [one for one in servers if row.floor or one.name != YazZtest.name]
                 measured.append(
                     measure(
-                        row, able, addresses, workload,
-                        connections=options.connections, rounds=options.rounds,
-                        seconds=options.seconds, operations=options.operations,
+                        row, [one for one in able if row.floor or one.name != YazZtest.name],
+                        addresses, workload, connections=options.connections,
+                        rounds=options.rounds, seconds=options.seconds,
                     )
                 )  # fmt: skip
                 print(report(measured[-1]), flush=True)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if not options.keep:
-            shutil.rmtree(options.work / str(options.records), ignore_errors=True)
-    return finish(measured, options)
+        if options.json:
+            rounds = {one.row.title: one.plain() for one in measured}
+            options.json.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
+        return 1 if any(one.errors() for one in measured) else 0
 
-
-def finish(measured: Sequence[Measured], options: argparse.Namespace) -> int:
-    """Write every round where `--json` says; the exit status."""
-    if options.json:
-        rounds = {
-            one.row.title: {
-                name: [asdict(single) for single in found] for name, found in one.rounds.items()
-            }
-            for one in measured
-        }
-        options.json.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
-    return 1 if any(one.errors() for one in measured) else 0
+    return completed(options, work)

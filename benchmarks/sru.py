@@ -12,21 +12,19 @@ every answer is checked: the hits, the number of records, the ISBN.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from benchmarks import server_cpu
-from benchmarks.compare import OURS, PEER, WARM_UP_S, Measured, Round, Row, machine, report
-from benchmarks.generate import Workload, prepared
+from benchmarks.compare import Client, Row
+from benchmarks.generate import Workload
 from benchmarks.http_load import HttpExchange, HttpLoadGenerator, search_request
 from benchmarks.lianmu import Lianmu
-from benchmarks.load_generator import Operation
 from benchmarks.load_process import Address
-from benchmarks.run import finish, row_parser
-from benchmarks.servers import Server, running
+from benchmarks.run import row_parser, run
+from benchmarks.servers import Server
 from benchmarks.zebra import ZebraSru
 
 PAGE = 10
@@ -41,21 +39,16 @@ class LianmuSru(Lianmu):
 
 
 @dataclass(frozen=True, slots=True)
-class SruRow:
+class SruRow(Row):
     """One line of the table; `exchanges` makes the requests for a server."""
 
-    title: str
-    exchanges: Callable[[Workload, Server], tuple[HttpExchange, ...]]
-    goal: float
+    exchanges: Callable[[Workload, Server], tuple[HttpExchange, ...]] = lambda _, __: ()
 
-    @property
-    def row(self) -> Row:
-        """The row as reports know it."""
+    def client(self, server: Server, address: Address, connections: int) -> Client:
+        return HttpLoadGenerator(address, connections=connections)
 
-        def operations(_: Workload, __: str) -> tuple[Operation, ...]:
-            raise NotImplementedError("rows of SRU have no APDUs")
-
-        return Row(self.title, operations, goal=self.goal)
+    def work(self, workload: Workload, server: Server) -> tuple[HttpExchange, ...]:
+        return self.exchanges(workload, server)
 
 
 def isbn_lookup(workload: Workload, server: Server) -> tuple[HttpExchange, ...]:
@@ -81,88 +74,27 @@ def _request(server: Server, query: str, records: int) -> bytes:
     )
 
 
-ROWS: Final = (
-    SruRow("SRU ISBN, one marcxml record", isbn_lookup, 0.35),
-    SruRow("SRU title, 10 marcxml records", title_page, 0.25),
-)
+ROWS: Final = {
+    "sru-isbn": SruRow("SRU ISBN, one marcxml record", 0.35, exchanges=isbn_lookup),
+    "sru-title": SruRow("SRU title, 10 marcxml records", 0.25, exchanges=title_page),
+}
 
 
-def measure(
-    row: SruRow,
-    servers: Sequence[Server],
-    addresses: dict[str, Address],
-    workload: Workload,
-    *,
-    connections: int,
-    rounds: int,
-    seconds: float,
-    operations: int,
-) -> Measured:
-    """Run `row` against every server, `rounds` times in turns, each for `seconds` at most."""
-    generators: dict[str, HttpLoadGenerator] = {}
-    found: dict[str, list[Round]] = {server.name: [] for server in servers}
-    try:
-        for server in servers:
-            generators[server.name] = HttpLoadGenerator(
-                addresses[server.name], connections=connections
-            )
-        pieces = {server.name: row.exchanges(workload, server) for server in servers}
-        for server in servers:
-            generators[server.name].run(pieces[server.name], seconds=min(WARM_UP_S, seconds))
-        for _ in range(rounds):
-            for server in servers:
-                before_s = server_cpu.settled_cpu_s(server.pid)
-                load = generators[server.name].run(
-                    pieces[server.name], seconds=seconds, operations=operations
-                )
-                used_s = server_cpu.settled_cpu_s(server.pid) - before_s
-                found[server.name].append(Round(load, 1e6 * used_s / max(load.operations, 1)))
-    finally:
-        for generator in generators.values():
-            generator.close()
-    return Measured(row.row, found)
+def sru_servers(folder: Path, workers: int) -> list[tuple[str, Server]]:
+    """Why each cannot run here, and the server."""
+    return [
+        (ZebraSru.missing(), ZebraSru(folder)),
+        (Lianmu.missing(), LianmuSru(folder, workers=workers)),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = row_parser(
         "python -m benchmarks.sru",
         "Look ISBNs up and fetch pages of a title search over SRU, on Lianmu and on Zebra.",
-        "example: python -m benchmarks.sru --records 5000 --seconds 1 --rounds 3",
-    ).parse_args(arguments)
-    work_dir = options.work / str(options.records)
-    servers: list[Server] = []
-    wanted = options.only or (PEER, OURS)
-    for name, missing, server in (
-        (PEER, ZebraSru.missing(), ZebraSru(work_dir)),
-        (OURS, Lianmu.missing(), LianmuSru(work_dir, workers=options.workers)),
-    ):
-        if missing:
-            print(f"{name} is left out: {missing}", file=sys.stderr)
-        elif name in wanted:
-            servers.append(server)
-    records_path, workload = prepared(options.records, work_dir)
-    print(f"{options.records:,} records, {options.connections} connections, {machine()}")
-    measured: list[Measured] = []
-    try:
-        for server in servers:
-            server.loaded(records_path)
-        with running(servers) as addresses:
-            for row in ROWS:
-                measured.append(
-                    measure(
-                        row, servers, addresses, workload,
-                        connections=options.connections, rounds=options.rounds,
-                        seconds=options.seconds, operations=options.operations,
-                    )
-                )  # fmt: skip
-                print(report(measured[-1]), flush=True)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if not options.keep:
-            shutil.rmtree(work_dir, ignore_errors=True)
-    return finish(measured, options)
+        "--records 5000 --seconds 1 --rounds 3",
+    )
+    return run(list(ROWS.values()), options.parse_args(arguments), sru_servers)
 
 
 if __name__ == "__main__":

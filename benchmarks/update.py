@@ -1,38 +1,35 @@
 """What changing records over Z39.50 costs, and what it does to those who read meanwhile.
 
-    python -m benchmarks.update --records 100000
+    python -m benchmarks.table --rows update readers
 
-First, records are replaced by ES Update one after the other over one connection, each
+Records are replaced by ES Update one after the other over one connection, each
 searched for by what is new in it before the next is sent, in turns of both servers: the
 server's CPU until it is quiet again, and records a second. Lianmu writes each to the disk
-before it answers and keeps the version before; Zebra does neither. Then connections look
-up records without pause, first alone, then while one more connection replaces records
-without pause.
+before it answers and keeps the version before; Zebra does neither. And connections look
+up records without pause, alone and while one more connection replaces records without
+pause. The catalogues are not the same afterwards: let the servers work on copies.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks import apdus, server_cpu
-from benchmarks.compare import machine, spread
-from benchmarks.generate import Workload, prepared
+from benchmarks import apdus, known_item, server_cpu
+from benchmarks.compare import WARM_UP_S
+from benchmarks.generate import Workload
 from benchmarks.lianmu import PROGRAM, Lianmu
-from benchmarks.load_generator import LoadGenerator, Operation, Workpiece, connect, known_item
+from benchmarks.load_generator import LoadGenerator, Workpiece, connect
 from benchmarks.load_process import Address
+from benchmarks.markdown import Line
 from benchmarks.records import Generator
-from benchmarks.servers import DATABASE, WORK_DIR, Server, running
+from benchmarks.servers import DATABASE, Server
 from benchmarks.zebra import Zebra
 from protocol import apdu, oid
 from protocol.external import External
@@ -47,7 +44,9 @@ from protocol.task_package import (
 )
 
 CPU_RATIO_MAX = 0.15  # goal: of a replaced record, ours / Zebra
-READER_P99_RATIO_MAX = 0.2  # goal: readers beside a writer, ours / Zebra
+READER_RATIO_MAX = 0.2  # goal: readers beside a writer, p99 and CPU, ours / Zebra
+READERS = 4
+UPDATES = 200  # of one turn
 OPERATOR = "operator"
 SUBJECT = 21  # the use attribute that finds what is new in a record
 _OPTIONS = frozenset(
@@ -171,7 +170,7 @@ class Turn:
 
     cpu_us: float
     per_s: float
-    p99_us: float
+    p99_ms: float
 
 
 def replaced(server: Server, writer: Writer, count: int) -> Turn:
@@ -185,7 +184,7 @@ def replaced(server: Server, writer: Writer, count: int) -> Turn:
     wall_s = time.perf_counter() - began_s
     used_s = server_cpu.settled_cpu_s(server.pid) - before_s
     times_s.sort()
-    return Turn(1e6 * used_s / count, count / wall_s, 1e6 * times_s[int(0.99 * (count - 1))])
+    return Turn(1e6 * used_s / count, count / wall_s, 1e3 * times_s[int(0.99 * (count - 1))])
 
 
 def read(server: Server, generator: LoadGenerator, piece: Workpiece, seconds: float) -> Turn:
@@ -195,7 +194,7 @@ def read(server: Server, generator: LoadGenerator, piece: Workpiece, seconds: fl
     used_s = server_cpu.cpu_s(server.pid) - before_s
     if load.errors:
         raise RuntimeError(f"{load.errors} wrong answers: {load.error_examples[0]}")
-    return Turn(1e6 * used_s / max(load.operations, 1), load.operations_per_s, load.p99_us)
+    return Turn(1e6 * used_s / max(load.operations, 1), load.operations_per_s, load.p99_us / 1e3)
 
 
 @contextmanager
@@ -227,97 +226,106 @@ def writing(writer: Writer) -> Iterator[list[float]]:
         raise failure[0]
 
 
-def compare(options: argparse.Namespace, work_dir: Path) -> int:
-    """Measure and print; 0: our goals are met, or there is no peer."""
-    reasons = {"zebra": Zebra.missing(), "lianmu": Lianmu.missing()}
-    servers: list[Server] = []
-    if not reasons["zebra"]:
-        servers.append(WritableZebra(work_dir))
-    if reasons["lianmu"]:
-        raise RuntimeError(reasons["lianmu"])
-    servers.append(UpdatedLianmu(work_dir))
-    records_path, workload = prepared(options.records, work_dir)
-    print(f"{options.records:,} records, {machine()}")
-    for server in servers:
-        server.loaded(records_path)
-    updates: dict[str, list[Turn]] = {server.name: [] for server in servers}
-    alone: dict[str, list[Turn]] = {server.name: [] for server in servers}
-    beside: dict[str, list[Turn]] = {server.name: [] for server in servers}
-    rates: dict[str, list[float]] = {server.name: [] for server in servers}
-    with running(servers) as addresses:
+@contextmanager
+def writers(
+    servers: Sequence[Server], addresses: Mapping[str, Address], first: int, count: int
+) -> Iterator[dict[str, Writer]]:
+    """A writer for each server, of the records from `first` on."""
+    found: dict[str, Writer] = {}
+    try:
         for server in servers:
             login = f"{OPERATOR}/{OPERATOR}" if isinstance(server, Lianmu) else ""
-            writer = Writer(addresses[server.name], login, 0, min(5_000, options.records // 2))
-            for _ in range(options.rounds):
-                updates[server.name].append(replaced(server, writer, options.updates))
-            with LoadGenerator(
-                addresses[server.name], connections=options.connections,
-                user=server.user, password=server.password,
-            ) as generator:  # fmt: skip
-                piece = Workpiece(_lookups(workload))
-                read(server, generator, piece, options.seconds)  # to warm up
-                for _ in range(options.rounds):
-                    alone[server.name].append(read(server, generator, piece, options.seconds))
-                    with writing(writer) as done:
-                        turn = read(server, generator, piece, options.seconds)
-                    beside[server.name].append(turn)
-                    rates[server.name].append(len(done) / options.seconds)
-            writer.close()
-    print("\none record replaced by ES Update, then found")
-    passed = _report(updates, "cpu_us", CPU_RATIO_MAX)
-    print(f"\n{options.connections} readers, alone")
-    _report(alone, "p99_us", None)
-    print(f"\n{options.connections} readers while one writer updates without pause")
-    passed &= _report(beside, "p99_us", READER_P99_RATIO_MAX)
-    for name, rate in rates.items():
-        print(f"  {name:8} writer {spread(rate)} records a second")
-    return 0 if passed else 1
-
-
-def _lookups(workload: Workload) -> tuple[Operation, ...]:
-    """Known items; that they were changed meanwhile makes no answer wrong."""
-    return tuple(known_item(DATABASE, isbn) for isbn in workload.isbns)
-
-
-def _report(turns: dict[str, list[Turn]], figure: str, goal: float | None) -> bool:
-    for name, each in turns.items():
-        print(
-            f"  {name:8}{spread([turn.cpu_us for turn in each]):>24} µs CPU"
-            f"  {spread([turn.per_s for turn in each]):>20}/s"
-            f"  p99 {spread([turn.p99_us / 1000 for turn in each], 1):>18} ms"
-        )
-    if len(turns) < 2 or goal is None:
-        return True
-    ours, peer = (
-        median(getattr(turn, figure) for turn in turns[name]) for name in ("lianmu", "zebra")
-    )
-    print(f"  {figure}: ours / Zebra {ours / peer:.3f}, goal ≤ {goal}")
-    return ours / peer <= goal
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.update",
-        description="Replace records over Z39.50, alone and beside readers.",
-        epilog="example: python -m benchmarks.update --records 100000",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--records", type=int, default=100_000, help="held by each server")
-    parser.add_argument("--updates", type=int, default=200, help="of one turn")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each kind")
-    parser.add_argument("--connections", type=int, default=4, help="readers, all busy")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn of readers")
-    parser.add_argument("--work", type=Path, default=WORK_DIR, help="folder for all files")
-    options = parser.parse_args(arguments)
-    work_dir = options.work / f"update-{options.records}"
-    try:
-        return compare(options, work_dir)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
+            found[server.name] = Writer(addresses[server.name], login, first, count)
+        yield found
     finally:
-        shutil.rmtree(work_dir, ignore_errors=True)  # the records have changed
+        for writer in found.values():
+            writer.close()
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def updates(
+    servers: Sequence[Server], addresses: Mapping[str, Address], *, rounds: int, first: int
+) -> dict[str, list[Turn]]:
+    """Replace records from `first` on, in turns of the servers.
+
+    Raises:
+        RuntimeError: one was refused, or is not found.
+    """
+    found: dict[str, list[Turn]] = {server.name: [] for server in servers}
+    with writers(servers, addresses, first, rounds * UPDATES) as replacing:
+        for _ in range(rounds):
+            for server in servers:
+                found[server.name].append(replaced(server, replacing[server.name], UPDATES))
+    return found
+
+
+@dataclass(slots=True)
+class Readers:
+    """Turns of readers, with nobody else and beside a writer, and the writer's records a second."""
+
+    alone: list[Turn] = field(default_factory=list)
+    beside: list[Turn] = field(default_factory=list)
+    written_per_s: list[float] = field(default_factory=list)
+
+
+def readers(
+    servers: Sequence[Server], addresses: Mapping[str, Address], workload: Workload, *,
+    rounds: int, seconds: float, first: int, count: int,
+) -> dict[str, Readers]:  # fmt: skip
+    """READERS look records up while the `count` from `first` on are replaced without pause.
+
+    Raises:
+        RuntimeError: an answer was wrong, or an update was refused.
+    """
+    found = {server.name: Readers() for server in servers}
+    with writers(servers, addresses, first, count) as replacing, ExitStack() as stack:
+        generators, pieces = {}, {}
+        for server in servers:
+            generators[server.name] = stack.enter_context(
+                LoadGenerator(
+                    addresses[server.name], connections=READERS,
+                    user=server.user, password=server.password,
+                )
+            )  # fmt: skip
+            # That records were changed meanwhile makes no answer wrong.
+            pieces[server.name] = Workpiece(known_item.operations(workload, server.database))
+            read(server, generators[server.name], pieces[server.name], min(WARM_UP_S, seconds))
+        for _ in range(rounds):
+            for server in servers:
+                generator, piece = generators[server.name], pieces[server.name]
+                one = found[server.name]
+                one.alone.append(read(server, generator, piece, seconds))
+                with writing(replacing[server.name]) as done:
+                    one.beside.append(read(server, generator, piece, seconds))
+                one.written_per_s.append(len(done) / seconds)
+    return found
+
+
+def update_lines(ours: Sequence[Turn], peer: Sequence[Turn]) -> list[Line]:
+    return [
+        _line("one record replaced by ES Update, then found, µs of CPU", "cpu_us", ours, peer,
+              CPU_RATIO_MAX),
+        _line("the same, replaced and found a second", "per_s", ours, peer, None),
+        _line("the same, 99th percentile, ms", "p99_ms", ours, peer, None),
+    ]  # fmt: skip
+
+
+def reader_lines(ours: Readers, peer: Readers) -> list[Line]:
+    return [
+        _line(f"{READERS} readers beside a writer without pause, p99, ms", "p99_ms",
+              ours.beside, peer.beside, READER_RATIO_MAX),
+        _line("the same, µs of CPU for a lookup, the writer's in it", "cpu_us",
+              ours.beside, peer.beside, READER_RATIO_MAX),
+        Line("the same, records written a second", median(ours.written_per_s),
+             median(peer.written_per_s)),
+        _line(f"{READERS} readers alone, p99, ms", "p99_ms", ours.alone, peer.alone, None),
+        _line("the same, µs of CPU for a lookup", "cpu_us", ours.alone, peer.alone, None),
+    ]  # fmt: skip
+
+
+def _line(
+    title: str, figure: str, ours: Sequence[Turn], peer: Sequence[Turn], goal: float | None
+) -> Line:
+    ours_value, peer_value = (
+        median(getattr(turn, figure) for turn in turns) for turns in (ours, peer)
+    )
+    return Line(title, ours_value, peer_value, goal)

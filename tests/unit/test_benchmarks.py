@@ -16,12 +16,9 @@ import pymarc
 import pytest
 
 from benchmarks import apdus, server_cpu, vocabulary
-from benchmarks.compare import OURS, PEER, Measured, Round, Row
 from benchmarks.generate import Workload, generate, prepared
 from benchmarks.load_generator import Exchange, LoadGenerator, Workpiece, known_item, search
-from benchmarks.load_process import Load
 from benchmarks.records import SEED, Generator, is_chinese, isbn13
-from benchmarks.table import cell, wrong_answers
 
 COUNT = 1000
 SHA256_OF_1000_RECORDS = "c8101541c0d0dea63e0a60660c7e5a4d2083ff6bd36e9643984a57f5fe89c5e8"
@@ -253,22 +250,6 @@ def test_the_load_generator_counts_operations_and_wrong_answers(
         load = generator.run(Workpiece((exchange_for("one"),), sessions), seconds=30, operations=5)
         assert (load.operations, load.errors) == (5, 0)
         assert 0 < load.p50_us <= load.p99_us <= load.max_us
-
-
-def test_a_table_says_which_server_gave_a_wrong_answer() -> None:
-    def rounds(*examples: str) -> list[Round]:
-        load = Load(9, 1.0, 0.1, len(examples), examples, 1.0, 1.0, 1.0, 1.0)
-        return [Round(load, 20.0)]
-
-    row = Row("sort", lambda workload, database: (), goal=0.15)
-    right = Measured(row, {PEER: rounds(), OURS: rounds()})
-    wrong = Measured(row, {PEER: rounds(), OURS: rounds("element 0x83 is 2, not 0 to 0")})
-    assert wrong_answers([right]) == []
-    assert wrong_answers([right, wrong])[-1] == (
-        "- sort: lianmu: 1 errors, for example element 0x83 is 2, not 0 to 0"
-    )
-    assert "wrong" in cell(wrong)
-    assert "wrong" not in cell(right)
 
 
 def test_the_load_generator_says_that_nobody_listens() -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import argon2
 import pytest
 
 from store.access_rules import OPEN
@@ -408,3 +409,26 @@ def test_a_change_that_fails_leaves_no_audit_row(members: Members) -> None:
         with pytest.raises(MemberError):
             change()
     assert [row.action for row in audit_rows(members.connection)] == ["add"]
+
+
+def test_passwords_are_kept_as_argon2id_of_the_recommended_cost(tmp_path: Path) -> None:
+    # In a process of its own: those that tests set are hashed more quickly.
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from store.members import Members\n"
+        "members = Members(Path(sys.argv[1]), create=True)\n"
+        "members.add_member('PKU', 'Peking University', 'secret', 1)\n"
+        "members.close()\n"
+    )
+    path = tmp_path / "members.db"
+    subprocess.run([sys.executable, "-c", program, path], check=True)
+    connection = sqlite3.connect(path)
+    (kept,) = connection.execute("SELECT password_hash FROM account").fetchone()
+    connection.close()
+    parameters = argon2.extract_parameters(kept)
+    assert parameters.type is argon2.Type.ID
+    # RFC 9106 §4, the second recommendation, for where memory is short.
+    assert parameters.memory_cost >= 64 * 1024
+    assert parameters.time_cost >= 3
+    assert parameters.salt_len >= 16
