@@ -19,6 +19,8 @@ from metering.ledger_schema import naming_errors
 _SEQ_MAX = 2**63 - 1
 _ROWS_PER_QUERY = 1_000
 _PAGES_PER_QUERY = 8
+# What a delivery counts; everything else is in rows.
+_METERS_OF_PAGES = (None, Meter.DOWNLOAD, Meter.REPEAT)
 _COLUMNS = ", ".join(FIELDS)
 _PLACE = {name: place for place, name in enumerate(FIELDS)}
 
@@ -110,7 +112,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_be_in_pages(self) -> bool:
-        return self.kind in (None, Kind.DELIVERY) and not self.item
+        return (
+            self.kind in (None, Kind.DELIVERY) and self.meter in _METERS_OF_PAGES and not self.item
+        )
 
 
 EVERYTHING = Selection()

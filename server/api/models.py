@@ -8,29 +8,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from store.members import CODE_PATTERN
 from store.rights import MEMBER_RIGHTS
 
-Code = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$", max_length=32,
-        description="Code of an institution, in either case.",
-    ),
-]  # fmt: skip
-AccountName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$", max_length=32,
-        description="Name of an account.",
-    ),
-]  # fmt: skip
-KeyName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$", max_length=32,
-        description="Name of an API key.",
-    ),
-]  # fmt: skip
+
+def _named(what: str) -> Meta:
+    """What codes and names are like, told of `what`; `store.members` refuses all others too."""
+    return Meta(pattern=f"^{CODE_PATTERN.pattern}$", max_length=32, description=what)
+
+
+Code = Annotated[str, _named("Code of an institution, in either case.")]
+AccountName = Annotated[str, _named("Name of an account.")]
+KeyName = Annotated[str, _named("Name of an API key.")]
 Reason = Annotated[
     str,
     Meta(

@@ -100,8 +100,12 @@ def page_of(
         MeteringError: the ledger cannot be read.
     """
     whole = wanted.selection(institution)
+    # What cannot be a delivery is asked of the rows alone. Else everything is, and chosen
+    # from here: a look among many deliveries ends in time.
+    in_rows = not whole.may_be_in_pages
     every = Selection(
         institution=institution, from_us=whole.from_us, until_us=whole.until_us,
+        meter=whole.meter if in_rows else None,
         up_to=before - 1 if before > 0 else None, newest_first=True,
     )  # fmt: skip
     end_s = clock() + LOOK_MAX_S

@@ -110,13 +110,19 @@ def test_rows_and_pages_make_the_same_entries_and_hashes(
         Selection(from_us=NEW_YEAR - 50 * SECOND_US, until_us=NEW_YEAR),
         Selection(institution="PKU", from_us=NEW_YEAR, after=200, up_to=1_200),
         Selection(item="upload.chinese.full"),
+        *(Selection(meter=meter) for meter in Meter if meter not in (Meter.BATCH, Meter.COVER)),
+        Selection(institution="PKU", meter=Meter.HOLDING),
     ],
 )
 def test_a_selection_is_what_a_look_at_every_entry_finds(
     ledger: Ledger, selection: Selection
 ) -> None:
     append_new(ledger, many())
-    ledger.append([Draft(id="u", kind=Kind.UPLOAD, at_us=NOON, item="upload.chinese.full")])
+    ledger.append([
+        Draft(id="u", kind=Kind.UPLOAD, at_us=NOON, item="upload.chinese.full"),
+        Draft(id="h", kind=Kind.HOLDING_ADDED, at_us=NOON, institution="PKU", record_id=7),
+        Draft(id="a", kind=Kind.AUDIT, at_us=NOON),
+    ])  # fmt: skip
     wanted = [
         entry
         for entry in ledger.entries()

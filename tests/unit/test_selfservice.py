@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from metering.entry import Draft, Kind, Meter
+from metering import ledger_listing
+from metering.entry import Draft, Entry, Kind, Meter
 from metering.ledger import Ledger
-from server.selfservice.ledger_lines import LOOK_MAX_S, PAGE_LINES, Filter, FilterError, page_of
+from metering.ledger_page import Page
+from server.selfservice.ledger_lines import (
+    LOOK_MAX_S,
+    METERS,
+    PAGE_LINES,
+    Filter,
+    FilterError,
+    page_of,
+)
 from tests.unit.test_ledger import NOON, SECOND_US, delivery
 
 
@@ -46,6 +55,45 @@ def test_a_full_last_page_is_followed_by_nothing(ledger: Ledger) -> None:
     wanted = Filter(meter=Meter.HOLDING)
     assert len(page_of(ledger, wanted, "PKU").entries) == 1
     assert page_of(ledger, wanted, "PKU").before == 0
+
+
+@pytest.mark.parametrize("meter", METERS)
+def test_what_a_meter_counts_is_what_a_look_at_every_entry_finds(
+    ledger: Ledger, meter: Meter
+) -> None:
+    """However the ledger is asked; here nothing is longer than a page of the list."""
+    deliveries = [entry for entry in ledger.entries("PKU") if entry.kind is Kind.DELIVERY]
+    ledger.append([
+        Draft(id=f"{kind}", kind=kind, at_us=NOON, institution="PKU", record_id=7, item=item)
+        for kind, item in (
+            (Kind.HOLDING_REMOVED, ""), (Kind.BATCH, "batch.record"),
+            (Kind.UPLOAD, "upload.chinese.full"), (Kind.COVER, "cover"),
+        )
+    ])  # fmt: skip
+    ledger.append([Draft(id="v", kind=Kind.VOID, at_us=NOON, refers_to=deliveries[5].id)])
+    every = [entry for entry in ledger.entries("PKU") if entry.meter is meter][::-1]
+    assert every or meter is Meter.REPEAT
+    found = page_of(ledger, Filter(meter=meter), "PKU", clock=lambda: 0.0)
+    assert found.entries == every[:PAGE_LINES]
+    in_march = Filter(first="2024-03-01", last="2024-03-31", meter=meter)
+    assert page_of(ledger, in_march, "PKU", clock=lambda: 0.0).entries == []
+
+
+def test_holdings_are_found_without_a_look_at_deliveries(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Page] = []
+
+    def entries(page: Page, wanted: object = None) -> list[Entry]:
+        looked_at.append(page)
+        return []
+
+    monkeypatch.setattr(ledger_listing, "entries", entries)
+    found = page_of(ledger, Filter(meter=Meter.HOLDING), "PKU", clock=lambda: 0.0)
+    assert [entry.id for entry in found.entries] == ["h"]
+    assert not looked_at
+    page_of(ledger, Filter(meter=Meter.DOWNLOAD), "PKU")
+    assert looked_at
 
 
 def test_what_is_rare_is_looked_for_in_several_looks(ledger: Ledger) -> None:
