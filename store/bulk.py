@@ -29,6 +29,7 @@ from protocol.record_kind import kind_refusal
 from store.batch import TERMS_MAX, Batch
 from store.gather import Postings
 from store.index import index_holders, index_record
+from store.marc_packing import SAMPLES_MIN
 from store.records import agency_of, with_number
 from store.run_file import RunFile, write_run
 from store.runs import RunFolder, add_run, new_file
@@ -234,6 +235,7 @@ class BulkWriter:
         """Write what has been taken so far, all of it or nothing."""
         if not self._chunks:
             return
+        self._make_dictionary()
         with self._writer.transaction():
             # A record is either in the delta or in the index, never in both.
             self._writer.merge_all()
@@ -258,6 +260,14 @@ class BulkWriter:
         self._chunks = []
         self._places = 0
         self._size_bytes = 0
+
+    def _make_dictionary(self) -> None:
+        """Of the first batch that is large enough, in a transaction before that of the batch."""
+        packing = self._rows.packing
+        records = [accepted.marc for _, chunk in self._chunks for accepted in chunk.records]
+        if len(records) >= SAMPLES_MIN and not packing.has_dictionary(self._database_id):
+            with self._writer.transaction():
+                packing.add_dictionary(self._database_id, records)
 
     def _write_runs(self, runs: RunFolder, changes: _Changes) -> None:
         writer = self._writer

@@ -52,7 +52,7 @@ THREADS = 2
 _STAMP = b"005"  # in the directory, the time of a version: records without it are given one
 _ALL = frozenset({"default", "all"})
 _SELECT_RECORD = (
-    "SELECT record_id, database_id, control_number, marc, version, modified_us, deleted"
+    "SELECT record_id, database_id, control_number, unpacked(marc), version, modified_us, deleted"
     " FROM record WHERE record_id"
 )
 _SELECT_HOLDINGS = f"SELECT {HOLDING_COLUMNS} FROM holding WHERE record_id = ? ORDER BY institution"

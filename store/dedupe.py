@@ -105,7 +105,7 @@ def pairs_with(
     reading = _Finder(connection, database_id, database, family, None)
     for record_id in sorted(chosen):
         row = connection.execute(
-            "SELECT marc FROM record WHERE record_id = ? AND NOT deleted", (record_id,)
+            "SELECT unpacked(marc) FROM record WHERE record_id = ? AND NOT deleted", (record_id,)
         ).fetchone()
         if row is None:
             continue
@@ -243,8 +243,8 @@ class _Finder:
         while True:
             # Read apart, so that no statement keeps the log from being folded.
             rows = self._connection.execute(
-                "SELECT record_id, marc FROM record WHERE record_id > ? AND database_id = ?"
-                " AND NOT deleted ORDER BY record_id LIMIT ?",
+                "SELECT record_id, unpacked(marc) FROM record WHERE record_id > ?"
+                " AND database_id = ? AND NOT deleted ORDER BY record_id LIMIT ?",
                 (last_id, self._database_id, _CHUNK_RECORDS),
             ).fetchall()
             if not rows:
@@ -257,7 +257,7 @@ class _Finder:
             self._known.move_to_end(record_id)
             return self._known[record_id]
         row = self._connection.execute(
-            "SELECT control_number, marc, (SELECT count(*) FROM holding"
+            "SELECT control_number, unpacked(marc), (SELECT count(*) FROM holding"
             " WHERE holding.record_id = record.record_id) FROM record"
             " WHERE record_id = ? AND database_id = ? AND NOT deleted",
             (record_id, self._database_id),

@@ -127,7 +127,8 @@ class DuplicateFinder:
     def _facts(self, record_ids: list[int], family: MarcFamily) -> Iterable[tuple[int, str, Facts]]:
         for record_id in record_ids:
             row = self._reader.connection.execute(
-                "SELECT control_number, marc FROM record WHERE record_id = ?", (record_id,)
+                "SELECT control_number, unpacked(marc) FROM record WHERE record_id = ?",
+                (record_id,),
             ).fetchone()
             yield record_id, row[0], facts_of(parse(row[1]), family)
 

@@ -13,7 +13,9 @@ from protocol.record import Holding, StoredRecord
 from store.records import HOLDING_COLUMNS, read_databases, read_holding
 from store.sqlite import FILE_NAME, StoreError, go_through_all, open_reader
 
-_COLUMNS = "r.record_id, r.database_id, r.control_number, r.marc, r.version, r.modified_us"
+_COLUMNS = (
+    "r.record_id, r.database_id, r.control_number, unpacked(r.marc), r.version, r.modified_us"
+)
 _SELECT_HOLDINGS = f"SELECT {HOLDING_COLUMNS} FROM holding WHERE record_id = ? ORDER BY institution"
 _IDS_AT_ONCE = 256
 

@@ -28,7 +28,7 @@ _COMPARED_MAX = 50  # records of one number that are looked at
 _CACHE_BYTES_MAX = 8 << 20  # numbers are read once, lists of holders again and again
 _BYTES_MAX = 1 << 30  # of lists of records, between `begin` and `release`
 _CONTROL_NUMBER = "control_number"
-_SELECT = "SELECT database_id, control_number, marc FROM record WHERE record_id = ?"
+_SELECT = "SELECT database_id, control_number, unpacked(marc) FROM record WHERE record_id = ?"
 
 
 class NotFound(Enum):

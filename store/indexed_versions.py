@@ -124,7 +124,7 @@ def current(connection: sqlite3.Connection) -> Iterator[IndexedVersion]:
     holders = _Holders(connection)
     numbers = FormerNumbers(connection)
     for record_id, database_id, version, marc in connection.execute(
-        "SELECT record_id, database_id, version, marc FROM record WHERE NOT deleted"
+        "SELECT record_id, database_id, version, unpacked(marc) FROM record WHERE NOT deleted"
         " ORDER BY record_id"
     ):
         database = databases[database_id]

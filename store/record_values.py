@@ -49,7 +49,7 @@ Numbers = npt.NDArray[np.uint32]
 Names = Mapping[str, str]  # values as indexed to what a reader is shown
 
 _SELECT_RECORD = (
-    "SELECT record.marc, database.family FROM record JOIN database USING (database_id)"
+    "SELECT unpacked(marc), family FROM record JOIN database USING (database_id)"
     " WHERE record_id = ?"
 )
 _SELECT_VERSION = "SELECT version FROM record WHERE record_id = ?"

@@ -13,10 +13,12 @@ from hashlib import blake2b
 
 from protocol.iso2709 import Field, MarcRecord, build, parse
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
+from store.marc_packing import Packing
 from store.sqlite import StoreError
 
 _STORED_COLUMNS = (
-    "record_id, database_id, control_number, marc, version, modified_us, deleted FROM record"
+    "record_id, database_id, control_number, unpacked(marc), version, modified_us, deleted"
+    " FROM record"
 )
 _SAVE_HISTORY = """
 INSERT INTO record_version (record_id, version, modified_us, account, deleted, marc)
@@ -71,6 +73,7 @@ class RecordRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
+        self.packing = Packing(connection)
         self.databases: dict[int, Database] = {}
 
     def add_databases(self, databases: Sequence[Database]) -> None:
@@ -167,9 +170,10 @@ class RecordRows:
         at_us: int,
     ) -> StoredRecord:
         """A new record, in version 1; `identity` is its 003 and 001."""
+        packed = self.packing.pack(database_id, marc)
         self._execute(
             "INSERT INTO record VALUES (?, ?, ?, ?, 1, ?6, ?6, ?7, 0, ?5)",
-            (record_id, database_id, *identity, marc, at_us, account),
+            (record_id, database_id, *identity, packed, at_us, account),
         )
         database = self.databases[database_id]
         return StoredRecord(record_id, database, identity[1], marc, 1, at_us)
@@ -179,10 +183,11 @@ class RecordRows:
     ) -> StoredRecord:
         """The next version of a record; the one before goes into its history."""
         self._execute(_SAVE_HISTORY, (stored.record_id,))
+        packed = self.packing.pack(self.database_id(stored.database.name), marc)
         self._execute(
             "UPDATE record SET version = version + 1, modified_us = ?, account = ?,"
             " deleted = ?, marc = ? WHERE record_id = ?",
-            (at_us, account, deleted, marc, stored.record_id),
+            (at_us, account, deleted, packed, stored.record_id),
         )
         return replace(
             stored, marc=marc, version=stored.version + 1, modified_us=at_us, deleted=deleted
@@ -191,8 +196,8 @@ class RecordRows:
     def version(self, record_id: int, version: int) -> bytes:
         """The octets of one version, the newest included."""
         row = self._execute(
-            "SELECT marc FROM record WHERE record_id = ?1 AND version = ?2 UNION ALL"
-            " SELECT marc FROM record_version WHERE record_id = ?1 AND version = ?2",
+            "SELECT unpacked(marc) FROM record WHERE record_id = ?1 AND version = ?2 UNION ALL"
+            " SELECT unpacked(marc) FROM record_version WHERE record_id = ?1 AND version = ?2",
             (record_id, version),
         ).fetchone()
         if row is None:

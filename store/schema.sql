@@ -1,4 +1,4 @@
--- The catalogue, schema version 6. Times are UTC in microseconds since 1970.
+-- The catalogue, schema version 8. Times are UTC in microseconds since 1970.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -25,9 +25,16 @@ CREATE TABLE record (
     modified_us    INTEGER NOT NULL,
     account        TEXT NOT NULL,      -- who stored this version
     deleted        INTEGER NOT NULL,
-    marc           BLOB NOT NULL       -- UTF-8 ISO 2709
+    marc           BLOB NOT NULL       -- UTF-8 ISO 2709: see store/marc_packing.py
 );
 CREATE UNIQUE INDEX record_identity ON record (database_id, agency, control_number);
+
+-- What records are compressed with. Rows are never removed.
+CREATE TABLE marc_dictionary (
+    dictionary_id INTEGER PRIMARY KEY, -- from 1 to 127
+    database_id   INTEGER NOT NULL REFERENCES database,
+    octets        BLOB NOT NULL        -- a dictionary of Zstandard
+);
 
 -- Records that came without a control number, by a digest of what came, so that
 -- loading a file again does not double them.

@@ -36,7 +36,7 @@ _LOWEST = np.int64(-1)
 _HIGHEST = np.int64(1 << 60)
 _ABSENT = np.int64(0)
 _PACKED_BITS_MAX = 62
-_SELECT_MARC = "SELECT database_id, marc FROM record WHERE record_id = ?"
+_SELECT_MARC = "SELECT database_id, unpacked(marc) FROM record WHERE record_id = ?"
 
 
 def sort(

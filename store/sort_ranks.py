@@ -45,7 +45,7 @@ _SELECT_DOWN_FROM = (
 _SELECT_MERGED = "SELECT records FROM merged WHERE generation > ? AND generation <= ?"
 _SELECT_VERSION = "SELECT version FROM record WHERE record_id = ? AND NOT deleted"
 _SELECT_RECORD = (
-    "SELECT record.marc, database.family FROM record JOIN database USING (database_id)"
+    "SELECT unpacked(marc), family FROM record JOIN database USING (database_id)"
     " WHERE record_id = ?"
 )
 

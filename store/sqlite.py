@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
+from store.marc_packing import register_function
+
 FILE_NAME = "catalogue.sqlite"
-SCHEMA_VERSION = 7  # kept in PRAGMA user_version
+SCHEMA_VERSION = 8  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
 MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
 READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
@@ -116,6 +118,14 @@ ALTER TABLE holding_event ADD COLUMN submission_id INTEGER NOT NULL DEFAULT 0;
 UPDATE upload SET protocol = 'z3950' WHERE protocol = 'z39.50';
 UPDATE holding_submission SET protocol = 'z3950' WHERE protocol = 'z39.50';
 UPDATE holding_submission SET protocol = 'web' WHERE protocol = 'http';
+""",
+    # Records written before stay as they are: see store/marc_packing.py.
+    7: """
+CREATE TABLE marc_dictionary (
+    dictionary_id INTEGER PRIMARY KEY,
+    database_id   INTEGER NOT NULL REFERENCES database,
+    octets        BLOB NOT NULL
+);
 """,
 }
 
@@ -236,6 +246,7 @@ def _connect(uri: str, cache_kib: int) -> sqlite3.Connection:
     )
     connection.execute(f"PRAGMA mmap_size = {MMAP_SIZE_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    register_function(connection)
     return connection
 
 

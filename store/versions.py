@@ -128,7 +128,7 @@ def is_based_on(based_on: int | str, version: int, newest: str) -> bool:
 
 
 _SELECT_VERSIONS = """
-SELECT version, modified_us, account, deleted, marc, change, other_id, reason FROM (
+SELECT version, modified_us, account, deleted, unpacked(marc), change, other_id, reason FROM (
     SELECT record_id, version, modified_us, account, deleted, marc FROM record_version
     WHERE record_id = ?1
     UNION ALL
