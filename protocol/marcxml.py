@@ -51,11 +51,15 @@ def marcxml_octets(marc: bytes) -> bytes:
     Raises:
         MalformedRecord: the octets are not in the stored form.
     """
-    leader = _slim_leader(marc)
     fields = _usual_fields(marc)
-    if fields is None or _SPECIAL.search(leader):
+    leader = marc[:LEADER_SIZE_BYTES]
+    if not _SLIM_LEADER_OCTETS.fullmatch(leader):
+        leader = _slim_leader(marc).encode()
+        if not _SLIM_LEADER_OCTETS.fullmatch(leader):  # it needs escapes
+            fields = None
+    if fields is None:
         return to_marcxml(marc).encode()
-    return b"%b<leader>%b</leader>%b</record>" % (_RECORD, leader.encode(), fields)
+    return b"".join([_BEFORE_LEADER, leader, b"</leader>", *fields, b"</record>"])
 
 
 def _slim_leader(marc: bytes) -> str:
@@ -89,7 +93,9 @@ def to_marcxchange(marc: bytes, family: MarcFamily) -> str:
 _SLIM_LEADER = re.compile("[0-9]{5}[0-9A-Za-z ]{5}22[0-9]{5}[0-9A-Za-z ]{3}4500")
 _FILL = re.compile("[^0-9A-Za-z ]")
 _ISO_2709_LEADER = re.compile(r"[0-9]{5}[\x20-\x7e]{5}[0-9]{7}[\x20-\x7e]{3}[0-9]{3}[\x20-\x7e]")
-_RECORD = f'<record xmlns="{MARCXML_NAMESPACE}">'.encode()
+_SLIM_LEADER_OCTETS = re.compile(_SLIM_LEADER.pattern.encode())
+_BEFORE_LEADER = f'<record xmlns="{MARCXML_NAMESPACE}"><leader>'.encode()
+_AFTER_LAST_FIELD = _AFTER_SUBFIELDS.encode()
 _FORMATS = {MarcFamily.MARC21: "MARC21", MarcFamily.UNIMARC: "UNIMARC"}
 _RECORD_TYPES = {
     MarcFamily.MARC21: {
@@ -100,9 +106,10 @@ _RECORD_TYPES = {
 }  # fmt: skip
 
 
-def _usual_fields(marc: bytes) -> bytes | None:
+def _usual_fields(marc: bytes) -> list[bytes] | None:
     """The elements of the fields of a record with nothing unusual in it, as `record_content` has
-    them; None: something is. Octets all through, and each field's first subfield with its tag.
+    them, in pieces; None: something is. Octets all through, and each field's first subfield
+    together with its tag.
     """
     octets = marc.translate(None, _FORBIDDEN_OCTETS)
     if b"&" in octets:
@@ -140,8 +147,8 @@ def _usual_fields(marc: bytes) -> bytes | None:
         out += [_OPEN_SUBFIELD_OCTETS[part[0]] + part[1:] for part in others]
     except (KeyError, IndexError):
         return None
-    out.append(_AFTER_SUBFIELDS.encode())
-    return b"".join(out)
+    out.append(_AFTER_LAST_FIELD)
+    return out
 
 
 def _may_have_rare(text: str, marc: bytes) -> bool:

@@ -87,6 +87,7 @@ class RequestLimits:
             AtOnceLimit(limits.requests_at_once),
             AtOnceLimit(limits.anonymous_requests_at_once),
         )
+        self._are_unlimited = not (limits.requests_per_minute or limits.requests_at_once)
 
     def admitted(self, principal: Principal | None, address: str) -> Admission:
         """Counts one request while the block runs.
@@ -96,6 +97,8 @@ class RequestLimits:
         address, as who did not sign in.
         """
         anonymous = principal is None or principal.anonymous
+        if self._are_unlimited and not anonymous:
+            return _UNLIMITED
         if principal is None or principal.anonymous:
             key = network_of(address)
         else:
@@ -122,6 +125,23 @@ class Admission:
         if self._began:
             self._began = False
             self._at_once.end(self._key)
+
+
+class _Unlimited(Admission):
+    """One of an account where the configuration has no limits for accounts."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(AtOnceLimit(0), RateLimit(0), "")
+
+    def __enter__(self) -> int:
+        return 0
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_UNLIMITED = _Unlimited()
 
 
 def network_of(address: str) -> str:

@@ -133,6 +133,26 @@ def test_an_account_is_limited_by_name_and_all_its_keys_together() -> None:
     assert waits == [0, 0, 30]
 
 
+def test_without_limits_for_accounts_only_others_are_counted() -> None:
+    each = limits(anonymous_requests_at_once=1, anonymous_requests_per_minute=0,
+                  requests_at_once=0, requests_per_minute=0)  # fmt: skip
+    with each.admitted(MEMBER, "") as first, each.admitted(MEMBER, "") as second:
+        assert (first, second) == (0, 0)
+        with each.admitted(ANONYMOUS, "192.0.2.1") as one, each.admitted(None, "192.0.2.1") as two:
+            assert (one, two) == (0, AT_ONCE_RETRY_S)
+    admission = each.admitted(MEMBER, "")
+    admission.__exit__()
+    assert admission.__enter__() == 0
+
+
+@pytest.mark.parametrize("given", [{"requests_at_once": 1}, {"requests_per_minute": 1}])
+def test_either_limit_of_accounts_holds_alone(given: dict[str, int]) -> None:
+    each = limits(**{"requests_at_once": 0, "requests_per_minute": 0} | given)
+    with each.admitted(MEMBER, "") as first, each.admitted(MEMBER, "") as second:
+        assert first == 0
+        assert second > 0
+
+
 @pytest.mark.parametrize("principal", [ANONYMOUS, None])
 def test_who_has_not_signed_in_is_limited_by_address(principal: Principal | None) -> None:
     each = limits(anonymous_requests_per_minute=1)
