@@ -106,29 +106,24 @@ class RecordPostings:
 class DeltaRow(msgspec.Struct, array_like=True, frozen=True):
     """A row that was read. Registers are by number; `removed` of None: not known."""
 
-    packed_terms: msgspec.Raw  # a list, made anew when needed: it takes ten times the room
+    terms: list[str]
     registers: dict[int, msgspec.Raw]  # each a `Line`
     displays: dict[int, dict[str, str]]
     removed: dict[int, Line] | None = None
     added: dict[int, Line] | None = None
 
-    def terms(self) -> list[str]:
-        """Every term, in the order of their numbers."""
-        return _TERMS_DECODER.decode(self.packed_terms)
-
     def postings(self, register_id: int) -> Iterator[tuple[str, int]]:
         """Each term of a register with its position; a term may come several times."""
-        terms = self.terms()
+        terms = self.terms
         numbers, positions = _LINE_DECODER.decode(self.registers[register_id])
         return zip([terms[number] for number in numbers], positions, strict=True)
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(DeltaRow)
-_TERMS_DECODER = msgspec.msgpack.Decoder(list[str])
 _LINE_DECODER = msgspec.msgpack.Decoder(Line)
 _BY_TERM_DECODER = msgspec.msgpack.Decoder(list[tuple[int, str, str | None, list[int]]])
-_NOTHING = DeltaRow(msgspec.Raw(_ENCODER.encode([])), {}, {})
+_NOTHING = DeltaRow([], {}, {})
 
 
 def pack(
@@ -197,7 +192,7 @@ def _unpack_by_term(entries: bytes) -> DeltaRow:
         if display is not None:
             displays.setdefault(register_id, {})[term] = display
     lines = {key: msgspec.Raw(_ENCODER.encode(line)) for key, line in registers.items()}
-    return DeltaRow(msgspec.Raw(_ENCODER.encode(list(terms))), lines, displays)
+    return DeltaRow(list(terms), lines, displays)
 
 
 def add_row(
@@ -227,7 +222,7 @@ def _add_lines(
     register_names: Mapping[int, str],
 ) -> None:
     first_value = place << PLACE_SHIFT
-    terms, ours = row.terms(), postings.terms
+    terms, ours = row.terms, postings.terms
     for register_id, (numbers, positions) in lines.items():
         name = register_names[register_id]
         register = postings.register(name)

@@ -33,7 +33,7 @@ from store.sqlite import FILE_NAME, StoreError, open_writer, transaction
 
 MERGE_AFTER_RECORDS = 500  # readers keep that many in memory, some 10 kB each
 MERGES_LOGGED = 1000
-MERGE_STEP_RECORDS = 250  # holds the write lock for about 0.1 s
+MERGE_STEP_RECORDS = 250  # holds the write lock for less than 0.1 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +266,17 @@ class CatalogueWriter:
         with self.transaction():
             self.merge_step(records_max)
             return self._delta_count()
+
+    def merge_backlog(self) -> int:
+        """`merge` until less than a step is left, each step in a transaction of its own.
+
+        Between two turns of the writer more may have changed than one step takes, and
+        what it does not take whoever uploads must merge in the end.
+        """
+        left = self.merge()
+        while left >= MERGE_STEP_RECORDS:
+            left = self.merge()
+        return left
 
     def has_delta(self) -> bool:
         """Whether there is anything to merge."""

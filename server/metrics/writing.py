@@ -48,10 +48,10 @@ class Measured:
         self._figures.set(Level.FOLDED_NS, time.monotonic_ns())
 
     def merge(self) -> None:
-        """As `CatalogueWriter.merge`, and not timed when there is nothing to do."""
+        """As `CatalogueWriter.merge_backlog`, and not timed when there is nothing to do."""
         if self._writer.has_delta():
             with _timed(self._merge):
-                self._writer.merge()
+                self._writer.merge_backlog()
         self._figures.set(Level.MERGED_US, time.time_ns() // 1_000)
 
 

@@ -17,6 +17,7 @@ from store.interface import ResultSet
 from store.load import load
 from store.reindex import check, reindex
 from store.result_set import RecordSet
+from store.writer import CatalogueWriter
 from tests.catalogue_records import DATABASES, Library, book, put
 
 
@@ -96,6 +97,22 @@ def test_a_step_that_fails_is_undone_and_done_again(
     assert (delta_rows(library), generation(library)) == before
     assert check(library.writer.connection) == []
     assert library.writer.merge() == 0
+
+
+def test_a_backlog_is_merged_step_by_step_but_for_its_end(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = generation(library)
+    assert library.writer.merge_backlog() == 0
+    for number in range(24):
+        put(library.writer, book(f"n{number}", f"Title {number}"))
+    step = CatalogueWriter.merge_step
+    monkeypatch.setattr(CatalogueWriter, "merge_step", lambda self, _: step(self, 7))
+    monkeypatch.setattr(writing, "MERGE_STEP_RECORDS", 7)
+    assert library.writer.merge_backlog() == 3
+    assert delta_rows(library) == 3
+    assert generation(library) == before + 3  # nobody waits for more than a step
+    assert library.writer.merge_backlog() == 0
 
 
 def ids(result: ResultSet) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -10,11 +11,11 @@ import pytest
 from protocol.iso2709 import parse
 from protocol.record import MarcFamily
 from store.analysis import END
-from store.delta_row import RecordPostings, add_changes, add_row, pack, unpack
+from store.delta_row import DeltaRow, RecordPostings, add_changes, add_row, pack, unpack
 from store.gather import PLACE_SHIFT, Postings
 from store.index import index_record
 from store.postings import POSITION_STEP
-from store.reader import DeltaSegment, TermRange
+from store.reader import _ROWS_UNPACKED_MAX, DeltaSegment, TermRange
 from store.registers import key_register, register_names
 from store.reindex import check
 from store.writer import CatalogueWriter
@@ -201,6 +202,26 @@ def test_a_register_is_made_of_what_there_is_whenever_it_is_asked_for() -> None:
     assert delta.terms_in_order(TITLE) == ["blue"]
     assert list(delta.touched) == [10, 11]
     assert len(delta) == 2
+
+
+def test_a_row_is_unpacked_once_for_several_registers(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[bytes] = []
+
+    def counted(entries: bytes) -> DeltaRow:
+        unpacked.append(entries)
+        return unpack(entries)
+
+    monkeypatch.setattr("store.reader._unpacked", lru_cache(_ROWS_UNPACKED_MAX)(counted))
+    delta = DeltaSegment()
+    delta.put(1, 10, row_of("red", "moon"))
+    assert list(delta.records(TITLE, "red")) == [10]
+    assert list(delta.records(SUBJECT, "moon")) == [10]
+    assert len(unpacked) == 1
+    delta.put(2, 10, row_of("blue", "sun"))
+    assert list(delta.records(TITLE, "red")) == []
+    assert list(delta.records(TITLE, "blue")) == [10]
+    assert list(delta.records(SUBJECT, "sun")) == [10]
+    assert len(unpacked) == 2
 
 
 def test_what_is_merged_is_forgotten_and_the_rest_stays() -> None:
