@@ -14,9 +14,11 @@ from store.marc_packing import register_function
 FILE_NAME = "catalogue.sqlite"
 SCHEMA_VERSION = 8  # kept in PRAGMA user_version
 PAGE_SIZE_BYTES = 8192
-MMAP_SIZE_BYTES = 1 << 36  # more than any catalogue: SQLite maps what there is
-READER_CACHE_KIB = 2048  # pages are read from the map; this serves the rest
+# The inner pages of the trees. More of the file is not kept by each reader: the system has
+# it in its cache, once for all of them.
+READER_CACHE_KIB = 2048
 WRITER_CACHE_KIB = 65536
+WRITER_MMAP_SIZE_BYTES = 1 << 36  # SQLite maps what there is, as a rule 2 GB at most
 WHOLE_CACHE_KIB = 262144
 BUSY_TIMEOUT_S = 120.0  # another process's batch may hold the write lock that long
 JOURNAL_SIZE_MAX_BYTES = 64 << 20  # a batch's log shrinks back to this
@@ -150,6 +152,9 @@ def is_out_of_room(error: BaseException) -> bool:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection that may be handed from thread to thread.
 
+    It reads pages rather than map the file: a map saves a microsecond a page, but
+    whatever was looked at in it stays in the process's memory, in time all of it.
+
     Raises:
         StoreError: there is no catalogue at `path`, it cannot be read, or has
             another schema.
@@ -185,6 +190,7 @@ def open_writer(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     is_new = not path.exists()
     with _naming(path):
         connection = _connect(path.resolve().as_uri(), WRITER_CACHE_KIB)
+        connection.execute(f"PRAGMA mmap_size = {WRITER_MMAP_SIZE_BYTES}")
         if is_new:
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -244,7 +250,7 @@ def _connect(uri: str, cache_kib: int) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
-    connection.execute(f"PRAGMA mmap_size = {MMAP_SIZE_BYTES}")
+    connection.execute("PRAGMA mmap_size = 0")  # whatever SQLite was built with
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     register_function(connection)
     return connection
