@@ -44,19 +44,19 @@ class Statements:
         self.add_records = (
             f"{self.insert_records} ON CONFLICT DO UPDATE SET"
             " frequency = frequency + excluded.frequency,"
-            " records = blob_add(records, excluded.records)"
+            " records = records_add(records, excluded.records)"
         )
         self.add_positions = (
             f"{self.insert_positions} ON CONFLICT DO UPDATE SET"
-            " positions = blob_add(positions, excluded.positions)"
+            " positions = positions_add(positions, excluded.positions)"
         )
         self.remove_records = (
             f"UPDATE {posting} SET frequency = frequency - ?3,"
-            f" records = blob_remove(records, ?5) WHERE {key}"
+            f" records = records_remove(records, ?5) WHERE {key}"
         )
         self.delete_records = f"DELETE FROM {posting} WHERE {key} AND frequency = 0"
         self.remove_positions = (
-            f"UPDATE {position} SET positions = blob_remove(positions, ?4)"
+            f"UPDATE {position} SET positions = positions_remove(positions, ?4)"
             f" WHERE {key} AND {shard_key}"
         )
         self.delete_positions = (
@@ -67,8 +67,13 @@ class Statements:
 
 def register_functions(connection: sqlite3.Connection) -> None:
     """Have SQL call what `Statements` calls."""
-    connection.create_function("blob_add", 2, postings.add, deterministic=True)
-    connection.create_function("blob_remove", 2, postings.remove, deterministic=True)
+    for name, function in (
+        ("records_add", postings.add),
+        ("records_remove", postings.remove),
+        ("positions_add", postings.add_positions),
+        ("positions_remove", postings.remove_positions),
+    ):
+        connection.create_function(name, 2, function, deterministic=True)
 
 
 class Batch:
@@ -194,7 +199,7 @@ class _Rows:
         numbers.sort()
         for _, _, group, data in cut_sorted(numbers, 32, np.uint64(0xFFFFFFFF)):
             term, shard = self.terms[group >> _SHARD_NUMBER_BITS], group & _SHARD_NUMBER_MASK
-            yield self.register_id, term, shard, postings.encode_numbers(data)
+            yield self.register_id, term, shard, postings.encode_positions(data)
 
 
 def cut_sorted(

@@ -160,7 +160,7 @@ def decoded(blob: object) -> BitMap | None:
         return None
     if blob[0] == postings.TINY:
         return postings.decode(blob) if len(blob) % 4 == 1 else None
-    if blob[0] != postings.ROARING:
+    if blob[0] not in {postings.ROARING, postings.PACKED}:
         return None
     try:
         return postings.decode(blob)

@@ -141,8 +141,9 @@ class MainSegment:
         records = postings.decode(blob)
         # A whole database is a few octets of runs, and in nearly every question.
         if len(blob) >= _CACHED_SIZE_BYTES_MIN or len(records) >= _CACHED_RECORDS_MIN:
-            self._spend(len(blob))
-            self._records.keep(key, records, len(blob))
+            size_bytes = postings.weight(blob)
+            self._spend(size_bytes)
+            self._records.keep(key, records, size_bytes)
         return records
 
     def positions(self, register_id: int, term: str) -> dict[int, BitMap]:
@@ -154,7 +155,7 @@ class MainSegment:
         size_bytes = 0
         places = {}
         for shard, blob in self._execute(_SELECT_POSITIONS, key).fetchall():
-            size_bytes += len(blob)
+            size_bytes += postings.weight(blob)
             places[shard] = postings.decode(blob)
         if size_bytes >= _CACHED_SIZE_BYTES_MIN:
             self._spend(size_bytes)
@@ -167,7 +168,7 @@ class MainSegment:
 
     def records_in(self, register_id: int, terms: TermRange) -> BitMap:
         blobs: list[bytes] = self._in_range("records", register_id, terms)
-        self._spend(sum(map(len, blobs)))
+        self._spend(sum(map(postings.weight, blobs)))
         return postings.union(blobs)
 
     def _in_range(self, column: str, register_id: int, terms: TermRange) -> list[Any]:

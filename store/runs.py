@@ -512,7 +512,7 @@ def _posting_rows(
 def _position_rows(
     register_id: int, terms: list[str], numbers: Numbers
 ) -> list[tuple[object, ...]]:
-    encode, shift, mask = postings.encode_numbers, _SHARD_NUMBER_BITS, _SHARD_NUMBER_MASK
+    encode, shift, mask = postings.encode_positions, _SHARD_NUMBER_BITS, _SHARD_NUMBER_MASK
     return [
         (register_id, terms[group >> shift], group & mask, encode(data))
         for _, _, group, data in cut_sorted(numbers, 32, _LOW_MASK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,53 @@ def test_many_blobs_unite(sets: list[set[int]]) -> None:
 def test_short_lists_are_tiny_and_longer_ones_roaring(count: int, tag: int) -> None:
     assert blob(set(range(count)))[0] == tag
     assert postings.encode(BitMap(range(count)))[0] == tag
+
+
+SPARSE = range(0, 3_000_000, 1000)  # of which Roaring takes much
+
+
+@pytest.mark.parametrize("extra", [set(), {1}, {2**32 - 1}, {0, 5, 2_999_999}])
+def test_a_long_sparse_list_is_packed_and_gives_back_its_numbers(extra: set[int]) -> None:
+    numbers = set(SPARSE) | extra
+    packed = blob(numbers)
+    assert packed[0] == postings.PACKED
+    assert len(packed) < 0.75 * len(BitMap(numbers).serialize())
+    assert postings.decode(packed) == BitMap(numbers)
+    assert postings.union([packed, blob({7}), blob(set(range(100)))]) == BitMap(
+        numbers | set(range(100))
+    )
+    more = postings.add(packed, blob({7, 11}))
+    assert postings.decode(more) == BitMap(numbers | {7, 11})
+    assert postings.remove(more, blob({7, 11})) == packed
+    assert postings.decode(postings.remove(packed, blob(set(range(0, 2_990_000, 1000))))) == (
+        BitMap(numbers - set(range(0, 2_990_000, 1000)))
+    )
+
+
+@given(st.sets(st.integers(0, 2**32 - 1), min_size=33, max_size=200))
+def test_positions_are_packed_from_the_first_and_come_back(numbers: set[int]) -> None:
+    octets = array("I", sorted(numbers)).tobytes()
+    as_positions, as_records = postings.encode_positions(octets), blob(numbers)
+    assert as_positions[0] in {postings.PACKED, postings.ROARING}
+    assert as_records[0] == postings.ROARING
+    assert postings.decode(as_positions) == postings.decode(as_records) == BitMap(numbers)
+    one = blob({max(numbers)})
+    assert postings.decode(postings.add_positions(as_positions, one)) == BitMap(numbers)
+    left = postings.remove_positions(as_positions, one)
+    assert postings.decode(left) == BitMap(numbers - {max(numbers)})
+
+
+def test_a_run_is_never_packed() -> None:
+    octets = array("I", range(70_000)).tobytes()
+    assert postings.encode_positions(octets)[0] == postings.ROARING
+
+
+@pytest.mark.parametrize("cut", [slice(1, 1), slice(1, 40), slice(1, -1), slice(3, None)])
+def test_a_damaged_packed_list_is_refused(cut: slice) -> None:
+    packed = blob(set(Random(3).sample(range(1_000_000), 9_000)))
+    assert packed[0] == postings.PACKED
+    with pytest.raises(ValueError, match=r".+"):
+        postings.decode(packed[:1] + packed[cut])
 
 
 def test_adding_what_follows_a_tiny_list_appends_to_it() -> None:
