@@ -12,11 +12,13 @@ from protocol.record import Holding, StoredRecord
 from server import log
 from server.accounting.ledger import Accounting
 from server.commands.options import now_us
+from server.commands.person import here
 from server.commands.serve import announce
 from server.config import Config, load_config
 from server.processes import writer_process
 from server.processes.supervisor import Supervisor
 from store.members import Members
+from store.operators import Operators
 from store.reindex import reindex
 from store.writer import CatalogueWriter
 
@@ -43,6 +45,7 @@ MEMBERS = (
     ("DEMO3", "Third demo library"),
 )
 OPERATOR = "admin"
+WHO = "lianmu demo"  # who set it up, for the audit and the histories
 
 
 @click.command(epilog="Example: lianmu demo --dir /tmp/lianmu --z3950-port 0 --http-port 0")
@@ -101,9 +104,10 @@ def fill(config: Config) -> None:
     try:
         for code, name in MEMBERS:
             if members.institution(code) is None:
-                members.add_member(code, name, code.lower(), now_us())
-        if OPERATOR not in members.account_names().get("", []):
-            members.add_account(OPERATOR, OPERATOR, None, now_us())
+                members.add_member(code, name, code.lower(), now_us(), who=WHO, origin=here())
+        operators = Operators(members, here())
+        if OPERATOR not in operators.names():
+            operators.add(OPERATOR, OPERATOR, now_us(), who=WHO)
     finally:
         members.close()
     writer = CatalogueWriter(config.data_dir, config.databases)
@@ -114,13 +118,14 @@ def fill(config: Config) -> None:
             numbers: dict[tuple[str, str], int] = {}
             for name in samples.databases():
                 for marc in samples.records(name):
-                    stored = writer.put(name, marc, if_version=0)
+                    stored = writer.put(name, marc, account=WHO, if_version=0)
                     if isinstance(stored, StoredRecord):
                         numbers[name, stored.control_number] = stored.record_id
             for institution, name, control_number, call_number in samples.holdings():
                 record_id = numbers.get((name, control_number))
                 if record_id is not None:
-                    writer.put_holding(Holding(institution, record_id, call_number))
+                    holding = Holding(institution, record_id, call_number)
+                    writer.put_holding(holding, account=WHO)
         while writer.merge():
             pass
     finally:

@@ -8,14 +8,11 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from server import log
 from server.commands import member_access, member_account, member_steps
 from server.commands.options import config_option, now_us
 from server.commands.person import here, login, person_option
 from server.config import Config
 from store.members import CHARSETS, Members
-
-audit = log.Log("lianmu.audit")
 
 
 @click.group(epilog="Example: lianmu member list --config config.toml")
@@ -165,10 +162,6 @@ def add_key(code: str, name: str, rights: tuple[str, ...], who: str | None, conf
     click.echo(f"account   {made.account}")
     click.echo(f"rights    {', '.join(made.rights)}")
     click.echo(f"key       {secret}  (made up now and shown this once)")
-    _audit(
-        "api key added", config, institution=made.institution, key=made.name, id=made.key_id,
-        rights=" ".join(made.rights),
-    )  # fmt: skip
 
 
 @key.command("list", epilog="Example: lianmu member key list PKU --config config.toml --json")
@@ -214,14 +207,7 @@ def revoke_key(code: str, name: str, reason: str, who: str | None, config: Confi
     finally:
         members.close()
     click.echo(f"revoked   {code.lower()}+{name}")
-    _audit("api key revoked", config, institution=code.upper(), key=name)
 
 
 def _time(at_us: int) -> str:
     return datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(" ", timespec="minutes")[:16]
-
-
-def _audit(event: str, config: Config, **fields: object) -> None:
-    """Say in the log, on stderr as the server does, who may come in from now on."""
-    log.set_up(config.server.log_format, config.server.log_level)
-    audit.info(event, **fields)

@@ -39,6 +39,7 @@ from protocol.task_package import (
     UpdateResult,
 )
 from tests.harness import RunningServer
+from tests.perl_updates import perl_updates
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.test_z3950_update import diagnostics, supplied
 from tests.z3950_client import Client, connected, records
@@ -326,21 +327,6 @@ def test_yaz_client_submits_holdings(
 
 
 PERL = """
-use strict; use warnings; use ZOOM;
-my ($peer, $file) = @ARGV;
-open my $in, '<:raw', $file or die; local $/; my $record = <$in>;
-my $options = ZOOM::Options->new();
-$options->option(user => 'demo1'); $options->option(password => 'demo1');
-my $connection = ZOOM::Connection->create($options);
-$connection->connect("$peer/cn_cat");
-sub update {
-    my %options = @_;
-    my $package = $connection->package();
-    $package->option($_ => $options{$_}) for keys %options;
-    eval { $package->send('update'); };
-    if (my $fault = $@) { printf "refused %d %s\\n", $fault->code(), $fault->addinfo(); return; }
-    printf "%s %s\\n", $options{action}, $package->option('targetReference') // 'none';
-}
 my %held = (action => 'elementUpdate', record => $record, databaseName => 'cn_cat',
     syntax => 'unimarc');
 update(%held);
@@ -359,15 +345,11 @@ printf "hits %d\\n", hits();
 def test_packages_of_perl_zoom_submit_holdings(
     server: RunningServer, client_program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    (tmp_path / "record.mrc").write_bytes(with_905("c8", call_number="TP8"))
-    script = tmp_path / "update.pl"
-    script.write_text(PERL)
-    done = subprocess.run(
-        [client_program("perl"), str(script), server.z3950, str(tmp_path / "record.mrc")],
-        capture_output=True, timeout=60, check=False,
+    lines = perl_updates(
+        client_program("perl"), f"{server.z3950}/cn_cat", LOGIN, tmp_path,
+        with_905("c8", call_number="TP8"), PERL,
     )  # fmt: skip
-    lines = done.stdout.decode().splitlines()
     assert [line[:40] for line in lines] == [
         "elementUpdate c8", "specialUpdate c8", "refused 224 50 Record not found (replace",
         "hits 1", "elementUpdate c8", "hits 0",
-    ], done  # fmt: skip
+    ], lines  # fmt: skip

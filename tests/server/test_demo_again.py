@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from protocol.iso2709 import control_field
-from server.commands.demo import CONFIG, fill
+from server.accounting.audit_trail import trail
+from server.commands.demo import CONFIG, WHO, fill
 from server.config import Config, load_config
+from store.audit import AuditSelection
 from store.catalogue import SqliteCatalogue
 from store.members import Members
 from store.reindex import check
@@ -88,3 +90,13 @@ def test_the_libraries_of_the_demo_may_look_after_their_own_accounts(config: Con
         account = members.account("demo1")
     assert account is not None
     assert account.rights == FIRST_RIGHTS
+
+
+def test_the_audit_says_who_set_the_demo_up(config: Config) -> None:
+    fill(config)  # which changes nothing the second time
+    rows = list(trail(config, AuditSelection()))
+    assert [row.action for row in rows] == ["add", "add", "add", "operator add"]
+    holdings = list(trail(config, AuditSelection(kind="holdings")))
+    assert holdings
+    assert {row.who for row in rows + holdings} == {WHO}
+    assert {row.protocol for row in rows} == {"cli"}

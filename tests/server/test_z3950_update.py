@@ -37,6 +37,7 @@ from protocol.task_package import (
     VersionNumber,
 )
 from tests.harness import RunningServer, lianmu
+from tests.perl_updates import perl_updates
 from tests.server.own_server import own_server
 from tests.unit.test_validation import record_of
 from tests.z3950_client import Client, connected, records
@@ -343,21 +344,6 @@ def test_yaz_client_inserts_replaces_and_deletes(
 
 
 PERL = """
-use strict; use warnings; use ZOOM;
-my ($peer, $file) = @ARGV;
-open my $in, '<:raw', $file or die; local $/; my $record = <$in>;
-my $options = ZOOM::Options->new();
-$options->option(user => 'srxx'); $options->option(password => 'pw');
-my $connection = ZOOM::Connection->create($options);
-$connection->connect("$peer/cn_cat");
-sub update {
-    my %options = @_;
-    my $package = $connection->package();
-    $package->option($_ => $options{$_}) for keys %options;
-    eval { $package->send('update'); };
-    if (my $fault = $@) { printf "refused %d %s\\n", $fault->code(), $fault->addinfo(); return; }
-    printf "%s %s\\n", $options{action}, $package->option('targetReference') // 'none';
-}
 my %new = (action => 'recordInsert', record => $record, databaseName => 'cn_cat',
     syntax => 'unimarc');
 update(%new);
@@ -374,15 +360,12 @@ update(action => 'recordDelete', recordIdOpaque => 'lm999999999', databaseName =
 def test_packages_of_perl_zoom_are_carried_out(
     server: RunningServer, client_program: Callable[[str], str], tmp_path: Path
 ) -> None:
-    (tmp_path / "record.mrc").write_bytes(book("z1", "佩尔之书"))
-    script = tmp_path / "update.pl"
-    script.write_text(PERL)
-    done = subprocess.run(
-        [client_program("perl"), str(script), server.z3950, str(tmp_path / "record.mrc")],
-        capture_output=True, timeout=60, check=False,
+    lines = perl_updates(
+        client_program("perl"), f"{server.z3950}/cn_cat", LOGIN, tmp_path,
+        book("z1", "佩尔之书"), PERL,
     )  # fmt: skip
-    first, second, duplicate, confirmed, unknown = done.stdout.decode().splitlines()
-    assert first.startswith("recordInsert lm"), done
+    first, second, duplicate, confirmed, unknown = lines
+    assert first.startswith("recordInsert lm"), lines
     assert second == first
     assert duplicate.startswith("refused 224 58 Suspect duplicate")
     assert confirmed.startswith("recordInsert lm")
