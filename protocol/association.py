@@ -53,6 +53,9 @@ class AssociationLimits:
 
 
 FORMS_MAX = 6  # that one association is looked at for
+# To learn a form takes as long as to decode a request: too long for an association
+# that only searches once and takes what it found.
+FORMS_AFTER_LESSONS = 2
 
 
 class _State(Enum):
@@ -198,6 +201,8 @@ class Association:
             self._learn_form(octets, apdu)
 
     def _learn_form(self, octets: bytes, apdu: Apdu) -> None:
+        if LESSONS_MAX - self._lessons <= FORMS_AFTER_LESSONS:
+            return
         form = _KNOWN.learn_form(octets, apdu)
         if form is not None and form not in self._forms:
             self._forms = (form, *self._forms)[:FORMS_MAX]

@@ -154,9 +154,10 @@ class SqliteCatalogue:
         if len(databases) >= len(self._databases_by_id):
             return None
         names = [database.name for database in databases]
-        if not reader.delta.touched and self._filled(reader).issubset(names):
-            return None
-        return names
+        filled = self._filled(reader)
+        if reader.delta.touched:
+            filled = filled.union(reader.delta.terms_in_order(reader.register_ids[DATABASE]))
+        return None if filled.issubset(names) else names
 
     def _filled(self, reader: IndexReader) -> frozenset[str]:
         """The names of the databases that have records in the merged index."""

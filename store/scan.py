@@ -97,7 +97,7 @@ class _TooManyRows(Exception):  # noqa: N818 - what there was
     """The answer would take too long to find."""
 
 
-_Row = tuple[str, int, str | None, bytes]  # term, frequency, display, records
+_Row = tuple[str, int, str | None, bytes | None]  # term, frequency, display, records
 
 _FIRST_ROWS = 24  # at least, so that a usual answer needs no second question
 _MORE_ROWS = 500
@@ -123,6 +123,10 @@ class _Terms:
             self._members = BitMap.union(
                 BitMap(), *[reader.records(database_register, name) for name in databases]
             )
+        # Of the main rows count the records of the databases that were not changed since.
+        self._counted = self._members
+        if self._members is not None and self._touched:
+            self._counted = self._members - self._touched
         # Where every record counts, the frequency of a row says it all.
         needed = self._members is not None or self._touched or len(register_ids) > 1
         column = "records" if needed else "NULL"
@@ -163,12 +167,8 @@ class _Terms:
         descending: bool = False,
     ) -> Iterator[TermEntry]:
         if len(registers) == 1 and not changed:
-            members = None if self._touched else self._members
             for term, frequency, display, records in registers[0]:
-                if members is not None:
-                    occurrences = postings.count_in(records, members)
-                else:
-                    occurrences = self._main_count(frequency, records)
+                occurrences = frequency if records is None else self._main_count(frequency, records)
                 if occurrences:
                     yield TermEntry(term, display or term, occurrences)
             return
@@ -186,7 +186,7 @@ class _Terms:
         if len(self._register_ids) == 1:
             main = sum(self._main_count(row[1], row[3]) for row in rows)
             return main + self._delta_count(self._register_ids[0], term)
-        records = BitMap.union(BitMap(), *[postings.decode(row[3]) for row in rows])
+        records = BitMap.union(BitMap(), *[postings.decode(row[3]) for row in rows if row[3]])
         records -= self._touched
         for register_id in self._register_ids if self._changed else ():
             records |= self._reader.delta.records(register_id, term)
@@ -202,12 +202,9 @@ class _Terms:
         """Records of the databases that have a term of the main index."""
         if blob is None:
             return frequency
-        records = postings.decode(blob)
-        if self._touched:
-            records -= self._touched
-        if self._members is None:
-            return len(records)
-        return records.intersection_cardinality(self._members)
+        if self._counted is not None:
+            return postings.count_in(blob, self._counted)
+        return frequency - postings.count_in_few(blob, self._touched)
 
     def _delta_count(self, register_id: int, term: str) -> int:
         records = self._reader.delta.records(register_id, term)

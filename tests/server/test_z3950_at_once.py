@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from protocol import apdu, oid
-from protocol.association import Association
+from protocol.association import FORMS_AFTER_LESSONS, Association
 from protocol.diagnostic import Bib1
 from server.config import load_config
 from server.service import Service
@@ -274,6 +274,8 @@ async def test_lists_and_combinations_have_the_octets_of_the_long_way(
         connection.connection_made(wire)
         await wire.answer(connection, init_request("demo1/demo1"))
         found = []
+        for _ in range(FORMS_AFTER_LESSONS):
+            await wire.answer(connection, SAME_FORMS[0][0])
         for requests in SAME_FORMS:
             await wire.answer(connection, requests[0])
             with monkeypatch.context() as patched:

@@ -113,3 +113,4 @@ def test_the_numbers_of_a_blob_that_are_among_others_are_counted(
 ) -> None:
     for among in (others, set(range(first, first + size)), others | one):
         assert postings.count_in(blob(one), BitMap(among)) == len(one & among)
+        assert postings.count_in_few(blob(one), BitMap(among)) == len(one & among)
