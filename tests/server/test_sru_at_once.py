@@ -324,6 +324,22 @@ async def test_only_so_many_requests_are_known(
     assert worker.knows(request(search("rec.id=w001"), *PLAIN))
 
 
+async def test_a_head_that_gave_way_is_learned_again(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sru_at_once, "HEADS_MAX", 1)
+    connection, wire = await worker.connect()
+    one, other = (request(search("rec.id=w003"), *headers) for headers in (PLAIN, GZIP))
+    answers = []
+    for _ in range(2):
+        answers += [await wire.answer(connection, one) for _ in range(4)]
+        assert worker.knows(one)
+        await wire.answer(connection, other)
+        assert not worker.knows(one)
+        assert not worker.http._sru.at_once._requests
+    assert len({_DATE.sub(b"", answer) for answer in answers}) == 1
+
+
 async def test_usual_requests_are_answered_at_once_and_no_others(worker: Worker) -> None:
     connection, wire = await worker.connect()
     for data in [*USUAL, *OTHERS]:
