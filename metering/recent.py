@@ -24,7 +24,9 @@ class RecentDeliveries:
         # (at_us, id) in ledger order; tuples, which the garbage collector need not watch.
         self.billed: dict[Key, tuple[tuple[int, str], ...]] = {}
         self.voided_us: dict[str, int] = {}  # when some of them were voided, by id
-        self._in_order: deque[tuple[int, Key]] = deque()
+        # Of each in ledger order. Two columns, for a tuple a row would take as much again.
+        self._times_us: deque[int] = deque()
+        self._keys: deque[Key] = deque()
 
     def reset(self, seq: int, since_us: int) -> None:
         """Begin anew at a state of the ledger, of which `advance` is to tell the rest."""
@@ -32,7 +34,8 @@ class RecentDeliveries:
         self.since_us = since_us
         self.billed.clear()
         self.voided_us.clear()
-        self._in_order.clear()
+        self._times_us.clear()
+        self._keys.clear()
 
     def advance(
         self, seq: int, added: list[tuple[Key, int, str]], voided_us: dict[str, int]
@@ -44,7 +47,8 @@ class RecentDeliveries:
             known = billed.get(key)
             new = (at_us, entry_id)
             billed[key] = (*known, new) if known else (new,)
-            self._in_order.append((at_us, key))
+            self._times_us.append(at_us)
+            self._keys.append(key)
         self.voided_us |= voided_us
         if len(self.voided_us) > VOIDED_MAX:  # most are of repeats, which nobody asks for
             ids = {entry_id for pairs in billed.values() for _, entry_id in pairs}
@@ -54,9 +58,9 @@ class RecentDeliveries:
 
     def _forget(self, before_us: int) -> None:
         """Drop what lies before a moment, and the oldest of too many."""
-        in_order = self._in_order
-        while in_order and (in_order[0][0] < before_us or len(in_order) > RECENT_MAX):
-            at_us, key = in_order.popleft()
+        times_us, keys = self._times_us, self._keys
+        while times_us and (times_us[0] < before_us or len(times_us) > RECENT_MAX):
+            at_us, key = times_us.popleft(), keys.popleft()
             self.since_us = max(self.since_us, at_us + 1)
             kept = []
             for pair in self.billed.get(key, ()):

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 
 from metering.entry import Draft, Kind
 from metering.spool_format import Frame, Position, Segment, SpoolDamaged, segment_path, segments
@@ -112,7 +113,7 @@ def drafts(name: str, frame: Frame) -> Iterator[Draft]:
                 id=f"{name}:{index}",
                 kind=kind,
                 at_us=at_us,
-                institution=delivery.institution,
+                institution=intern(delivery.institution),  # kept for the repeat rule
                 account=delivery.account,
                 database=delivery.database,
                 record_id=delivery.record_id,

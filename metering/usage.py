@@ -67,6 +67,16 @@ class UsageReader:
             if institution
         ]
 
+    def add_up(self, year: int) -> None:
+        """Bring what is kept of a year up to date, which `usage_all` then need not; no spool.
+
+        Raises:
+            MeteringError: the ledger cannot be read.
+        """
+        if self._kept is not None:
+            with naming_errors(), self._ledger.reading() as snapshot:
+                self._kept.of(snapshot, year)
+
     def _totals(self, year: int, institution: str | None = None) -> dict[str, Totals]:
         for _ in range(TRIES_MAX):
             with naming_errors(), contextlib.ExitStack() as locks:

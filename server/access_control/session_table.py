@@ -32,7 +32,8 @@ class SessionTable:
         self._run_dir = run_dir
         self._worker = worker
         self._workers = workers
-        self._free = list(range(places - 1, -1, -1))
+        self._free: list[int] = []  # places that were used before
+        self._unused = iter(range(places))
         self._size_bytes = places * _PLACE_BYTES
         self._descriptor = -1
         try:
@@ -57,9 +58,9 @@ class SessionTable:
 
     def enter(self, account: str, institution: str) -> int | None:
         """Take a place; None when this worker has none left."""
-        if not self._free:
+        place = self._free.pop() if self._free else next(self._unused, None)
+        if place is None:
             return None
-        place = self._free.pop()
         self._own[2 * place] = _digest("account", account)
         self._own[2 * place + 1] = _digest("institution", institution)
         return place

@@ -10,6 +10,7 @@ them waits while it is read again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import shutil
 import time
@@ -79,6 +80,21 @@ class Figures:
         reading = self._read_again()
         await asyncio.shield(reading)
         return self._kept
+
+    async def prepare(self) -> None:
+        """Do what takes the longest of a reading, for whoever looks first.
+
+        Not what waits in the spools: of a busy server that is megabytes of objects,
+        and it is another by then. What cannot be read is told to who looks.
+        """
+        with contextlib.suppress(MeteringError, StoreError, OSError):
+            await asyncio.to_thread(self._add_up)
+
+    def _add_up(self) -> None:
+        year, _ = accounting_day(time.time_ns() // 1_000)
+        check_head(self._config.ledger_path)
+        with Accounting(self._config, self._service.kept_totals) as accounting:
+            accounting.usage.add_up(year)
 
     def counted(self) -> dict[str, Any]:
         """What the processes share in memory, which costs next to nothing to read."""

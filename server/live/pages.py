@@ -61,12 +61,12 @@ class StatusPages:
         self._shell.get(app, "/status/events", self._events, Operation.STATUS_READ)
 
     def start(self) -> None:
-        """Read the figures once, a moment after the start: nobody who looks need wait then."""
+        """Add up the year a moment after the start: nobody who looks need wait for that then."""
         self._first_reading = asyncio.get_running_loop().create_task(self._read_first())
 
     async def _read_first(self) -> None:
         await asyncio.sleep(FIRST_READING_S * (1 + self._service.worker))  # not all at once
-        await self._status.collect(kept=True)
+        await self._status.prepare()
 
     async def stop(self) -> None:
         """Let go of the pages that are being told."""

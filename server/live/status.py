@@ -121,6 +121,10 @@ class Status:
             **figures,
         }
 
+    async def prepare(self) -> None:
+        """As `Figures.prepare`."""
+        await self._figures.prepare()
+
     async def _own(self) -> dict[str, Any]:
         return self._service.sessions.as_json()
 

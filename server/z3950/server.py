@@ -33,6 +33,8 @@ CLOSE_GRACE_S = 5.0
 # A peer that ended its side may wait for answers or be gone altogether; then what is
 # sent comes back as a reset, about as soon as it could have been acknowledged.
 EOF_GRACE_S = 0.2
+# Looks at all connections within the idle time-out: at most so late is one ended.
+IDLE_ROUNDS_MAX = 50
 
 log = Log("lianmu.z3950")
 
@@ -54,6 +56,7 @@ class Z3950Server:
         self._behind_proxies = config.access.proxy_protocol if config.access.trusted_proxies else ()
         self.client_accounts = config.z3950.tls.client_accounts
         self._drained: asyncio.Event | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     async def start(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Accept on `listener`, over TLS when a context is given.
@@ -83,6 +86,22 @@ class Z3950Server:
             self._servers.remove(before)
             before.close()
 
+    def opened(self, connection: Connection) -> None:
+        """One timer looks after all: one for each would be a fifth of what an idle one takes."""
+        self.connections.add(connection)
+        if self._idle_timer is None:
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(self.idle_timeout_s, self._end_idle)
+
+    def _end_idle(self) -> None:
+        """End those without a request for too long; come back when the next may be due."""
+        self._idle_timer = None
+        left_s = [connection.end_if_idle() for connection in list(self.connections)]
+        if left_s:
+            wait_s = max(min(left_s), self.idle_timeout_s / IDLE_ROUNDS_MAX)
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(wait_s, self._end_idle)
+
     def ended(self, connection: Connection) -> None:
         self.connections.discard(connection)
         if self._drained is not None and not self.connections:
@@ -90,6 +109,8 @@ class Z3950Server:
 
     async def stop(self, grace_s: float) -> None:
         """Accept no more, let requests finish, send Close (shutdown) to every client."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         for server in self._servers:
             server.close()
         for connection in list(self.connections):
@@ -140,9 +161,8 @@ class Connection(asyncio.Protocol):
         self._info.tls = tls is not None
         self._info.certified_account = account_of(tls, self._server.client_accounts)
         self._session = Z3950Session(service, self._info)
-        self._server.connections.add(self)
         self._last_activity = self._loop.time()
-        self._watch_idleness()
+        self._server.opened(self)
         log.debug("connected", session=self._info.id, address=self._info.address)
 
     def data_received(self, data: bytes) -> None:
@@ -353,16 +373,15 @@ class Connection(asyncio.Protocol):
 
     # Time-out and shutdown
 
-    def _watch_idleness(self) -> None:
-        """Re-arm one timer as it fires, rather than move it at each request."""
+    def end_if_idle(self) -> float:
+        """Close if there was no request for too long; else the seconds until that may be."""
         timeout_s = self._server.idle_timeout_s
+        if self._busy or self._timer is not None:  # an end is on its way
+            return timeout_s
         left_s = self._last_activity + timeout_s - self._loop.time()
-        if self._busy:
-            left_s = timeout_s
-        if left_s > 0:
-            self._timer = self._loop.call_later(left_s, self._watch_idleness)
-        else:
+        if left_s <= 0:
             self._close(apdu.CloseReason.LACK_OF_ACTIVITY, f"no request for {timeout_s:g} s")
+        return left_s if left_s > 0 else timeout_s
 
     def shut_down(self) -> None:
         """Close now, or after the answer under way."""

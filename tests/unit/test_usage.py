@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 import metering.fold
+import metering.usage
 from metering.entry import Draft
 from metering.fold import Folder, FoldReport, in_order
 from metering.interface import Delivery, HoldingEvent, MeteringError, Receipt, Usage
+from metering.kept_totals import KeptTotals
 from metering.ledger import Ledger
+from metering.ledger_snapshot import Snapshot
 from metering.spool_format import Segment, lock, segment_path, segments, spools
 from metering.spool_reading import SpoolReading
 from metering.spool_writer import SpoolWriter
@@ -93,6 +96,20 @@ def test_a_member_sees_its_last_download_before_anything_is_folded(place: Place)
     deliver(place.writer(), 1)
     assert (place.usage().downloads, place.usage().charge_fen) == (1, 100)
     assert place.ledger.head()[0] == 0
+
+
+def test_a_year_is_added_up_beforehand_without_reading_a_spool(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(place.writer(), 1)
+    place.fold()
+    deliver(place.writer(), 2)
+    reader = UsageReader(place.ledger, place.root, clock=lambda: NOON_US, kept=KeptTotals())
+    with monkeypatch.context() as patched:
+        patched.setattr(metering.usage, "read_spool", None)
+        reader.add_up(2024)
+    monkeypatch.setattr(Snapshot, "totals", None)  # it need not be done again
+    assert [usage.downloads for usage in reader.usage_all(2024)] == [2]
 
 
 def test_figures_are_the_same_before_and_after_folding(place: Place) -> None:
