@@ -136,6 +136,8 @@ def _populate(path: Path) -> None:
 def _ask(case: Case, server: RunningServer, role: str, choices: Choices, *, auth: bool) -> None:
     """Send one request of what the document allows or forbids, and compare the answer."""
     excluded = [] if auth else [ignored_auth]
+    if ROLES[role] is None:  # made up credentials are wrong ones, and those take 50 ms by design
+        case.headers.pop("Authorization", None)
     assert case.meta is not None
     if case.meta.generation.mode.is_positive:
         for name in set(case.path_parameters or ()) & set(THERE):
