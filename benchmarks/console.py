@@ -36,7 +36,7 @@ from rich.table import Table
 from metering.entry import Draft, Kind, span_of_day_us, year_span_us
 from metering.ledger import Ledger
 from server.config import Config, load_config
-from server.writer_process import prepare
+from server.processes.writer_process import prepare
 from store.members import Members
 from store.membership import Membership
 

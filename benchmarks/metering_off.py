@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from server import retrieval
 from server.cli import main
+from server.delivery import retrieval
 
 _RecordForm = retrieval.RecordForm
 
@@ -28,7 +28,7 @@ class UncountedForm(_RecordForm):
 retrieval.RecordForm = UncountedForm  # type: ignore[misc]
 
 if __name__ == "__main__":
-    for name in ("server.record_forms", "server.service", "server.z3950_forms"):
+    for name in ("server.delivery.record_forms", "server.service", "server.z3950.forms"):
         if name in sys.modules:
             sys.exit(f"{name} is imported already, its forms are counted")
     main(prog_name="lianmu")

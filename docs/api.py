@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from server.access_control.permissions import RULES
 from server.api.dispatch import CSRF_HEADER, REPLAYED_HEADER
 from server.api.operation import Area, Operation
 from server.api.paging import LIMIT_DEFAULT, LIMIT_MAX
 from server.api.problem import CONTENT_TYPE, TYPE_PREFIX, Kind
 from server.api.routes import AREAS, DOCUMENT_PATH
-from server.permissions import RULES
 from store.api_idempotency import HOUR_US, KEPT_US, LEASE_US
 
 PAGE = Path(__file__).with_name("api.md")

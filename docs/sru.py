@@ -24,11 +24,11 @@ from protocol.sru_facets import FACET_FIELDS
 from protocol.sru_update import ACTIONS, NAMESPACES, PARAMETERS, UPDATE_SCHEMAS, UpdateDiagnostic
 from protocol.sru_version import RECORD_SCHEMAS, VERSIONS
 from protocol.zeerex import EXTENSIONS, relation_modifiers, relations
-from server import sru_quota
 from server.config import Sru
-from server.sru import STYLESHEET, limits_of
-from server.sru_http import FORM, SOAP_TYPES
-from server.sru_search import FORMS
+from server.sru import quota as sru_quota
+from server.sru.http import FORM, SOAP_TYPES
+from server.sru.search import FORMS
+from server.sru.service import STYLESHEET, limits_of
 
 PAGE = Path(__file__).with_name("sru.md")
 PACKAGES = ("protocol", "server", "store")
@@ -298,7 +298,7 @@ def _code(is_meant: Callable[[Path], bool]) -> str:
         module
         for package in PACKAGES
         for module in sorted((PAGE.parents[1] / package).rglob("*.py"))
-        if not module.name.startswith("z3950") and is_meant(module)
+        if module.parent.name != "z3950" and is_meant(module)
     )
     return "".join(module.read_text("utf-8") for module in modules)
 

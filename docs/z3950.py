@@ -17,9 +17,9 @@ from protocol.bib1_attributes import (
 )
 from protocol.charset import OUTPUT_ENCODINGS
 from protocol.diagnostic import Bib1
-from server import z3950_forms
-from server.record_forms import XML_FORMS
-from server.z3950_init import OPTIONS
+from server.delivery.record_forms import XML_FORMS
+from server.z3950 import forms as z3950_forms
+from server.z3950.init import OPTIONS
 
 PAGE = Path(__file__).with_name("z3950.md")
 PACKAGES = ("protocol", "server", "store")

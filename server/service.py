@@ -10,16 +10,16 @@ from types import TracebackType
 from metering.kept_totals import KeptTotals
 from metering.spool import SpoolMeter
 from protocol.diagnostic import Diagnostic
-from server.access import Principal, SignIn
+from server.access_control.access import Principal, SignIn
 from server.access_control.session_table import SessionTable
+from server.access_control.sessions import Sessions
+from server.accounting.search_counts import SearchCounts
 from server.config import Config
+from server.delivery.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.live.board import LiveBoard
 from server.metrics.counting import Counting
-from server.retrieval import FormsOf, RecordForm, Retrieved, retrieve
-from server.search_counts import SearchCounts
-from server.sessions import Sessions
-from server.uploads import Uploads
-from server.z3950_forms import Forms
+from server.uploads.door import Uploads
+from server.z3950.forms import Forms
 from store import sqlite
 from store.catalogue import SqliteCatalogue
 
@@ -96,7 +96,7 @@ class Service:
         session: str,
         fits: Callable[[bytes | Diagnostic, int], bytes | Diagnostic | None] | None = None,
     ) -> Awaitable[Retrieved | Diagnostic]:
-        """`server.retrieval.retrieve` with this worker's catalogue and meter."""
+        """`server.delivery.retrieval.retrieve` with this worker's catalogue and meter."""
         return retrieve(
             self.catalogue, self.meter, principal, record_ids, form,
             protocol=protocol, session=session, fits=fits,

@@ -3,7 +3,7 @@
 Of members and what belongs to them it is the table `member_audit` of
 `members.sqlite`, written in the transaction of the change; its rows cannot be changed
 or removed. What is changed in another file is written down there, in the transaction
-of that change, and read as the same rows: `server/audit_trail.py` puts all together.
+of that change, and read as the same rows: `server/accounting/audit_trail.py` puts all together.
 """
 
 from __future__ import annotations

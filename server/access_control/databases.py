@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.record import Database
-from server.permissions import Operation, refusal, to_bib1
-from server.principal import Principal
+from server.access_control.permissions import Operation, refusal, to_bib1
+from server.access_control.principal import Principal
 from store.interface import Catalogue
 
 

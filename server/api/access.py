@@ -8,13 +8,13 @@ import msgspec
 from aiohttp import hdrs
 from msgspec import Meta
 
+from server.access_control.permissions import Operation as Permission
 from server.api.accounts import AccountPath, existing_account
 from server.api.institutions import existing, reading, writing
 from server.api.models import AccountName, InstitutionPath, Reason, Remark, Sent
 from server.api.operation import PREFIX, Area, Call, Reply
 from server.api.problem import Kind, Refusal
 from server.api.records import DatabaseName, database_named
-from server.permissions import Operation as Permission
 from store.access_changes import AccessChanges
 from store.access_rules import AccessRules, AddressRange, read_network
 from store.members import Members

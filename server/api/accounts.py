@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import hdrs
 from msgspec import Meta
 
+from server.access_control.permissions import Operation as Permission
 from server.api.institutions import existing, reading, writing
 from server.api.models import (
     AccountName,
@@ -29,7 +30,6 @@ from server.api.models import (
 from server.api.operation import PREFIX, Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal
-from server.permissions import Operation as Permission
 from store import accounts as stored
 from store.accounts import Accounts
 from store.members import Account as StoredAccount

@@ -15,17 +15,17 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 
+from server.access_control.permissions import Operation as Permission
 from server.api.models import Sent
 from server.api.operation import JSON, PREFIX, Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal, both
-from server.batch_desk import NotGrantedError, TooManyJobsError, rows_of
-from server.batch_files import FORMATS, report_csv
-from server.batch_isbns import BatchInputError, Line, read_isbns, read_numbers
-from server.batch_job import Job, Order, Phase
+from server.batch.desk import NotGrantedError, TooManyJobsError, rows_of
+from server.batch.files import FORMATS, report_csv
+from server.batch.isbns import BatchInputError, Line, read_isbns, read_numbers
+from server.batch.job import Job, Order, Phase
 from server.errors import BatchError
-from server.http_responses import NO_STORE
-from server.permissions import Operation as Permission
+from server.http.responses import NO_STORE
 
 AREA = Area("batch", "ISBN jobs: a list of numbers in, one file of records out")
 FORMER = Area("batch-former", "The same at its former address", prefix="/api")

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from server.access_control.permissions import Operation as Permission
+from server.accounting.audit_trail import trail
 from server.api.institutions import existing, reading
 from server.api.models import Code, InstitutionPath, moment, moment_us
 from server.api.operation import Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal
-from server.audit_trail import trail
-from server.permissions import Operation as Permission
 from store.audit import AuditRow, AuditSelection
 from store.sqlite import FILE_NAME, open_reader
 from store.uploaded import UploadRow, UploadRows

@@ -13,14 +13,14 @@ from aiohttp import hdrs, web
 from msgspec import Meta
 
 from protocol.record import StoredRecord
+from server.access_control.permissions import Operation as Permission
 from server.api.models import Sent
 from server.api.operation import Area, Call, Header, Reply
 from server.api.problem import Kind, Refusal, both
 from server.api.records import RecordPath, database_named, record_numbered
 from server.covers.keeping import CoverKept
 from server.covers.shelf import Size
-from server.permissions import Operation as Permission
-from server.upload import Change
+from server.uploads.upload import Change
 from store.covers import Cover as StoredCover
 
 AREA = Area("covers", "Cover images of records")

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from server.access_control.permissions import Operation as Permission
 from server.api.models import Right
 from server.api.operation import Area, Call
-from server.permissions import Operation as Permission
 
 AREA = Area("catalogue", "The databases of the catalogue, and what whoever asks may do")
 

@@ -19,20 +19,20 @@ from multidict import CIMultiDict
 
 from metering.interface import MeteringError
 from protocol.diagnostic import Bib1, Diagnostic
+from server.access_control.principal import Principal
 from server.api.cover_desk import CoverDesk
 from server.api.operation import JSON, Call, Operation, Reply
 from server.api.permission import require
 from server.api.problem import Kind, Refusal, both
 from server.api.receiving import ReceivedFile, receive
 from server.api.repeats import Repeats
-from server.batch_desk import BatchDesk
+from server.batch.desk import BatchDesk
 from server.config import Config
-from server.http_responses import NO_STORE
+from server.delivery.outbox import Outbox
+from server.http.responses import NO_STORE
+from server.http.sign_in import is_token, refusal, remember, sign_in
 from server.log import Log
-from server.outbox import Outbox
-from server.principal import Principal
 from server.service import Service
-from server.sign_in import is_token, refusal, remember, sign_in
 from server.web.session import WebSessions
 from store.members import MemberError
 from store.sqlite import StoreError

@@ -21,15 +21,15 @@ from metering.settlement_store import Settlement as StoredSettlement
 from metering.statement import build
 from metering.statement_texts import Texts
 from metering.tariff import tariff_of_year
-from server.accounting import Accounting
+from server.access_control.permissions import Operation as Permission
+from server.accounting.ledger import Accounting
+from server.accounting.settling import open_settlements
+from server.accounting.statements import BINARY, CONTENT_TYPES, remittance, write
 from server.api.institutions import existing, reading
 from server.api.models import InstitutionPath, Sent, Year, moment, moment_us
 from server.api.operation import Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
-from server.http_responses import NO_STORE, PORTION_SIZE_BYTES, send
-from server.permissions import Operation as Permission
-from server.settling import open_settlements
-from server.statements import BINARY, CONTENT_TYPES, remittance, write
+from server.http.responses import NO_STORE, PORTION_SIZE_BYTES, send
 
 AREA = Area("figures", "A member's year, its ledger entries, settlements and statements")
 

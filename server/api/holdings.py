@@ -26,6 +26,7 @@ from protocol.holding_statement import (
     RecordName,
 )
 from protocol.record import Holding as StoredHolding
+from server.access_control.permissions import Operation as Permission
 from server.api.institutions import existing, reading
 from server.api.models import InstitutionPath, Sent, moment
 from server.api.operation import JSON, PREFIX, PROTOCOL, Area, Call, Reply
@@ -50,7 +51,6 @@ from server.holdings.change import (
     Summary,
 )
 from server.holdings.desk import apply_batch
-from server.permissions import Operation as Permission
 from store.api_holdings import HeldRecord, held_record, held_records
 from store.holdings_history import HoldingsHistory
 from store.sqlite import FILE_NAME, open_reader

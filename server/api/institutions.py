@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import hdrs
 from msgspec import Meta
 
+from server.access_control.permissions import Operation as Permission
 from server.api.models import (
     AccountName,
     Code,
@@ -28,7 +29,6 @@ from server.api.models import (
 from server.api.operation import PREFIX, Area, Call, Reply
 from server.api.paging import Page, PageQuery, page, paged, position
 from server.api.problem import Kind, Refusal
-from server.permissions import Operation as Permission
 from store import members as stored
 from store import membership as agreed
 from store.accounts import Accounts

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from server import VERSION
+from server.access_control.permissions import RULES, Who
 from server.api.operation import JSON, Area, Header, Operation
 from server.api.problem import CONTENT_TYPE, Problem
-from server.permissions import RULES, Who
 
 _REF = "#/components/schemas/{name}"
 _PROBLEM = {"content": {CONTENT_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}}

@@ -27,12 +27,12 @@ from typing import Any, BinaryIO, Generic, TypeVar, get_args, get_origin, get_ty
 import msgspec
 from aiohttp import web
 
+from server.access_control.permissions import Operation as Permission
+from server.access_control.principal import Principal
 from server.api.cover_desk import CoverDesk
-from server.batch_desk import BatchDesk
+from server.batch.desk import BatchDesk
 from server.config import Config
-from server.outbox import Outbox
-from server.permissions import Operation as Permission
-from server.principal import Principal
+from server.delivery.outbox import Outbox
 from server.service import Service
 from store.audit import Origin
 

@@ -1,13 +1,13 @@
-"""What `server.permissions` decides, as problems."""
+"""What `server.access_control.permissions` decides, as problems."""
 
 from __future__ import annotations
 
-from server import permissions
+from server.access_control import permissions
+from server.access_control.permissions import Operation as Permission
+from server.access_control.permissions import Why
 from server.api.operation import Call
 from server.api.problem import Kind, Refusal
-from server.permissions import Operation as Permission
-from server.permissions import Why
-from server.sign_in import challenge
+from server.http.sign_in import challenge
 
 
 def require(call: Call, permission: Permission, institution: str = "", database: str = "") -> None:

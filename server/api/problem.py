@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from server.http_responses import NO_STORE
+from server.http.responses import NO_STORE
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:lianmu:problem:"

@@ -8,7 +8,7 @@ import tempfile
 
 from aiohttp import web
 
-from server.http_deadline import DEADLINE
+from server.http.deadline import DEADLINE
 
 IN_MEMORY_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 18

@@ -1,7 +1,7 @@
 """Bibliographic records: one read, added, replaced or deleted.
 
 What is read here is a full record and counted like any download. Uploads go through
-the same door as those of Z39.50 and SRU (`server/uploads.py`).
+the same door as those of Z39.50 and SRU (`server/uploads/door.py`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from protocol.record import Database, StoredRecord
 from protocol.search_term import clean
 from protocol.validation import check
 from protocol.validation_finding import Finding as FoundFinding
-from server import record_forms
+from server.access_control.permissions import Operation as Permission
 from server.api.models import Sent, moment
 from server.api.negotiation import chosen_form
 from server.api.operation import IF_MATCH, IF_NONE_MATCH, PREFIX, PROTOCOL, Area, Call, Reply
 from server.api.permission import require
 from server.api.problem import Candidate, Finding, Kind, Refusal, both
-from server.http_responses import NO_STORE
-from server.permissions import Operation as Permission
-from server.search_download import FORMATS, FileFormat, send
-from server.upload import Action, Change, Done, Reason, Refused, Upload
-from server.upload_terms import version_of
+from server.catalogue_pages.download import FORMATS, FileFormat, send
+from server.delivery import record_forms
+from server.http.responses import NO_STORE
+from server.uploads.terms import version_of
+from server.uploads.upload import Action, Change, Done, Reason, Refused, Upload
 from store.duplicates import Candidate as FoundCandidate
 
 AREA = Area("records", "Bibliographic records: read, uploaded, corrected and deleted")

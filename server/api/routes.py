@@ -23,11 +23,11 @@ from server.api import (
 from server.api.dispatch import Dispatcher
 from server.api.openapi import document
 from server.api.operation import Area, Operation
-from server.batch_desk import BatchDesk
+from server.batch.desk import BatchDesk
 from server.config import Config
-from server.http_guard import Handler
-from server.http_responses import REVALIDATE
-from server.outbox import Outbox
+from server.delivery.outbox import Outbox
+from server.http.guard import Handler
+from server.http.responses import REVALIDATE
 from server.service import Service
 from server.web.session import WebSessions
 

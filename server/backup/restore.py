@@ -19,7 +19,7 @@ from server.backup.manifest import BackupError, Manifest, damage
 from server.backup.note import STAGING_NAME
 from server.config import Config
 from server.errors import StartError
-from server.supervisor import lock_data_dir
+from server.processes.supervisor import lock_data_dir
 from store.backup import examine_copy
 from store.durable import sync
 

@@ -13,7 +13,7 @@ import msgspec
 
 from metering.csv_cell import cell
 from protocol.china_time import china_clock
-from server.audit_trail import trail
+from server.accounting.audit_trail import trail
 from server.commands.ledger import Moment
 from server.commands.options import config_option
 from server.config import Config

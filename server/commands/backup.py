@@ -13,7 +13,7 @@ from server.backup.restore import problems
 from server.commands.octets import telling
 from server.config import load_config
 from server.errors import StartError
-from server.serving import give_way, is_serving
+from server.processes.serving import give_way, is_serving
 
 _MAKE = "make"
 

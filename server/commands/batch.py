@@ -20,8 +20,7 @@ from rich.progress import (
 from metering.ledger import Ledger
 from metering.money import yuan
 from metering.tariff import BATCH_DELIVERY, tariff_at
-from server import writer_process
-from server.batch_files import (
+from server.batch.files import (
     ENCODINGS,
     FORMATS,
     refused_format,
@@ -29,13 +28,14 @@ from server.batch_files import (
     report_document,
     report_rows,
 )
-from server.batch_isbns import BatchInputError, read_isbns
-from server.batch_job import Job, Jobs, Order, Phase, State, Status
-from server.batch_run import Runner, half_made_beside, hand_over, is_special
+from server.batch.isbns import BatchInputError, read_isbns
+from server.batch.job import Job, Jobs, Order, Phase, State, Status
+from server.batch.run import Runner, half_made_beside, hand_over, is_special
 from server.commands.options import config_option, existing_institution, now_us
 from server.commands.person import note_down
 from server.config import Config
 from server.errors import BatchError
+from server.processes import writer_process
 from store.catalogue import SqliteCatalogue
 
 _DAY_US = 86_400_000_000

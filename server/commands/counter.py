@@ -8,11 +8,11 @@ from metering.counter_forms import REPORTS, THE_WORLD, Report, to_json, to_tsv
 from metering.counter_report import count_usage, last_day
 from metering.entry import accounting_day
 from metering.search_counts import SearchCountFile
-from server import writer_process
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.commands.options import config_option, existing_institution, now_us
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
+from server.processes import writer_process
 
 
 @click.command(epilog="Example: lianmu counter PKU --year 2025 --format tsv --config config.toml")

@@ -11,14 +11,14 @@ import click
 import msgspec
 
 from protocol.china_time import china_clock
-from server import load_as
+from server.access_control.principal import Principal
+from server.cataloguing import load_as
 from server.commands.options import config_option
 from server.commands.person import here, login, person_option
 from server.commands.record import find_record
 from server.config import Config
 from server.covers.keeping import CoverKeeper, CoverKept, CoverRefused
 from server.covers.shelf import SUFFIXES, Shelf, Size
-from server.principal import Principal
 from store.audit import Origin
 from store.covers import Cover, CoverRows
 from store.record_reader import RecordReader

@@ -12,12 +12,13 @@ from metering.author import Author
 from metering.credit_claims import Claim, CreditError, Credits, Status
 from metering.money import yuan
 from protocol.china_time import china_time
-from server import log, writer_process
+from server import log
+from server.accounting.crediting import open_credits, post_credits
 from server.commands.options import config_option
 from server.commands.person import author
 from server.commands.tariff import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.crediting import open_credits, post_credits
+from server.processes import writer_process
 
 audit = log.Log("lianmu.audit")
 

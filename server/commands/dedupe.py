@@ -9,12 +9,12 @@ import click
 import msgspec
 
 from server import log
+from server.cataloguing.duplicate_report import DuplicateReport
 from server.commands.options import config_option, report_path
 from server.commands.person import here
 from server.commands.progress import LongWork, Stages
 from server.config import Config
-from server.duplicate_report import DuplicateReport
-from server.serving import give_way, is_serving
+from server.processes.serving import give_way, is_serving
 from store.dedupe import find_pairs, merge_certain
 from store.duplicate_score import POSSIBLE, SCORE_MAX
 from store.sqlite import FILE_NAME, open_reader

@@ -9,12 +9,13 @@ import msgspec
 
 import samples
 from protocol.record import Holding, StoredRecord
-from server import log, writer_process
-from server.accounting import Accounting
+from server import log
+from server.accounting.ledger import Accounting
 from server.commands.options import now_us
 from server.commands.serve import announce
 from server.config import Config, load_config
-from server.supervisor import Supervisor
+from server.processes import writer_process
+from server.processes.supervisor import Supervisor
 from store.members import Members
 from store.reindex import reindex
 from store.writer import CatalogueWriter

@@ -17,11 +17,11 @@ from metering.fold import source
 from metering.interface import MeteringError
 from metering.spool_format import Position, lock, segments, spools
 from metering.spool_reading import DONE, read_spool
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.commands.options import config_option, now_us
 from server.config import Config
 from server.covers.checking import check_covers
-from server.serving import give_way, is_serving
+from server.processes.serving import give_way, is_serving
 from store.doctor import SAMPLE_DEFAULT, SAMPLE_MAX, Finding, examine, examine_file
 from store.holding_events import HoldingEvents
 from store.members import SCHEMA_VERSION as MEMBERS_SCHEMA_VERSION

@@ -22,10 +22,7 @@ from protocol import cql
 from protocol.china_time import CHINA
 from protocol.diagnostic import Diagnostic, SruFault
 from protocol.iso2709 import MalformedRecord, parse
-from server.commands.options import config_option, institution_code
-from server.commands.progress import LongWork
-from server.config import Config
-from server.export_forms import (
+from server.cataloguing.export_forms import (
     ENCODINGS,
     FORMS,
     ExportForm,
@@ -33,7 +30,10 @@ from server.export_forms import (
     Written,
     export_form,
 )
-from server.serving import give_way, is_serving
+from server.commands.options import config_option, institution_code
+from server.commands.progress import LongWork
+from server.config import Config
+from server.processes.serving import give_way, is_serving
 from store.catalogue import SqliteCatalogue
 from store.export import Exported, Selection, exported
 

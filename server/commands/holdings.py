@@ -13,8 +13,8 @@ import msgspec
 
 from protocol.charset import ENCODINGS
 from protocol.record import Holding
-from server import writer_process
-from server.accounting import Accounting
+from server.access_control.principal import Principal
+from server.accounting.ledger import Accounting
 from server.commands.export import output
 from server.commands.options import config_option, institution_code, report_path
 from server.commands.person import here, login, person_option
@@ -24,8 +24,8 @@ from server.holdings.batch import OFFLINE_RECORDS, SERVING_RECORDS, BatchRefused
 from server.holdings.change import BatchRequest, Format, Mode, Summary
 from server.holdings.exporting import export
 from server.holdings.importing import Difference, differences, import_file, rehearse
-from server.principal import Principal
-from server.serving import give_way, is_serving
+from server.processes import writer_process
+from server.processes.serving import give_way, is_serving
 from store.holdings_journal import ImportProgress
 from store.holdings_listing import held_count, held_records
 from store.sqlite import FILE_NAME, open_reader

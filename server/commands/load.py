@@ -10,14 +10,15 @@ from pathlib import Path
 import click
 
 from protocol.charset import ENCODINGS
-from server import load_as, writer_process
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.cataloguing import load_as
+from server.commands.load_duplicates import IGNORE, MODES, REFUSE, UNASKED_RECORDS_MAX, LoadCheck
 from server.commands.options import config_option, institution_code, report_path
 from server.commands.person import here, note_down
 from server.commands.progress import LongWork
 from server.config import Config
-from server.load_duplicates import IGNORE, MODES, REFUSE, UNASKED_RECORDS_MAX, LoadCheck
-from server.serving import give_way, is_serving
+from server.processes import writer_process
+from server.processes.serving import give_way, is_serving
 from store.bulk import OFFLINE_LIMITS, SERVING_LIMITS
 from store.load import load as load_records
 from store.load_journal import Progress

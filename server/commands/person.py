@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from metering.author import Author
-from server import audit_note
+from server.accounting import audit_note
 from server.commands.options import now_us
 from server.config import Config
 from store.audit import Origin

@@ -17,11 +17,11 @@ from protocol.iso2709 import DecodedRecord, Field, RefusedRecord, decode_record,
 from protocol.marcxml_reader import read_marcxml
 from protocol.record import MarcFamily, StoredRecord
 from server import log
+from server.accounting.crediting import post_credits
+from server.cataloguing.record_editing import editing
 from server.commands.options import config_option
 from server.commands.person import here
 from server.config import Config
-from server.crediting import post_credits
-from server.record_editing import editing
 from store.editing import HeldRecord
 from store.merging import HoldingRow
 from store.record_reader import RecordReader

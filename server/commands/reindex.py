@@ -7,7 +7,7 @@ import click
 from server.commands.options import config_option
 from server.commands.progress import LongWork
 from server.config import Config
-from server.serving import give_way, is_serving
+from server.processes.serving import give_way, is_serving
 from store.reindex import reindex as build_index
 from store.repacking import pack_stored
 from store.writer import CatalogueWriter

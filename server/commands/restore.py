@@ -15,7 +15,7 @@ from server.commands.octets import telling
 from server.commands.options import config_option
 from server.config import Config
 from server.errors import StartError
-from server.serving import is_serving
+from server.processes.serving import is_serving
 from store.doctor import SAMPLE_DEFAULT, Finding
 
 

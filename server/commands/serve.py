@@ -7,7 +7,7 @@ import click
 from server import log
 from server.commands.options import config_option
 from server.config import Config
-from server.supervisor import Supervisor
+from server.processes.supervisor import Supervisor
 
 
 def announce(z3950: str, http: str, z3950s: str) -> None:

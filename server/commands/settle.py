@@ -14,14 +14,14 @@ from metering.ledger_verify import Verification
 from metering.money import yuan
 from metering.settlement import Settlements
 from metering.settlement_store import Settlement
-from server import writer_process
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import fold_year, names_to_settle, open_settlements
 from server.commands.ledger import counting
 from server.commands.options import config_option, now_us
 from server.commands.person import author, person_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.settling import fold_year, names_to_settle, open_settlements
+from server.processes import writer_process
 
 
 @click.command(

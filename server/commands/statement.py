@@ -16,14 +16,14 @@ from metering.interface import MeteringError
 from metering.settlement import Settlements
 from metering.statement import Statement, build
 from metering.statement_texts import Language, Texts
-from server import writer_process
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import names_to_settle, open_settlements
+from server.accounting.statements import BINARY, FORMATS, LISTED, remittance, write
 from server.commands.ledger import counting
 from server.commands.options import config_option
 from server.commands.usage import FIRST_YEAR, LAST_YEAR
 from server.config import Config
-from server.settling import names_to_settle, open_settlements
-from server.statements import BINARY, FORMATS, LISTED, remittance, write
+from server.processes import writer_process
 from store.members import Members
 
 

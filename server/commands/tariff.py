@@ -32,9 +32,9 @@ from protocol.iso2709 import MalformedRecord, RefusedRecord, decode_record, spli
 from protocol.marcxml_reader import read_marcxml
 from protocol.query import Clause, Structure
 from protocol.record import Database, StoredRecord
+from server.accounting.crediting import category_rules
 from server.commands.options import ConfigFile, now_us
 from server.config import Config
-from server.crediting import category_rules
 from store.catalogue import SqliteCatalogue
 
 FIRST_YEAR, LAST_YEAR = 1998, 9998

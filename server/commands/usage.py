@@ -11,11 +11,11 @@ from metering.entry import accounting_day
 from metering.estimate import estimate
 from metering.money import yuan
 from metering.tariff import tariff_of_year
-from server import writer_process
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import open_settlements
 from server.commands.options import config_option, existing_institution, now_us
 from server.config import Config
-from server.settling import open_settlements
+from server.processes import writer_process
 
 FIRST_YEAR, LAST_YEAR = 1998, 9998
 

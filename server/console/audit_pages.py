@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.audit_trail import trail
+from server.access_control.permissions import Operation
+from server.accounting.audit_trail import trail
 from server.config import Config
 from server.console.base import now_us, number_in
-from server.permissions import Operation
 from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit
 from store.audit import AuditRow, AuditSelection, newest_audit_rows

@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from server.access_control.permissions import Operation
+from server.catalogue_pages.view import labelled, record_path
 from server.console.base import number_in
 from server.console.duplicates import (
     Compared,
@@ -20,8 +22,6 @@ from server.console.duplicates import (
     read_report,
 )
 from server.console.jobs import list_reports, report_file
-from server.permissions import Operation
-from server.search_view import labelled, record_path
 from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE, operator_may
 from server.web.numbers import number_of

@@ -20,12 +20,12 @@ import msgspec
 
 from protocol.iso2709 import parse
 from protocol.record import StoredRecord
+from server.accounting.crediting import post_credits
+from server.catalogue_pages.view import MarcLine, marc_lines
+from server.cataloguing.duplicate_report import COLUMNS
+from server.cataloguing.record_editing import editing
 from server.config import Config
-from server.crediting import post_credits
-from server.duplicate_report import COLUMNS
 from server.log import Log
-from server.record_editing import editing
-from server.search_view import MarcLine, marc_lines
 from store.audit import Origin
 from store.dedupe import Pair, pair_of, pairs_with
 from store.duplicates import DuplicateFinder

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from server.access_control.permissions import Operation
 from server.console.base import now_us
 from server.console.duplicates import is_duplicate_report
 from server.console.jobs import cancel_job, find_job, list_jobs, list_loads, list_reports
 from server.console.jobs import report_file as find_report
-from server.permissions import Operation
 from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import HEADERS, Shell, Visit

@@ -7,8 +7,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.audit_note import note_down
-from server.batch_job import Job, Jobs, Made, Phase, State
+from server.accounting.audit_note import note_down
+from server.batch.job import Job, Jobs, Made, Phase, State
 from server.config import Config
 from server.errors import BatchError
 from server.log import Log

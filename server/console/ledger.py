@@ -9,7 +9,7 @@ from itertools import islice
 from metering.entry import Entry, Meter
 from metering.ledger import Totals
 from metering.ledger_listing import Selection
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.config import Config
 
 ENTRIES_A_PAGE = 100

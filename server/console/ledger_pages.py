@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from metering.entry import Entry, Meter
+from server.access_control.permissions import Operation
 from server.console.base import FIRST_YEAR, LAST_YEAR, number_in
 from server.console.ledger import read_day, read_entry, read_month
 from server.console.member_pages import MEMBERS, member_path
-from server.permissions import Operation
 from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit
 

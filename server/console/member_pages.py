@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from metering.kept_totals import KeptTotals
+from server.access_control.permissions import Operation
 from server.config import Config
 from server.console.base import now_us, number_in, year_in
 from server.console.members import (
@@ -23,7 +24,6 @@ from server.console.members import (
     list_members,
     read_member,
 )
-from server.permissions import Operation
 from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE, operator_may
 from server.web.paging import Pager

@@ -13,9 +13,9 @@ from metering.interface import Usage
 from metering.kept_totals import KeptTotals
 from metering.ledger import Totals
 from metering.settlement_store import Settlement
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import open_settlements
 from server.config import Config
-from server.settling import open_settlements
 from store.access_rules import AddressRange, read_ranges
 from store.accounts import Accounts, Certificate
 from store.audit import AuditRow

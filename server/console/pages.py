@@ -6,6 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from server.access_control.permissions import Operation
 from server.console.audit_pages import AuditPages
 from server.console.duplicate_pages import DuplicatePages
 from server.console.job_pages import JobPages
@@ -13,7 +14,6 @@ from server.console.ledger_pages import LedgerPages
 from server.console.member_pages import MEMBERS, MemberPages
 from server.console.settlement_pages import SettlementPages
 from server.console.tariff_pages import TariffPages
-from server.permissions import Operation
 from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit, redirect
 

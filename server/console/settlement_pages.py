@@ -9,6 +9,9 @@ from urllib.parse import quote
 from aiohttp import web
 
 from metering.entry import accounting_day
+from server.access_control.permissions import Operation
+from server.accounting.settling import names_to_settle
+from server.accounting.statements import CONTENT_TYPES
 from server.console.base import FIRST_YEAR, now_us, number_in, year_in
 from server.console.settlements import (
     DOCUMENTS_A_PAGE,
@@ -18,9 +21,6 @@ from server.console.settlements import (
 )
 from server.console.settling_process import start
 from server.console.work import BusyError, Works
-from server.permissions import Operation
-from server.settling import names_to_settle
-from server.statements import CONTENT_TYPES
 from server.web.forms import Form, text_of
 from server.web.navigation import CONSOLE, operator_may
 from server.web.paging import Pager

@@ -10,12 +10,12 @@ from metering.author import Author
 from metering.entry import accounting_day
 from metering.ledger_verify import Verification
 from metering.settlement_store import Settlement
-from server import writer_process
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import fold_year, names_to_settle, open_settlements
 from server.config import Config
 from server.console.work import Asked, Piece
 from server.log import Log
-from server.settling import fold_year, names_to_settle, open_settlements
+from server.processes import writer_process
 from store.audit import Origin
 from store.membership import day_of
 

@@ -19,7 +19,7 @@ from server.config import Config
 from server.console.base import now_us
 from server.console.settlements import do
 from server.console.work import Asked, Piece, Works
-from server.serving import give_way
+from server.processes.serving import give_way
 
 
 def start(config: Config, asked: Asked) -> Piece:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from metering.tariff import priced_years, tariff_of_year
+from server.access_control.permissions import Operation
 from server.console.base import year_in
-from server.permissions import Operation
 from server.web.navigation import CONSOLE, operator_may
 from server.web.shell import Shell, Visit
 

@@ -14,14 +14,14 @@ from enum import Enum
 
 from metering.interface import MeteringError
 from protocol.record import StoredRecord
+from server.access_control.permissions import Operation, refusal
+from server.access_control.principal import Principal
+from server.accounting.crediting import credit_covers
 from server.config import Config
 from server.covers.picture import BadPictureError, Picture, PictureLimits, read_picture
 from server.covers.shelf import Shelf
-from server.crediting import credit_covers
 from server.log import Log
-from server.permissions import Operation, refusal
-from server.principal import Principal
-from server.upload import Change
+from server.uploads.upload import Change
 from store.audit import Origin
 from store.covers import CREDIT_DUE, Cover, CoverRows
 from store.holding_events import HoldingEvents

@@ -20,9 +20,9 @@ from server.covers.picture import MEDIUM_WIDTH, fitting
 from server.covers.reading import CoverReader
 from server.covers.sending import CoverSending
 from server.covers.shelf import Size
-from server.http_refusals import refuse
+from server.http.refusals import refuse
+from server.http.sign_in import refusal
 from server.log import Log
-from server.sign_in import refusal
 from server.web.shell import ALL_NAMES, PageHandler, Shell, Visit
 from store.covers import Cover
 

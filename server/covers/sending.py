@@ -15,14 +15,14 @@ from aiohttp import hdrs, web
 
 from protocol.diagnostic import Diagnostic
 from protocol.record import StoredRecord
+from server.access_control.principal import Principal
 from server.config import Config
 from server.covers.keeping import CoverKeeper, CoverKept, CoverReason, CoverRefused
-from server.http_refusals import problem
-from server.http_responses import NO_STORE
-from server.principal import Principal
+from server.http.refusals import problem
+from server.http.responses import NO_STORE
+from server.http.sign_in import challenge, refusal, sign_in
 from server.service import Service
-from server.sign_in import challenge, refusal, sign_in
-from server.upload import Change
+from server.uploads.upload import Change
 from store.audit import Origin
 
 # Pictures that wait in a worker; decoding one takes up to a second and 100 MB.

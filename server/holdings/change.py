@@ -12,7 +12,7 @@ from pathlib import Path
 
 from protocol.holding_statement import HoldingStatement, RecordName
 from protocol.record import Holding, StoredRecord
-from server.principal import Principal
+from server.access_control.principal import Principal
 from store.holdings_finder import Candidate
 from store.holdings_staging import RefusedLine
 from store.holdings_writer import Effect

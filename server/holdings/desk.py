@@ -18,6 +18,8 @@ from protocol.holdings_fields import is_holdings_record
 from protocol.iso2709 import RefusedRecord, decode_record, parse
 from protocol.marcxml_reader import decode_marcxml
 from protocol.record import Holding, MarcFamily, StoredRecord
+from server.access_control.permissions import Operation, refusal
+from server.access_control.principal import Principal
 from server.config import Config
 from server.holdings.batch import (
     REFUSED,
@@ -46,8 +48,6 @@ from server.holdings.change import (
 )
 from server.holdings.reading import HEAD_BYTES, marc_line, opened
 from server.log import Log
-from server.permissions import Operation, refusal
-from server.principal import Principal
 from store.holdings_finder import Missed, RecordFinder
 from store.holdings_history import HoldingsHistory
 from store.holdings_staging import Staging

@@ -1,6 +1,6 @@
 """The outcome of a change of holdings in the words that both protocols share.
 
-As of uploads (`server/upload_terms.py`): the conditions are those of SRU Record
+As of uploads (`server/uploads/terms.py`): the conditions are those of SRU Record
 Update, and Z39.50's additional information begins with the exact one.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.sru_update import UpdateDiagnostic
 from server.holdings.change import Done, Reason, Refused
-from server.upload_terms import DETAILS_CHARS_MAX
+from server.uploads.terms import DETAILS_CHARS_MAX
 from store.holdings_finder import CANDIDATES_MAX
 
 HOLDINGS = "holdings"  # says that a record is sent for the holdings in it alone

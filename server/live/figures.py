@@ -24,7 +24,7 @@ from metering.ledger_head import check_head
 from metering.settlement_store import last_settlement
 from metering.tariff import tariff_of_year
 from metering.waiting import positions_of, waiting
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.config import Config
 from server.live.history import GROUPS, Span
 from server.log import Log

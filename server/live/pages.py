@@ -12,18 +12,18 @@ from aiohttp import hdrs, web
 
 from protocol.diagnostic import Bib1, SruDiagnostic
 from protocol.sru_update import UpdateDiagnostic
-from server.access import Principal
+from server.access_control.access import Principal
+from server.access_control.permissions import Operation, Why, http_status
+from server.access_control.permissions import refusal as refusal_of
 from server.config import Config
-from server.http_refusals import refuse
-from server.http_responses import NO_STORE
+from server.http.refusals import refuse
+from server.http.responses import NO_STORE
+from server.http.sign_in import challenge, refusal, sign_in, wants_html
 from server.live.charts import CHARTS, POINTS_MAX, RANGES, ROWS_MAX, charts, tables
+from server.live.status import Status
 from server.live.stream import Stream
 from server.metrics.layout import BIB1, OTHER, SRU
-from server.permissions import Operation, Why, http_status
-from server.permissions import refusal as refusal_of
 from server.service import Service
-from server.sign_in import challenge, refusal, sign_in, wants_html
-from server.status import Status
 from server.web.navigation import CONSOLE
 from server.web.shell import CHART_SCRIPTS, Shell, Visit
 from server.web.texts import LANGUAGES, Texts, texts

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import hdrs, web
 
-from server.http_deadline import DEADLINE
-from server.http_refusals import refuse
+from server.http.deadline import DEADLINE
+from server.http.refusals import refuse
 from server.log import Log
 from server.metrics.counting import ENDLESS
 

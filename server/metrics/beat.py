@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from server.delivery.outbox import Outbox
 from server.metrics.layout import (
     DELIVERIES_ENTERED,
     FAILURES,
@@ -18,7 +19,6 @@ from server.metrics.layout import (
     Counter,
     Level,
 )
-from server.outbox import Outbox
 from server.service import Service
 
 INTERVAL_S = 1.0

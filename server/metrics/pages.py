@@ -9,17 +9,18 @@ from ipaddress import ip_address
 from aiohttp import hdrs, web
 
 from protocol.diagnostic import Diagnostic
-from server import VERSION, permissions
-from server.http_refusals import refuse
-from server.http_responses import NO_STORE
+from server import VERSION
+from server.access_control import permissions
+from server.delivery.outbox import Outbox
+from server.http.refusals import refuse
+from server.http.responses import NO_STORE
+from server.http.sign_in import challenge, refusal, sign_in
 from server.log import Log
 from server.metrics.beat import Beat
 from server.metrics.exposition import CONTENT_TYPE, render
 from server.metrics.readiness import Readiness
 from server.metrics.readings import Readings
-from server.outbox import Outbox
 from server.service import Service
-from server.sign_in import challenge, refusal, sign_in
 from store.sqlite import StoreError
 
 # Of a proxy before us: the address that we see is its own, not the client's.

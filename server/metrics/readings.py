@@ -17,7 +17,7 @@ from metering.settlement_store import settlement_counts
 from metering.waiting import positions_of, waiting
 from server import VERSION
 from server.backup.note import last_backup
-from server.batch_job import Jobs
+from server.batch.job import Jobs
 from server.config import Config
 from server.metrics import definitions as d
 from server.metrics.certificate import expires_at

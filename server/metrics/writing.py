@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.metrics.layout import CHORE_FAILURES, FOLDED, OTHER, Level
 from server.metrics.registry import Figures, Timing
 from store.writer import CatalogueWriter

@@ -10,7 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from metering.spool import utc_us
-from server.permissions import Operation
+from server.access_control.permissions import Operation
 from server.web.forms import Form, text_of
 from server.web.navigation import member_may
 from server.web.session import Flash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.batch_desk import BatchDesk
+from server.batch.desk import BatchDesk
 from server.selfservice.account_pages import AccountPages
 from server.selfservice.batch_pages import BatchPages
 from server.selfservice.holdings_pages import HoldingsPages

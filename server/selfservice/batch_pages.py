@@ -8,13 +8,13 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from server.batch_desk import BatchDesk, TooManyJobsError, rows_of
-from server.batch_files import ENCODINGS, FORMATS, ISO_2709, report_csv
-from server.batch_isbns import BatchInputError, Line, read_isbns
-from server.batch_job import Job, Phase
+from server.access_control.permissions import Operation
+from server.batch.desk import BatchDesk, TooManyJobsError, rows_of
+from server.batch.files import ENCODINGS, FORMATS, ISO_2709, report_csv
+from server.batch.isbns import BatchInputError, Line, read_isbns
+from server.batch.job import Job, Phase
 from server.errors import BatchError
-from server.http_responses import NO_STORE
-from server.permissions import Operation
+from server.http.responses import NO_STORE
 from server.selfservice.receiving import Received, TooLargeError, receive
 from server.web.forms import Form
 from server.web.navigation import member_may

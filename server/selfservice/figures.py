@@ -11,9 +11,9 @@ from metering.ledger_snapshot import Totals
 from metering.quota import billable, holdings_needed, quota
 from metering.settlement_store import Settlement
 from metering.tariff import DOWNLOAD_OVER_QUOTA, tariff_of_year
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import open_settlements
 from server.config import Config
-from server.settling import open_settlements
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from aiohttp import web
 
 from metering.entry import accounting_day
 from metering.spool import utc_us
-from server.accounting import Accounting
+from server.access_control.permissions import Operation
+from server.accounting.ledger import Accounting
 from server.holdings.change import Mode
 from server.log import Log
-from server.permissions import Operation
 from server.selfservice.holdings_runs import HoldingsRuns, Run, State
 from server.selfservice.receiving import TooLargeError, receive
 from server.web.forms import Form

@@ -18,12 +18,12 @@ from typing import Literal
 
 import msgspec
 
+from server.access_control.principal import Principal
 from server.config import Config
 from server.holdings.batch import BatchRefused
 from server.holdings.change import BatchRequest, Mode, Summary
 from server.holdings.desk import apply_batch
 from server.log import Log
-from server.principal import Principal
 from store.sqlite import StoreError
 
 KEPT_S = 7 * 86_400.0  # after which a file and its report are removed

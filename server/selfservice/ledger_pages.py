@@ -10,8 +10,8 @@ from aiohttp import hdrs, web
 
 from metering.entry import Entry
 from protocol.china_time import CHINA_OFFSET
-from server.accounting import Accounting
-from server.permissions import Operation
+from server.access_control.permissions import Operation
+from server.accounting.ledger import Accounting
 from server.selfservice.ledger_file import FORMS
 from server.selfservice.ledger_lines import METERS, Filter, FilterError, Lines, page_of
 from server.web.navigation import member_may

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from metering.entry import accounting_day
 from metering.spool import utc_us
-from server.permissions import Operation
+from server.access_control.permissions import Operation
 from server.selfservice.figures import Year, year_of
 from server.web.navigation import member_may
 from server.web.numbers import number_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import BodyPartReader, web
 
-from server.http_deadline import DEADLINE
+from server.http.deadline import DEADLINE
 from server.web.forms import form_faults
 from server.web.shell import FormExpiredError, Visit
 

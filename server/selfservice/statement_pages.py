@@ -10,11 +10,11 @@ from aiohttp import web
 from metering.entry import accounting_day
 from metering.settlement_store import Settlement
 from metering.spool import utc_us
-from server.accounting import Accounting
+from server.access_control.permissions import Operation
+from server.accounting.ledger import Accounting
+from server.accounting.settling import open_settlements
+from server.accounting.statements import CONTENT_TYPES
 from server.config import Config
-from server.permissions import Operation
-from server.settling import open_settlements
-from server.statements import CONTENT_TYPES
 from server.web.navigation import member_may
 from server.web.shell import Shell, Visit
 from server.web.statement_file import answer_statement

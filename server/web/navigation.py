@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from server.permissions import Operation, refusal
-from server.principal import Principal
+from server.access_control.permissions import Operation, refusal
+from server.access_control.principal import Principal
 
 CONSOLE = "/-/console"
 MY = "/-/my"

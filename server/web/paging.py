@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server.search_query import page_numbers
+from server.catalogue_pages.query import page_numbers
 from server.web.numbers import number_of
 
 PAGE_ROWS = 50

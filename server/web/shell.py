@@ -14,13 +14,13 @@ import jinja2
 from aiohttp import hdrs, web
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import Principal
+from server.access_control.access import Principal
+from server.access_control.permissions import Operation, refusal, to_bib1
 from server.config import Config
+from server.http.sign_in import remember, sign_in
 from server.libraries import library
 from server.log import Log
-from server.permissions import Operation, refusal, to_bib1
 from server.service import Service
-from server.sign_in import remember, sign_in
 from server.web.assets import assets
 from server.web.filters import FILTERS
 from server.web.forms import Form, FormUnreadableError, form_faults

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.batch_desk import BatchDesk
+from server.batch.desk import BatchDesk
+from server.catalogue_pages.pages import SearchPages
 from server.config import Config
 from server.console.pages import ConsolePages
 from server.covers.pages import CoverPages
+from server.delivery.outbox import Outbox
 from server.live.pages import StatusPages
-from server.outbox import Outbox
-from server.search_pages import SearchPages
 from server.selfservice.area import MyPages
 from server.service import Service
 from server.web.shell import Shell

@@ -15,11 +15,11 @@ from aiohttp import hdrs, web
 from metering.interface import MeteringError
 from metering.statement import build
 from metering.statement_texts import Language, Texts
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
+from server.accounting.settling import names_to_settle, open_settlements
+from server.accounting.statements import CONTENT_TYPES, remittance, write
 from server.config import Config
 from server.log import Log
-from server.settling import names_to_settle, open_settlements
-from server.statements import CONTENT_TYPES, remittance, write
 from server.web.shell import HEADERS, Shell, Visit
 
 _MEMORY_BYTES_MAX = 8 << 20  # larger files wait on the disk

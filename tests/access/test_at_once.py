@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from server.config import load_config
-from server.http import HttpServer
-from server.http_connection import Connection
+from server.http.connection import Connection
+from server.http.server import HttpServer
 from server.service import Service
-from server.z3950 import Z3950Server
+from server.z3950.server import Z3950Server
 from store.access_changes import AccessChanges
 from store.members import Members
 from store.writer import CatalogueWriter

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import SignIn, Standing
+from server.access_control.access import SignIn, Standing
+from server.access_control.principal import ANONYMOUS, Principal
 from server.access_control.session_table import SessionTable
 from server.config import Access
-from server.principal import ANONYMOUS, Principal
 from store.access_changes import AccessChanges
 from store.access_rules import OPEN, AccessRules, AddressRange, AddressRanges, read_network
 from store.accounts import Accounts

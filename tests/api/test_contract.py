@@ -22,10 +22,10 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 
 from protocol.marc_json import to_marc_json
 from protocol.marcxml import to_marcxml
+from server.access_control.permissions import ANYONE, RULES, Who
 from server.api.openapi import document
 from server.api.routes import AREAS
 from server.config import load_config
-from server.permissions import ANYONE, RULES, Who
 from store.accounts import Accounts
 from store.members import Members
 from store.rights import RIGHTS

@@ -17,7 +17,7 @@ from protocol.iso2709 import parse
 from server.api.operation import Operation
 from server.api.routes import AREAS
 from server.config import load_config
-from server.http_guard import FILES_OF_HOLDINGS
+from server.http.guard import FILES_OF_HOLDINGS
 from server.selfservice import holdings_pages
 from store.members import Members
 from store.membership import Membership

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.backup import make as making
 from server.backup.make import make_backup, rotate
 from server.backup.manifest import (
@@ -26,7 +26,7 @@ from server.backup.manifest import (
 from server.backup.note import last_backup
 from server.backup.restore import problems
 from server.config import Config, load_config
-from server.supervisor import lock_data_dir
+from server.processes.supervisor import lock_data_dir
 from tests.backup.in_process import lianmu
 from tests.faults.exactness import prepare
 from tests.harness import lianmu as lianmu_beside

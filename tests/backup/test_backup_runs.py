@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.backup.make import Telling, make_backup
 from server.backup.manifest import Manifest
 from server.backup.restore import problems

@@ -19,7 +19,7 @@ import pytest
 
 from metering.entry import Kind, accounting_day
 from metering.spool import utc_us
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.backup.manifest import backups
 from server.config import load_config
 from tests.backup.in_process import lianmu

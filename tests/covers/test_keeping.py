@@ -14,14 +14,14 @@ from metering.credit_claims import Status
 from metering.ledger import Ledger
 from protocol.iso2709 import Field, build
 from protocol.record import StoredRecord
-from server import crediting
+from server.access_control.principal import ANONYMOUS, Principal
+from server.accounting import crediting
+from server.accounting.crediting import accepted_record, credit_covers, open_credits, post_credits
 from server.config import Config, load_config
 from server.covers import keeping
 from server.covers.keeping import CoverKeeper, CoverKept, CoverReason, CoverRefused
 from server.covers.shelf import Shelf, Size
-from server.crediting import accepted_record, credit_covers, open_credits, post_credits
-from server.principal import ANONYMOUS, Principal
-from server.upload import Change
+from server.uploads.upload import Change
 from store.audit import Origin
 from store.covers import CoverRows
 from store.editing import Editor

@@ -22,7 +22,7 @@ from metering.entry import Entry, Kind, accounting_day
 from metering.interface import Usage
 from metering.spool import utc_us
 from protocol.record import Holding, StoredRecord
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 from server.config import load_config
 from store.members import Members
 from store.writer import CatalogueWriter

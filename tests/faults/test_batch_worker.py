@@ -14,7 +14,7 @@ import pytest
 
 from metering.ledger import Ledger
 from protocol.iso2709 import split
-from server.batch_job import Jobs, Phase
+from server.batch.job import Jobs, Phase
 from server.config import load_config
 from tests.catalogue_records import book
 from tests.faults.test_workers import children

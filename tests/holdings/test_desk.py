@@ -15,7 +15,8 @@ from protocol.holding_statement import HoldingStatement, RecordName
 from protocol.holdings_fields import holdings_record
 from protocol.iso2709 import build
 from protocol.record import Holding, MarcFamily
-from server.accounting import Accounting
+from server.access_control.principal import ANONYMOUS, Principal
+from server.accounting.ledger import Accounting
 from server.holdings.batch import BatchRefused
 from server.holdings.change import (
     BatchRequest,
@@ -29,8 +30,7 @@ from server.holdings.change import (
     Summary,
 )
 from server.holdings.desk import apply_batch
-from server.principal import ANONYMOUS, Principal
-from server.uploads import Uploads
+from server.uploads.door import Uploads
 from store.holdings_history import HoldingsHistory
 from store.rights import MEMBER_RIGHTS
 from tests.catalogue_records import book as western

@@ -16,11 +16,11 @@ import pytest
 from protocol.iso2709 import build
 from protocol.query import Clause
 from protocol.record import Holding
+from server.access_control.principal import Principal
 from server.holdings.batch import BatchRefused
 from server.holdings.change import BatchRequest, Format, Mode, Summary
 from server.holdings.exporting import export
 from server.holdings.importing import differences, import_file, rehearse
-from server.principal import Principal
 from store.catalogue import SqliteCatalogue
 from store.doctor import examine
 from store.holdings_history import HoldingsHistory

@@ -17,9 +17,9 @@ from server.live import figures
 from server.live.board import LiveBoard
 from server.live.figures import KEPT_S, STALE_S_MAX, Figures
 from server.live.pages import concerns
+from server.live.status import by_member
 from server.metrics.layout import DIAGNOSTICS, Level
 from server.service import Service
-from server.status import by_member
 from server.web.texts import texts
 
 

@@ -9,9 +9,9 @@ from metering.entry import DAY_US, Draft, Kind
 from metering.ledger import Ledger
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Holding
-from server.accounting import Accounting
-from server.batch_isbns import read_numbers
-from server.batch_job import Jobs, Order, Phase, State
+from server.accounting.ledger import Accounting
+from server.batch.isbns import read_numbers
+from server.batch.job import Jobs, Order, Phase, State
 from server.config import Config, load_config
 from store.access_changes import AccessChanges
 from store.accounts import Accounts

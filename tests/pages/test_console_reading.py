@@ -18,8 +18,8 @@ from metering.entry import DAY_US, Meter
 from metering.interface import MeteringError
 from metering.kept_totals import KeptTotals
 from metering.ledger import Ledger
-from server.audit_trail import trail
-from server.batch_job import Jobs
+from server.accounting.audit_trail import trail
+from server.batch.job import Jobs
 from server.config import Config
 from server.console import duplicates, jobs, ledger, members, settlements, work
 from server.console.members import Asked

@@ -13,11 +13,11 @@ import pytest
 from aiohttp import CookieJar, encode_basic_auth, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from server.access import SignIn
+from server.access_control.access import SignIn
+from server.access_control.permissions import Operation
+from server.access_control.sessions import Sessions
 from server.config import Config, load_config
-from server.permissions import Operation
 from server.service import Service
-from server.sessions import Sessions
 from server.web.forms import Form
 from server.web.navigation import member_may
 from server.web.shell import Shell, Visit

@@ -34,7 +34,7 @@ from protocol.sru_request import (
     SruLimits,
 )
 from protocol.sru_update import PARAMETERS, read_element, read_parameters, update_response
-from server.sru_sets import SetStore
+from server.sru.sets import SetStore
 from store.result_set import RecordSet
 
 LIMITS = SruLimits(facet_terms_max=50, result_set_ttl_s_max=60)

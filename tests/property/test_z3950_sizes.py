@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from protocol import apdu, oid
 from protocol.diagnostic import Bib1, Diagnostic
-from server.z3950_sizes import Packing, Sizes
+from server.z3950.sizes import Packing, Sizes
 
 SIZES = st.lists(st.integers(0, 700), max_size=40)
 

@@ -17,8 +17,8 @@ from lxml import etree
 from metering.entry import Kind
 from metering.ledger import Ledger
 from protocol.iso2709 import split
-from server.batch_isbns import read_numbers
-from server.batch_job import Jobs, Order
+from server.batch.isbns import read_numbers
+from server.batch.job import Jobs, Order
 from server.config import load_config
 from tests.catalogue_records import book
 from tests.harness import RunningServer, lianmu, serving

@@ -13,9 +13,9 @@ from metering.ledger import Ledger
 from metering.tariff_category import Category, Level
 from protocol.iso2709 import Field, build
 from protocol.record import Holding, StoredRecord
+from server.accounting.crediting import accepted_record, open_credits, post_credits
 from server.cli import main
 from server.config import ConfigError, load_config
-from server.crediting import accepted_record, open_credits, post_credits
 from store.editing import Editor
 from store.writer import CatalogueWriter
 

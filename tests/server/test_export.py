@@ -17,9 +17,9 @@ from lxml import etree
 
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Holding
+from server.cataloguing.export_forms import ExportForm, Written, export_form
 from server.cli import main
 from server.config import load_config, parse_config
-from server.export_forms import ExportForm, Written, export_form
 from store.export import Selection, exported
 from store.load import load
 from store.members import Members

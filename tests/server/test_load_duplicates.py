@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from server import load_duplicates
+from server.commands import load_duplicates
+from server.commands.load_duplicates import LoadCheck
 from server.config import load_config
-from server.load_duplicates import LoadCheck
 from store.load import load
 from store.record_reader import RecordReader
 from store.reindex import check

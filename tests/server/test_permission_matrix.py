@@ -19,10 +19,18 @@ import pytest
 from protocol import apdu
 from protocol.sru_update import UpdateDiagnostic
 from protocol.task_package import UpdateAction, VersionNumber
+from server.access_control.permissions import (
+    Operation,
+    Refusal,
+    Why,
+    http_status,
+    refusal,
+    to_bib1,
+    to_sru,
+)
+from server.access_control.principal import ANONYMOUS, Principal
 from server.api.routes import AREAS
 from server.config import load_config
-from server.permissions import Operation, Refusal, Why, http_status, refusal, to_bib1, to_sru
-from server.principal import ANONYMOUS, Principal
 from store.members import Members
 from store.rights import MEMBER_RIGHTS, OPERATOR_RIGHTS, RIGHTS
 from tests.harness import RunningServer

@@ -15,10 +15,10 @@ from metering.interface import MeteringError
 from metering.search_counts import SearchCountFile
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.record import Database, MarcFamily
-from server import search_counts
-from server.access import Principal
+from server.access_control.access import Principal
+from server.accounting import search_counts
+from server.accounting.search_counts import NAMES_MAX, SearchCounts
 from server.cli import main
-from server.search_counts import NAMES_MAX, SearchCounts
 from store.members import Members
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.z3950_client import connected

@@ -16,10 +16,11 @@ from metering.interface import Delivery
 from metering.ledger import Ledger
 from metering.spool import SpoolMeter
 from metering.tariff import DOWNLOAD_OVER_QUOTA
-from server import settling, writer_process
+from server.accounting import settling
 from server.cli import main
 from server.commands import settle as command
 from server.config import load_config
+from server.processes import writer_process
 from store.members import Members
 from tests.unit.test_settlement import AFTER_GRACE, IN_GRACE, JUNE, deliveries, holdings, void
 

@@ -19,10 +19,10 @@ import pytest
 
 from metering.interface import Receipt
 from server.config import load_config
-from server.http import HttpServer
-from server.http_connection import Connection
+from server.http.connection import Connection
+from server.http.server import HttpServer
 from server.service import Service
-from server.z3950 import Z3950Server
+from server.z3950.server import Z3950Server
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.stand_ins import Refusing, Wire

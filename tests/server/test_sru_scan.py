@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from protocol.iso2709 import Field, build
-from server.sru import scan_terms
+from server.sru.service import scan_terms
 from store.interface import ScanResult, TermEntry
 from tests.harness import RunningServer
 from tests.server.own_server import own_server

@@ -14,7 +14,7 @@ from protocol import apdu, oid
 from protocol.diagnostic import Bib1
 from server.config import load_config
 from server.service import Service
-from server.z3950 import Connection, Z3950Server
+from server.z3950.server import Connection, Z3950Server
 from tests.harness import RunningServer, lianmu
 from tests.server.own_server import cnmarc, marc21, own_server
 from tests.server.stand_ins import Refusing, Wire

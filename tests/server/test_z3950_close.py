@@ -10,7 +10,7 @@ import pytest
 
 from protocol import apdu
 from server.config import parse_config
-from server.supervisor import open_listeners
+from server.processes.supervisor import open_listeners
 from tests.harness import RunningServer, running_demo
 from tests.z3950_client import Client, connected, init_request, search_request
 

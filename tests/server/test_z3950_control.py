@@ -7,7 +7,7 @@ import pytest
 from metering.interface import Usage
 from protocol import apdu, oid
 from protocol.resource_report import CURRENCY_CNY, RESOURCE_1, EstimateType, Resource1Report
-from server.z3950_control import report_of
+from server.z3950.control import report_of
 from tests.harness import RunningServer
 from tests.z3950_client import Client, connected
 

@@ -22,7 +22,7 @@ from protocol.task_package import (
     UpdateParameters,
     UpdateRequest,
 )
-from server.z3950_es import RECORDS_MAX
+from server.z3950.es import RECORDS_MAX
 from tests.harness import RunningServer
 from tests.z3950_client import connected
 

@@ -25,7 +25,7 @@ from protocol.explain_record import (
 )
 from protocol.grs1 import SUTRS
 from protocol.oid import Oid
-from server.z3950_forms import RECORD_SYNTAXES
+from server.z3950.forms import RECORD_SYNTAXES
 from tests.harness import RunningServer
 from tests.z3950_client import Client, connected, diagnostic, present_request
 

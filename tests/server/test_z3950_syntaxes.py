@@ -18,8 +18,8 @@ from protocol.oid import Oid
 from protocol.opac import OPAC_RECORD, HoldingsAndCircData
 from protocol.record import Database, MarcFamily, StoredRecord
 from server.config import DatabaseSection
-from server.retrieval import RecordForm
-from server.z3950_forms import MARC21_SYNTAXES, UNIMARC_SYNTAXES, Forms
+from server.delivery.retrieval import RecordForm
+from server.z3950.forms import MARC21_SYNTAXES, UNIMARC_SYNTAXES, Forms
 from tests.harness import RunningServer, lianmu
 from tests.z3950_client import Client, connected, records, surrogates
 

@@ -19,7 +19,7 @@ import pytest
 from protocol import apdu
 from server.config import ConfigError, Tls, load_config
 from server.errors import StartError
-from server.tls import server_context
+from server.z3950.tls import server_context
 from tests.harness import RunningServer, running_demo, serving
 from tests.z3950_client import Client, connected, init_request, records
 

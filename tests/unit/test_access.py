@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from protocol.diagnostic import Bib1, Diagnostic
-from server.access import ANONYMOUS, KEY_USE_INTERVAL_S, Principal, SignIn
+from server.access_control.access import ANONYMOUS, KEY_USE_INTERVAL_S, Principal, SignIn
+from server.access_control.permissions import Operation, refusal
 from server.config import Access
-from server.permissions import Operation, refusal
 from store.accounts import Accounts
 from store.members import Members
 

@@ -19,10 +19,10 @@ from metering.ledger import Ledger
 from metering.tariff import BUILT_IN
 from protocol.iso2709 import Field, build, parse, split
 from protocol.record import Holding
-from server.batch_files import report_csv, report_rows
-from server.batch_isbns import Line, read_isbns
-from server.batch_job import BusyError, Job, Jobs, Order, Phase, Resolved, State, Status
-from server.batch_run import Runner, hand_over
+from server.batch.files import report_csv, report_rows
+from server.batch.isbns import Line, read_isbns
+from server.batch.job import BusyError, Job, Jobs, Order, Phase, Resolved, State, Status
+from server.batch.run import Runner, hand_over
 from store.interface import Catalogue
 from tests.catalogue_records import Library, book, put
 
@@ -232,7 +232,7 @@ def kill_points() -> list[str]:
 def test_a_job_that_was_killed_goes_on_and_bills_once(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, point: str, times: int
 ) -> None:
-    monkeypatch.setattr("server.batch_run.STEP_NUMBERS", 2)
+    monkeypatch.setattr("server.batch.run.STEP_NUMBERS", 2)
     for number, isbn in (("a", A), ("b", B), ("c", C)):
         shelf.put(number, isbn)
     job = shelf.job(f"{A}\n{A}\n{B}\n12345\n{C}\n{MISSING}\n")

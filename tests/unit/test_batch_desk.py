@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from server.audit_trail import trail
-from server.batch_desk import BatchDesk
-from server.batch_isbns import read_isbns
-from server.batch_job import Order, Phase
+from server.accounting.audit_trail import trail
+from server.batch.desk import BatchDesk
+from server.batch.isbns import read_isbns
+from server.batch.job import Order, Phase
 from server.config import Config
 from store.audit import AuditSelection, Origin
 

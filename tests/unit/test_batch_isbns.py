@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.batch_isbns import BatchInputError, Line, read_isbns, read_numbers
+from server.batch.isbns import BatchInputError, Line, read_isbns, read_numbers
 
 A, B, C = "9787301048153", "9787020002207", "9780131103627"
 

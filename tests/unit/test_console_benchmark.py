@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import console
-from server.accounting import Accounting
+from server.accounting.ledger import Accounting
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from server import eager
+from server.z3950 import eager
 
 
 async def test_a_coroutine_that_never_waits_is_done_at_once() -> None:

@@ -12,9 +12,9 @@ from aiohttp import web
 from metering.interface import Receipt
 from server.access_control.proxies import TrustedProxies
 from server.config import Http
-from server.http_at_once import AtOnce
-from server.http_connection import Connection
-from server.outbox import Outbox
+from server.delivery.outbox import Outbox
+from server.http.at_once import AtOnce
+from server.http.connection import Connection
 from server.service import Service
 
 

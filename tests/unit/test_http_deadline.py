@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from server.http_deadline import Deadlines
+from server.http.deadline import Deadlines
 
 LIMIT_S = 0.05
 

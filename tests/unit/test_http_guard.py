@@ -16,16 +16,16 @@ from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from metering.interface import Receipt
-from server.access import Principal, SignIn
+from server.access_control.access import Principal, SignIn
+from server.access_control.sessions import Sessions
 from server.config import Access, Config, Http
-from server.http_guard import Guard
-from server.http_responses import send
+from server.delivery.outbox import Outbox
+from server.http.guard import Guard
+from server.http.responses import send
+from server.http.sign_in import principal_of, remember, sign_in
 from server.metrics.counting import Counting
 from server.metrics.registry import Board
-from server.outbox import Outbox
 from server.service import Service
-from server.sessions import Sessions
-from server.sign_in import principal_of, remember, sign_in
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Ask = Callable[..., Awaitable[tuple[int, bytes]]]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.access import ANONYMOUS, Principal
-from server.config import HttpLimits
-from server.http_limits import (
+from server.access_control.access import ANONYMOUS, Principal
+from server.access_control.request_limits import (
     AT_ONCE_RETRY_S,
     REMEMBERED_MAX,
     AtOnceLimit,
@@ -14,6 +13,7 @@ from server.http_limits import (
     RequestLimits,
     network_of,
 )
+from server.config import HttpLimits
 
 
 class Clock:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from server.http_responses import (
+from server.http.responses import (
     GZIP_SIZE_BYTES_MIN,
     PORTION_SIZE_BYTES,
     WRITE_TIMEOUT_S,

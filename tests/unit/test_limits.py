@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.access_control.count_table import SLOTS, CountTable
-from server.limits import USUAL_FOR_S, LoginThrottle
+from server.access_control.login_limits import USUAL_FOR_S, LoginThrottle
 
 HOME, ELSEWHERE = "192.0.2.1", "203.0.113.9"
 

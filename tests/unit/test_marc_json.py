@@ -17,7 +17,7 @@ from protocol import marc_json
 from protocol.iso2709 import DecodedRecord, Field, RawRecord, RefusedRecord, build, parse, split
 from protocol.marc_json import decode_marc_json, read_marc_json, to_marc_json
 from protocol.record import Database, MarcFamily, StoredRecord
-from server.record_forms import MARC_JSON
+from server.delivery.record_forms import MARC_JSON
 from tests.marc_files import marc_files
 from tests.property.test_marc import anything, families, fields, leaders
 

@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 from benchmarks.metering_cost import PROBE_FILE_BYTES, durable_writes_a_second
-from server import retrieval
+from server.delivery import retrieval
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FORMS = """
 import gc
 from benchmarks import metering_off
-from server import record_forms, retrieval, search_download, service, sru_search
+from server import service
+from server.delivery import record_forms
+from server.delivery import retrieval
+from server.catalogue_pages import download as search_download
+from server.sru import search as sru_search
 forms = [each for each in gc.get_objects() if isinstance(each, retrieval.RecordForm)]
 print(len(forms), sum(form.billable for form in forms), {type(form).__name__ for form in forms})
 """

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, cast
 
 from metering.interface import Receipt
-from server.outbox import CONFIRM_INTERVAL_S, Outbox
+from server.delivery.outbox import CONFIRM_INTERVAL_S, Outbox
 
 
 class Meter:

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from protocol.diagnostic import Bib1, SruDiagnostic
-from server.access import ANONYMOUS, Principal
-from server.permissions import (
+from server.access_control.access import ANONYMOUS, Principal
+from server.access_control.permissions import (
     RULES,
     Grant,
     Operation,

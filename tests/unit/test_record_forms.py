@@ -17,7 +17,7 @@ from protocol.iso2709 import Field, build, control_number, parse
 from protocol.marcxml_reader import decode_marcxml
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
 from protocol.sru_version import RECORD_SCHEMAS, RecordSchema, schema_by_name
-from server.record_forms import XML_FORMS
+from server.delivery.record_forms import XML_FORMS
 from tests.marc_files import MarcFile, marc_files
 from tests.xml_forms import decoded, fault
 

@@ -18,7 +18,7 @@ from protocol.query import (
     Structure,
     clauses,
 )
-from server.search_query import (
+from server.catalogue_pages.query import (
     FACETS,
     FIELDS,
     SORTS,

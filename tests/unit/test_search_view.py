@@ -10,7 +10,7 @@ import pytest
 from protocol.diagnostic import SruDiagnostic
 from protocol.iso2709 import Field, build, parse
 from protocol.record import Database, MarcFamily, StoredRecord
-from server.search_view import Value, labelled, line, marc_lines, record_path
+from server.catalogue_pages.view import Value, labelled, line, marc_lines, record_path
 from server.web.texts import preferred_language, prefers_html, texts
 from tests.unit.cql_corpus import CORPUS
 

@@ -12,7 +12,7 @@ import pytest
 from pyroaring import BitMap
 
 from protocol.record import Database, MarcFamily
-from server.sru_sets import SetStore
+from server.sru.sets import SetStore
 from store.result_set import RecordSet
 
 CN = Database("cn_cat", "", MarcFamily.UNIMARC)

@@ -20,13 +20,13 @@ from protocol.iso2709 import Field, MarcRecord, build, control_field, parse
 from protocol.marcxml import to_marcxml
 from protocol.query import Clause
 from protocol.record import Database, Holding, MarcFamily, StoredRecord
-from server import crediting
-from server.access import Principal
+from server.access_control.access import Principal
+from server.accounting import crediting
 from server.config import Config, Metering, Server
 from server.config import Uploads as Section
-from server.upload import Action, Change, Done, Outcome, Reason, Refused, Upload
-from server.uploading import Uploader
-from server.uploads import Uploads
+from server.uploads.door import Uploads
+from server.uploads.upload import Action, Change, Done, Outcome, Reason, Refused, Upload
+from server.uploads.uploading import Uploader
 from store.accounts import Accounts
 from store.catalogue import SqliteCatalogue
 from store.editing import Editor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from server.principal import ANONYMOUS, Principal
+from server.access_control.principal import ANONYMOUS, Principal
 from server.web import filters
 from server.web.navigation import SECTIONS, links
 from server.web.paging import Pager

@@ -1,0 +1,1 @@
+"""The books: ledger, credit, settlements and statements as one configuration says."""

@@ -1,0 +1,1 @@
+"""ISBN jobs: the numbers asked for, the records chosen, the files handed over."""

@@ -1,0 +1,1 @@
+"""The catalogue for a person with a browser."""

@@ -1,0 +1,1 @@
+"""SRU over HTTP: explain, searchRetrieve, scan and Record Update."""

@@ -1,0 +1,1 @@
+"""Records that clients send: what is asked, and how it is carried out."""
