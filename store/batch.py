@@ -36,8 +36,8 @@ _ANCHORS = frozenset((START, END))  # they have positions only
 class Statements:
     """SQL for the tables of an index, named `posting` and `position` with a suffix."""
 
-    def __init__(self, suffix: str) -> None:
-        posting, position = f"posting{suffix}", f"position{suffix}"
+    def __init__(self, suffix: str = "", *, schema: str = "main") -> None:
+        posting, position = f"{schema}.posting{suffix}", f"{schema}.position{suffix}"
         key, shard_key = "register_id = ?1 AND term = ?2", "shard = ?3"
         self.insert_records = f"INSERT INTO {posting} VALUES (?, ?, ?, ?, ?)"
         self.insert_positions = f"INSERT INTO {position} VALUES (?, ?, ?, ?)"

@@ -39,6 +39,7 @@ from store.bulk import (
     analyse_into_run,
 )
 from store.load_journal import Command, FileMark, LoadJournal, Progress
+from store.page_filling import scratch_file
 from store.parallel import Workers
 from store.runs import RunFolder, sweep
 from store.sqlite import StoreError, go_through_all
@@ -194,6 +195,8 @@ def load(
                 progress(done.records, done_bytes + merged_bytes, total_bytes + merge_bytes)
 
         bulk.flush()
+        if runs is not None:
+            resources.enter_context(scratch_file(writer.connection, runs.path))
         with writer.transaction():
             writer.merge_runs(workers.map, merged)
             journal.end()

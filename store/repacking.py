@@ -2,7 +2,8 @@
 
 Each step is a transaction of its own, so a writer waits for no longer than one of
 them, and a call after a crash goes on with what is left. The file does not become
-smaller: what is freed of it is used again.
+smaller by it: the pages of these records stay, mostly empty, until it is copied
+together by SQLite's VACUUM, which needs a stopped server.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ from store import postings
 from store.batch import Statements, cut_sorted, register_functions
 from store.durable import sync
 from store.gather import PLACE_SHIFT
+from store.page_filling import PageFilling
 from store.postings import SHARD_BITS, SHARD_MASK
 from store.run_file import (
     POSTING,
@@ -282,7 +283,8 @@ def merge_waiting(
     if not runs:
         return BitMap()
     register_functions(connection)
-    sql = Statements("")
+    sql = Statements()
+    filling = PageFilling(connection) if PageFilling.is_possible(connection) else None
     (is_empty,) = connection.execute(
         "SELECT NOT EXISTS (SELECT 1 FROM posting) AND NOT EXISTS (SELECT 1 FROM position)"
     ).fetchone()
@@ -299,9 +301,14 @@ def merge_waiting(
             )
             connection.executemany(remove, removed)
             connection.executemany(delete, [row[:key_size] for row in removed])
-        connection.executemany(add[table], merged.added)
+        if filling is not None:
+            filling.add(table, merged.added)
+        else:
+            connection.executemany(add[table], merged.added)
         if progress is not None:
             progress(merged.number + 1, merged.count)
+    if filling is not None:
+        filling.finish()
     connection.execute("UPDATE state SET generation = generation + 1")
     forget(connection)
     return touched(runs)

@@ -18,6 +18,7 @@ from store.doctor import examine
 from store.gather import Postings
 from store.load import LoadSummary, load
 from store.load_journal import unfinished_loads
+from store.page_filling import SCRATCH_NAME, PageFilling
 from store.reindex import check, reindex
 from store.result_set import RecordSet
 from store.run_file import POSTING, SectionReader, is_whole, write_run
@@ -320,3 +321,21 @@ def test_a_run_that_cannot_be_written_stops_the_load(
 ) -> None:
     with pytest.raises(StoreError, match="No such file"):
         write_run(tmp_path / "no" / "run", Postings(), {})
+
+
+def test_a_merge_that_fails_leaves_no_scratch_file_and_goes_on_without(
+    writer: CatalogueWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file_of(tmp_path / "records.mrc", 6)
+
+    def fail(_: PageFilling) -> None:
+        raise StoreError("database or disk is full")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(PageFilling, "finish", fail)
+        with pytest.raises(StoreError, match="full"):
+            by_runs(writer, path)
+    assert are_waiting(writer.connection)
+    assert not list(writer.path.parent.rglob(SCRATCH_NAME))
+    by_runs(writer, path)
+    assert check(writer.connection) == []
