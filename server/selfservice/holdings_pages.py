@@ -16,7 +16,7 @@ from server.accounting.ledger import Accounting
 from server.holdings.change import Mode
 from server.log import Log
 from server.selfservice.holdings_runs import HoldingsRuns, Run, State
-from server.selfservice.receiving import TooLargeError, receive
+from server.selfservice.receiving import HOLDINGS_FOLDER, TooLargeError, receive
 from server.web.forms import Form
 from server.web.navigation import member_may
 from server.web.shell import Shell, Visit
@@ -92,7 +92,7 @@ class HoldingsPages:
 
     async def _send(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         t, config = visit.texts, self._shell.config
-        folder = config.data_dir / "holdings"
+        folder = config.data_dir / HOLDINGS_FOLDER
         bytes_max = config.holdings.file_bytes_max
         try:
             received = await receive(request, visit, folder, bytes_max)
