@@ -111,7 +111,7 @@ class HoldingsPages:
         state = State(
             institution=visit.who.institution, account=visit.who.account,
             address=request.remote or "", mode=mode, database=fields.get("database", ""),
-            source=received.name,
+            source=received.name, summary=None,
         )  # fmt: skip
         run = await asyncio.to_thread(self._runs.begin, received.path, state)
         self._runs.start(run, state, visit.who, dry_run=True)
@@ -155,7 +155,7 @@ class HoldingsPages:
             return self._shell.see_other(
                 request, visit, f"{PATH}/{run.id}", "my.not_now", is_wrong=True
             )
-        removed = state.counts.removed if state.counts is not None else 0
+        removed = state.summary.removed if state.summary is not None else 0
         if removed and form.get("sure") != "1":
             return self._shell.see_other(
                 request, visit, f"{PATH}/{run.id}", "my.say_sure", is_wrong=True, count=removed
