@@ -13,7 +13,7 @@ from protocol.charset import ENCODINGS
 from server.accounting.ledger import Accounting
 from server.cataloguing import load_as
 from server.commands.load_duplicates import IGNORE, MODES, REFUSE, UNASKED_RECORDS_MAX, LoadCheck
-from server.commands.options import config_option, institution_code, report_path
+from server.commands.options import config_option, files_argument, institution_code, report_path
 from server.commands.person import here, note_down
 from server.commands.progress import LongWork
 from server.config import Config
@@ -58,13 +58,7 @@ from store.writer import CatalogueWriter
 )
 @click.option("--restart", is_flag=True, help="Begin a load that was broken off anew.")
 @click.option("--json", "as_json", is_flag=True, help="Give the result as JSON.")
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
-    metavar="FILE…",
-)
+@files_argument
 def load(
     config: Config,
     database: str,

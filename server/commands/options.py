@@ -32,6 +32,14 @@ config_option = click.option(
     help="The configuration file; see config.example.toml.",
 )
 
+files_argument = click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    metavar="FILE…",
+)
+
 
 def report_path(config: Config, name: str, suffix: str) -> Path:
     """Where a report goes that was given no place: beside the others, replacing none of them."""

@@ -25,6 +25,7 @@ from protocol.iso2709 import (
 )
 from protocol.record import MarcFamily
 from protocol.validation import SEVERITIES, Finding, Severity, check
+from server.commands.options import files_argument
 from store.load import RecordFile
 
 _RECORDS_PER_STEP = 200  # of the progress bar
@@ -90,13 +91,7 @@ class _Tally:
 @click.option(
     "--json", "as_json", is_flag=True, help="One object a line, and a summary at the end."
 )
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
-    metavar="FILE…",
-)
+@files_argument
 def validate(
     family: str,
     encoding: str,

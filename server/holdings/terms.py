@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from protocol.diagnostic import Bib1, Diagnostic
+from protocol.diagnostic import Diagnostic
 from protocol.sru_update import UpdateDiagnostic
 from server.holdings.change import Done, Reason, Refused
-from server.uploads.terms import DETAILS_CHARS_MAX
+from server.uploads.terms import as_bib1
 from store.holdings_finder import CANDIDATES_MAX
 
 HOLDINGS = "holdings"  # says that a record is sent for the holdings in it alone
@@ -33,19 +33,11 @@ CONDITIONS: Mapping[Reason, UpdateDiagnostic] = {
     Reason.BUSY: UpdateDiagnostic.DATABASE_ERROR,
     Reason.UNAVAILABLE: UpdateDiagnostic.DATABASE_ERROR,
 }
-_BIB1: Mapping[Reason, Bib1] = {
-    Reason.FORBIDDEN: Bib1.ES_ID_NOT_AUTHORISED,
-    Reason.NOT_OWN: Bib1.ES_CANNOT_MODIFY,
-    Reason.BUSY: Bib1.TEMPORARY_SYSTEM_ERROR,
-    Reason.UNAVAILABLE: Bib1.TEMPORARY_SYSTEM_ERROR,
-}
 
 
 def bib1_diagnostic(refused: Refused) -> Diagnostic:
     """What a Z39.50 client is told of a refusal."""
-    condition = CONDITIONS[refused.reason]
-    text = f"{condition.value} {condition.message}: {refused.text}"
-    return Diagnostic(_BIB1.get(refused.reason, Bib1.ES_IMMEDIATE_FAILED), text[:DETAILS_CHARS_MAX])
+    return as_bib1(refused.reason, CONDITIONS[refused.reason], refused.text)
 
 
 def told(done: Done) -> Sequence[tuple[str, str]]:

@@ -21,6 +21,7 @@ from server.live.board import LiveBoard
 from server.live.status import socket_path
 from server.log import Log
 from server.processes import worker, writer_process
+from server.selfservice.receiving import sweep
 from server.z3950.tls import server_context
 
 START_TIMEOUT_S = 60.0
@@ -91,6 +92,8 @@ class Supervisor:
         check_socket_paths(self.config)
         for folder in (self.config.spool_dir, self.config.run_dir):
             folder.mkdir(parents=True, exist_ok=True)
+        if swept := sweep(self.config.data_dir):
+            log.info("files removed whose receiving was broken off", files=swept)
         writer_process.prepare(self.config)
         listeners = open_listeners(self.config)
         board = LiveBoard(self.config.workers)

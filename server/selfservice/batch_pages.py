@@ -15,7 +15,7 @@ from server.batch.isbns import BatchInputError, Line, read_isbns
 from server.batch.job import Job, Phase
 from server.errors import BatchError
 from server.http.responses import NO_STORE
-from server.selfservice.receiving import Received, TooLargeError, receive
+from server.selfservice.receiving import LISTS_FOLDER, Received, TooLargeError, receive
 from server.web.forms import Form
 from server.web.navigation import member_may
 from server.web.shell import Shell, Visit
@@ -74,7 +74,7 @@ class BatchPages:
 
     async def _create(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         t = visit.texts
-        folder = self._shell.config.data_dir / "batch" / "received"
+        folder = self._shell.config.data_dir / LISTS_FOLDER
         try:
             received = await receive(request, visit, folder, LIST_BYTES_MAX)
         except TooLargeError:

@@ -16,7 +16,7 @@ from server.accounting.ledger import Accounting
 from server.holdings.change import Mode
 from server.log import Log
 from server.selfservice.holdings_runs import HoldingsRuns, Run, State
-from server.selfservice.receiving import TooLargeError, receive
+from server.selfservice.receiving import HOLDINGS_FOLDER, TooLargeError, receive
 from server.web.forms import Form
 from server.web.navigation import member_may
 from server.web.shell import Shell, Visit
@@ -92,7 +92,7 @@ class HoldingsPages:
 
     async def _send(self, request: web.Request, visit: Visit) -> web.StreamResponse:
         t, config = visit.texts, self._shell.config
-        folder = config.data_dir / "holdings"
+        folder = config.data_dir / HOLDINGS_FOLDER
         bytes_max = config.holdings.file_bytes_max
         try:
             received = await receive(request, visit, folder, bytes_max)
@@ -111,7 +111,7 @@ class HoldingsPages:
         state = State(
             institution=visit.who.institution, account=visit.who.account,
             address=request.remote or "", mode=mode, database=fields.get("database", ""),
-            source=received.name,
+            source=received.name, summary=None,
         )  # fmt: skip
         run = await asyncio.to_thread(self._runs.begin, received.path, state)
         self._runs.start(run, state, visit.who, dry_run=True)
@@ -155,7 +155,7 @@ class HoldingsPages:
             return self._shell.see_other(
                 request, visit, f"{PATH}/{run.id}", "my.not_now", is_wrong=True
             )
-        removed = state.counts.removed if state.counts is not None else 0
+        removed = state.summary.removed if state.summary is not None else 0
         if removed and form.get("sure") != "1":
             return self._shell.see_other(
                 request, visit, f"{PATH}/{run.id}", "my.say_sure", is_wrong=True, count=removed

@@ -8,6 +8,7 @@ a worker that died has not finished is given again: what was done is found uncha
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import re
 import secrets
@@ -35,29 +36,11 @@ Phase = Literal["looking", "looked", "writing", "done", "failed"]
 log = Log("lianmu.web")
 
 
-class Counts(msgspec.Struct, frozen=True):
-    """What a look foresees or a run did, as `Summary` counts it."""
-
-    lines: int
-    added: int
-    changed: int
-    unchanged: int
-    removed: int
-    refused: int
-    held_before: int
-    held_after: int
-
-
-class RefusedLine(msgspec.Struct, frozen=True):
-    """`line` counts from 1."""
-
-    line: int
-    name: str
-    text: str
-
-
 class State(msgspec.Struct, kw_only=True):
-    """`state.json`. `told_s` is when it was written, in seconds since 1970."""
+    """`state.json`. `told_s` is when it was written, in seconds since 1970.
+
+    `summary` is what a look foresees or a run did, without its report, which is beside it.
+    """
 
     institution: str
     account: str
@@ -65,11 +48,10 @@ class State(msgspec.Struct, kw_only=True):
     mode: Mode
     database: str
     source: str  # the name of the file
+    summary: Summary | None
     phase: Phase = "looking"
     done: int = 0
     total: int = 0
-    counts: Counts | None = None
-    refusals: list[RefusedLine] = []
     reason: str = ""
     told_s: float = 0.0
 
@@ -177,10 +159,7 @@ class HoldingsRuns:
             state.phase, state.reason = "failed", "system error / 系统错误"
         else:
             state.phase = "looked" if dry_run else "done"
-            state.counts = _counts(summary)
-            state.refusals = [
-                RefusedLine(each.line, each.name, each.text) for each in summary.refusals
-            ]
+            state.summary = dataclasses.replace(summary, report=None)
         run.save(state)
 
     def _forget(self) -> None:
@@ -194,10 +173,3 @@ class HoldingsRuns:
                 continue  # on its way in or out
             if old:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _counts(summary: Summary) -> Counts:
-    return Counts(
-        summary.lines, summary.added, summary.changed, summary.unchanged, summary.removed,
-        summary.refused, summary.held_before, summary.held_after,
-    )  # fmt: skip

@@ -13,7 +13,11 @@ from server.http.deadline import DEADLINE
 from server.web.forms import form_faults
 from server.web.shell import FormExpiredError, Visit
 
+# Where in the data folder files are while they are received.
+HOLDINGS_FOLDER = Path("holdings")
+LISTS_FOLDER = Path("batch", "received")
 FIELDS_MAX = 32
+_SUFFIX = ".upload"
 _FIELD_BYTES_MAX = 1 << 20
 _CHUNK_BYTES = 1 << 16
 _CHUNK_S_MAX = 60.0  # between two pieces; the whole may take as long as it takes
@@ -36,6 +40,22 @@ class Received:
     def discard(self) -> None:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def sweep(data_dir: Path) -> int:
+    """Remove what workers that died had of files they received; how many there were.
+
+    To be called by who holds the data folder's lock and before there are workers: each
+    worker of a server shares that lock, so nobody is receiving then.
+    """
+    left = [
+        path
+        for folder in (HOLDINGS_FOLDER, LISTS_FOLDER)
+        for path in (data_dir / folder).glob(f"*{_SUFFIX}")
+    ]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
 
 
 async def receive(
@@ -91,7 +111,7 @@ async def _store(
     part: BodyPartReader, received: Received, folder: Path, file_bytes_max: int
 ) -> None:
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    received.path = folder / f"{secrets.token_hex(16)}.upload"
+    received.path = folder / f"{secrets.token_hex(16)}{_SUFFIX}"
     received.name = Path((part.filename or "").replace("\\", "/")).name[:200]
     with await asyncio.to_thread(received.path.open, "xb") as file:
         while chunk := await asyncio.wait_for(part.read_chunk(_CHUNK_BYTES), _CHUNK_S_MAX):

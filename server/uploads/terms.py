@@ -8,6 +8,7 @@ information begins with the number and name of the exact one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.record import StoredRecord
@@ -35,19 +36,24 @@ UPDATE_CONDITIONS: Mapping[Reason, UpdateDiagnostic] = {
     Reason.BUSY: UpdateDiagnostic.DATABASE_ERROR,
     Reason.UNAVAILABLE: UpdateDiagnostic.DATABASE_ERROR,
 }
-_BIB1: Mapping[Reason, Bib1] = {
-    Reason.FORBIDDEN: Bib1.ES_ID_NOT_AUTHORISED,
-    Reason.NOT_OWN: Bib1.ES_CANNOT_MODIFY,
-    Reason.BUSY: Bib1.TEMPORARY_SYSTEM_ERROR,
-    Reason.UNAVAILABLE: Bib1.TEMPORARY_SYSTEM_ERROR,
+# By the name of a reason, which those of holdings share.
+_BIB1 = {
+    "FORBIDDEN": Bib1.ES_ID_NOT_AUTHORISED,
+    "NOT_OWN": Bib1.ES_CANNOT_MODIFY,
+    "BUSY": Bib1.TEMPORARY_SYSTEM_ERROR,
+    "UNAVAILABLE": Bib1.TEMPORARY_SYSTEM_ERROR,
 }
 
 
 def bib1_diagnostic(refused: Refused) -> Diagnostic:
     """What a Z39.50 client is told of a refusal."""
-    condition = UPDATE_CONDITIONS[refused.reason]
-    text = f"{condition.value} {condition.message}: {refused.text}"
-    return Diagnostic(_BIB1.get(refused.reason, Bib1.ES_IMMEDIATE_FAILED), text[:DETAILS_CHARS_MAX])
+    return as_bib1(refused.reason, UPDATE_CONDITIONS[refused.reason], refused.text)
+
+
+def as_bib1(reason: Enum, condition: UpdateDiagnostic, text: str) -> Diagnostic:
+    """A refusal for Bib-1, which has few conditions: the addinfo says which one of SRU's it is."""
+    details = f"{condition.value} {condition.message}: {text}"
+    return Diagnostic(_BIB1.get(reason.name, Bib1.ES_IMMEDIATE_FAILED), details[:DETAILS_CHARS_MAX])
 
 
 def version_of(record: StoredRecord) -> str:
