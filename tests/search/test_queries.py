@@ -25,7 +25,7 @@ class Corpus:
         self.catalogue = build_catalogue(directory, files(shared_data, large=large))
         self._databases = self.catalogue.resolve(["all"])
         rows = self.catalogue._execute(
-            "SELECT name, control_number, record_id, marc FROM record JOIN database"
+            "SELECT name, control_number, record_id, unpacked(marc) FROM record JOIN database"
             " USING (database_id)"
         )
         self._records = {
