@@ -41,6 +41,7 @@ class Server(_Section, frozen=True):
 
     data_dir: str = "data"
     workers: Count = 0
+    connections_together: Count = 16
     shutdown_grace_s: Seconds = 10.0
     disk_free_bytes_min: Count = 268435456
     writer_silence_s_max: Seconds = 60.0

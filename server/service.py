@@ -18,6 +18,7 @@ from server.config import Config
 from server.delivery.retrieval import FormsOf, RecordForm, Retrieved, retrieve
 from server.live.board import LiveBoard
 from server.metrics.counting import Counting
+from server.steering import Place, Steering
 from server.uploads.door import Uploads
 from server.z3950.forms import Forms
 from store import sqlite
@@ -27,11 +28,21 @@ from store.catalogue import SqliteCatalogue
 class Service:
     """Opened once in each worker; both protocols go through it."""
 
-    def __init__(self, config: Config, worker: int, board: LiveBoard | None = None) -> None:
-        """`board` is what all processes of the server count on; none: it is alone."""
+    def __init__(
+        self,
+        config: Config,
+        worker: int,
+        board: LiveBoard | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """`board` is what all processes of the server count on; none: it is alone.
+
+        `place` is told of connections.
+        """
         self.config = config
         self.worker = worker
         self.board = board or LiveBoard(worker + 1)
+        self.place = place or Steering((), 0).begin(0)
         self.figures = self.board.worker(worker)
         self.counting = Counting(self.figures)
         places = config.z3950.associations_max

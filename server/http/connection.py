@@ -99,6 +99,7 @@ class Connection(web.RequestHandler):
             self._service.counting.refused("connections")
             return
         self._others.add(self)
+        self._service.place.opened()
         self._sends_to = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         remote = peer[0] if isinstance(peer, tuple) else ""
@@ -251,6 +252,7 @@ class Connection(web.RequestHandler):
         if self._turned_away is not None:
             return
         self._others.discard(self)
+        self._service.place.closed()
         if self._sends_to is not None:
             self._outbox.lost(self._sends_to, exc)
             self._sends_to = None

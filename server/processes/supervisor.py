@@ -10,8 +10,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from server.backup.note import STAGING_NAME
@@ -20,14 +21,18 @@ from server.errors import StartError
 from server.live.board import LiveBoard
 from server.live.status import socket_path
 from server.log import Log
+from server.metrics.layout import Level
 from server.processes import worker, writer_process
 from server.selfservice.receiving import sweep
+from server.steering import Steering
 from server.z3950.tls import server_context
 
 START_TIMEOUT_S = 60.0
 RESTART_DELAY_S = 0.1
 RESTART_DELAY_S_MAX = 5.0
 STABLE_AFTER_S = 10.0
+LOOK_INTERVAL_S = 1.0
+STUCK_S = 4.0  # since a worker went through its loop, which it notes each second
 LISTEN_BACKLOG = 1024
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -51,6 +56,7 @@ class Child:
 
     name: str
     body: Callable[[int], None]  # is given a descriptor that tells "ready"
+    ended: Callable[[], None] = lambda: None
     pid: int = 0
     started_at: float = 0.0
     restart_delay_s: float = RESTART_DELAY_S
@@ -96,6 +102,7 @@ class Supervisor:
             log.info("files removed whose receiving was broken off", files=swept)
         writer_process.prepare(self.config)
         listeners = open_listeners(self.config)
+        steering = _steering(listeners, self.config.server.connections_together)
         board = LiveBoard(self.config.workers)
         board.recent.keep("supervisor")
         self._lifeline_read, self._lifeline_write = os.pipe()
@@ -107,7 +114,11 @@ class Supervisor:
             lambda ready: writer_process.run(self.config, board, ready, self._lifeline_read),
         )
         workers = [
-            Child(f"worker-{index}", self._worker_body(index, pair, board))
+            Child(
+                f"worker-{index}",
+                self._worker_body(index, pair, board, steering),
+                partial(steering.set_aside, index, aside=True),
+            )
             for index, pair in enumerate(listeners)
         ]
         self.children = [writer, *workers]
@@ -122,14 +133,14 @@ class Supervisor:
                 _address(first.http),
                 _address(first.z3950s) if first.z3950s is not None else "",
             )
-            self._watch()
+            self._watch(board, steering)
         finally:
             self._stop(workers)
             self._stop([writer])
             os.close(self._lifeline_write)
 
     def _worker_body(
-        self, index: int, listeners: Listeners, board: LiveBoard
+        self, index: int, listeners: Listeners, board: LiveBoard, steering: Steering
     ) -> Callable[[int], None]:
         return lambda ready: worker.run(
             self.config,
@@ -138,6 +149,7 @@ class Supervisor:
             listeners.z3950,
             listeners.http,
             listeners.z3950s,
+            steering.begin(index),
             ready,
             self._lifeline_read,
         )
@@ -179,9 +191,12 @@ class Supervisor:
         finally:
             os.close(ready)
 
-    def _watch(self) -> None:
+    def _watch(self, board: LiveBoard, steering: Steering) -> None:
         while True:
-            received = signal.sigtimedwait(SIGNALS, self._seconds_to_next_restart())
+            wait_s = self._seconds_to_next_restart()
+            if steering.is_on:
+                wait_s = min(wait_s, LOOK_INTERVAL_S)
+            received = signal.sigtimedwait(SIGNALS, wait_s)
             number = received.si_signo if received is not None else signal.SIGCHLD
             if number == signal.SIGHUP and not self.ends_with_terminal:
                 self._renew_certificates()
@@ -194,6 +209,16 @@ class Supervisor:
                 if child.restart_at is not None and child.restart_at <= now:
                     child.ready = self._start(child)
                     log.info("process replaced", process=child.name, pid=child.pid)
+            if steering.is_on:
+                self._set_stuck_aside(board, steering)
+
+    def _set_stuck_aside(self, board: LiveBoard, steering: Steering) -> None:
+        """New connections are not to wait for a worker that does not turn."""
+        now_ns = time.monotonic_ns()
+        for index, row in enumerate(board.snapshots()[:-1]):
+            turned_ns = row.level(Level.TURNED_NS)
+            if turned_ns:  # it has begun; and one that ended is silent, too
+                steering.set_aside(index, aside=now_ns - turned_ns > STUCK_S * 1e9)
 
     def _renew_certificates(self) -> None:
         try:
@@ -223,6 +248,7 @@ class Supervisor:
                 "process ended", process=child.name, pid=child.pid, restart_s=child.restart_delay_s
             )
             child.pid = 0
+            child.ended()
             if child.ready is not None:
                 os.close(child.ready)
                 child.ready = None
@@ -275,9 +301,9 @@ def lock_data_dir(data_dir: Path) -> int:
 def open_listeners(config: Config) -> list[Listeners]:
     """One set of sockets a worker, all on the configured ports.
 
-    The kernel spreads connections over the sockets of a port (SO_REUSEPORT). A
-    socket stays open here when its worker dies, so connections that wait in its
-    queue are taken by the replacement.
+    The kernel gives a connection to one of the sockets of a port (SO_REUSEPORT), to
+    which `server.steering` tells it. A socket stays open here when its worker dies,
+    so connections that wait in its queue are taken by the replacement.
 
     Raises:
         StartError: a port is taken, or the certificate of TLS cannot be used.
@@ -289,6 +315,15 @@ def open_listeners(config: Config) -> list[Listeners]:
     if server_context(tls) is not None:
         z3950s = [*_listen(config.z3950.host, tls.port, config.workers, "z3950.tls")]
     return [Listeners(*sockets) for sockets in zip(z3950, http, z3950s, strict=True)]
+
+
+def _steering(listeners: Sequence[Listeners], together: int) -> Steering:
+    ports: list[list[socket.socket]] = [[], [], []]
+    for each in listeners:
+        for port, listener in zip(ports, (each.z3950, each.http, each.z3950s), strict=True):
+            if listener is not None:
+                port.append(listener)
+    return Steering(ports, together)
 
 
 def _listen(host: str, port: int, count: int, section: str) -> list[socket.socket]:

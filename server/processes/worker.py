@@ -15,6 +15,7 @@ from server.live.board import LiveBoard
 from server.log import Log
 from server.processes import eventloop
 from server.service import Service
+from server.steering import Place
 from server.z3950.server import Z3950Server
 from server.z3950.tls import server_context
 
@@ -28,6 +29,7 @@ def run(
     z3950_listener: socket.socket,
     http_listener: socket.socket,
     tls_listener: socket.socket | None,
+    place: Place,
     ready: int,
     lifeline: int,
 ) -> None:
@@ -39,8 +41,11 @@ def run(
     """
     board.recent.keep(f"worker-{index}")
     eventloop.run(
-        _serve(config, board, index, z3950_listener, http_listener, tls_listener, ready, lifeline)
-    )
+        _serve(
+            config, board, index, z3950_listener, http_listener, tls_listener, place,
+            ready, lifeline,
+        )
+    )  # fmt: skip
 
 
 async def _serve(
@@ -50,6 +55,7 @@ async def _serve(
     z3950_listener: socket.socket,
     http_listener: socket.socket,
     tls_listener: socket.socket | None,
+    place: Place,
     ready: int,
     lifeline: int,
 ) -> None:
@@ -57,7 +63,7 @@ async def _serve(
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(lifeline, stop.set)
-    async with Service(config, index, board) as service:
+    async with Service(config, index, board, place) as service:
         z3950 = Z3950Server(config, service)
         http = HttpServer(config, service, z3950)
         await z3950.start(z3950_listener)

@@ -89,6 +89,7 @@ class Z3950Server:
     def opened(self, connection: Connection) -> None:
         """One timer looks after all: one for each would be a fifth of what an idle one takes."""
         self.connections.add(connection)
+        self.service.place.opened()
         if self._idle_timer is None:
             loop = asyncio.get_running_loop()
             self._idle_timer = loop.call_later(self.idle_timeout_s, self._end_idle)
@@ -104,6 +105,7 @@ class Z3950Server:
 
     def ended(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.service.place.closed()
         if self._drained is not None and not self.connections:
             self._drained.set()
 

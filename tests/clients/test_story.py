@@ -34,6 +34,7 @@ CONFIG = """
 [server]
 data_dir = "data"
 workers = 2
+connections_together = 1
 [z3950]
 port = 0
 [http]

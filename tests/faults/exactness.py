@@ -38,6 +38,7 @@ CONFIG = """\
 [server]
 data_dir = "data"
 workers = {workers}
+connections_together = 1
 [z3950]
 port = 0
 [http]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ CONFIG = """\
 [server]
 data_dir = "data"
 workers = 2
+connections_together = 1
 [z3950]
 port = 0
 [http]
@@ -56,8 +58,7 @@ def test_sessions_of_the_other_worker_go_on_and_the_dead_one_is_replaced(tmp_pat
         before = children(server)
         os.kill(before[1], signal.SIGKILL)
         alive = [client for client in clients if goes_on(client)]
-        # The system spreads connections over both: none on one of them is a 1 in 2^23 chance.
-        assert 0 < len(alive) < CLIENTS
+        assert len(alive) == CLIENTS // 2  # connections went to both in turn
         deadline = time.monotonic() + REPLACED_WITHIN_S
         # The dead one is a child until the supervisor has seen it, and then another is.
         while True:
@@ -78,3 +79,28 @@ def test_sessions_of_the_other_worker_go_on_and_the_dead_one_is_replaced(tmp_pat
         assert children(server) == after
         for client in clients:
             client.close()
+
+
+def test_new_connections_are_not_left_with_a_worker_that_is_stuck(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(CONFIG.replace("together = 1", "together = 16"), "utf-8")
+    with running_demo(tmp_path) as server:
+        stuck = children(server)[1]
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.kill, stuck, signal.SIGCONT)
+            os.kill(stuck, signal.SIGSTOP)
+            deadline = time.monotonic() + REPLACED_WITHIN_S
+            while not _is_answered(server):
+                assert time.monotonic() < deadline
+            # From now on all of them, though the stuck one has fewer connections.
+            assert all(_is_answered(server) for _ in range(CLIENTS))
+
+
+def _is_answered(server: RunningServer) -> bool:
+    client = Client(server.z3950)
+    client.socket.settimeout(1.0)
+    try:
+        return bool(client.init("demo1/demo1").result)
+    except TimeoutError:
+        return False
+    finally:
+        client.close()

@@ -217,7 +217,7 @@ def fingerprint(peer: str) -> str:
 
 
 def shown(server: RunningServer) -> set[str]:
-    """The certificates of several connections, which the kernel spreads over the workers."""
+    """The certificates of several connections, which are spread over the workers."""
     return {fingerprint(server.z3950s) for _ in range(12)}
 
 
@@ -232,7 +232,9 @@ def test_certificates_are_renewed_without_a_restart(certificates: Path, tmp_path
     folder = tmp_path
     for name in ("ca.pem", "ca.key", "server.pem", "server.key"):
         shutil.copy(certificates / name, folder / name)
-    text = CONFIG.format(fingerprint="00").replace("workers = 1", "workers = 2")
+    text = CONFIG.format(fingerprint="00").replace(
+        "workers = 1", "workers = 2\nconnections_together = 1"
+    )
     (folder / "config.toml").write_text(text, "utf-8")
     with (
         serving(folder / "config.toml") as server,
