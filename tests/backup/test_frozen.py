@@ -103,7 +103,7 @@ def test_a_lock_that_is_held_is_waited_for_without_holding_the_others(
     thread = threading.Thread(target=work)
     thread.start()
     with frozen([first, second]) as pinned:
-        assert released.is_set()
+        assert released.wait(10.0)  # after its COMMIT, which let us in
         for each in pinned:
             each.copy(tmp_path / f"copy-{each.path.name}")
     thread.join()

@@ -16,6 +16,7 @@ from server.delivery.outbox import Outbox
 from server.http.at_once import AtOnce
 from server.http.connection import Connection
 from server.service import Service
+from server.steering import Steering
 
 
 class Meter:
@@ -61,7 +62,8 @@ async def test_a_connection_that_we_close_settles_what_waits_when_it_ends(
     meter = Meter()
     outbox = Outbox(cast(Any, meter))
     others: set[Connection] = set()
-    service = SimpleNamespace(config=SimpleNamespace(http=Http()))
+    place = Steering((), 0).begin(0)
+    service = SimpleNamespace(config=SimpleNamespace(http=Http()), place=place)
     connection = Connection(
         web.Server(handler), cast(Service, service), outbox, cast(AtOnce, None), others,
         asyncio.get_running_loop(), TrustedProxies(()),
