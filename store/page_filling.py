@@ -71,7 +71,10 @@ class PageFilling:
         self._connection.executemany(self._insert[table], rows)
 
     def finish(self) -> None:
-        """Make what was taken the index."""
+        """Make what was taken the index.
+
+        The scratch tables stay until their file goes: to drop them SQLite would keep what
+        it overwrites of them in memory, where it was built to overwrite what is deleted.
+        """
         for table in _TABLES:
             self._connection.execute(f"INSERT INTO main.{table} SELECT * FROM {_SCHEMA}.{table}")
-            self._connection.execute(f"DROP TABLE {_SCHEMA}.{table}")
