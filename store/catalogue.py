@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from protocol.diagnostic import Bib1, Diagnostic
 from protocol.iso2709 import MalformedRecord
@@ -24,7 +24,7 @@ from protocol.record import Database, Holding, StoredRecord
 from store import evaluate
 from store.clause import exact_keys
 from store.facets import facets
-from store.interface import FacetList, ResultSet, ScanResult
+from store.interface import FacetList, ResultSet, ScanExtent, ScanResult
 from store.merging import MergeRows
 from store.rank import by_relevance, is_ranked
 from store.reader import CACHE_SIZE_BYTES_MAX, BoundExceeded, Bounds, IndexReader, TermRange
@@ -218,23 +218,12 @@ class SqliteCatalogue:
         databases: Sequence[Database],
         access_point: str,
         term: str,
-        *,
-        count: int,
-        position: int,
-        step_size: int = 0,
-        phrases: bool = False,
+        **extent: Unpack[ScanExtent],
     ) -> ScanResult | Diagnostic:
         """The ordered terms around `term`; see `store.scan.scan`."""
         return await self._answer(
             lambda reader: scan(
-                reader,
-                self._subset(reader, databases),
-                access_point,
-                term,
-                count=count,
-                position=position,
-                step_size=step_size,
-                phrases=phrases,
+                reader, self._subset(reader, databases), access_point, term, **extent
             )
         )
 
@@ -243,27 +232,14 @@ class SqliteCatalogue:
         databases: Sequence[Database],
         access_point: str,
         term: str,
-        *,
-        count: int,
-        position: int,
-        step_size: int = 0,
-        phrases: bool = False,
+        **extent: Unpack[ScanExtent],
     ) -> ScanResult | Diagnostic | None:
         """As `scan`; None: it would hold up others."""
-        try:
-            reader = self._begin()
-            return scan(
-                reader,
-                self._subset(reader, databases),
-                access_point,
-                term,
-                count=count,
-                position=position,
-                step_size=step_size,
-                phrases=phrases,
+        return self._answer_at_once(
+            lambda reader: scan(
+                reader, self._subset(reader, databases), access_point, term, **extent
             )
-        except BoundExceeded:
-            return None
+        )
 
     async def sort(
         self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
@@ -275,10 +251,7 @@ class SqliteCatalogue:
         self, sets: Sequence[ResultSet], keys: Sequence[SortSpec]
     ) -> RecordSet | Diagnostic | None:
         """As `sort`; None: it would hold up others."""
-        try:
-            return sort(self._begin(), self._ranks, sets, keys)
-        except BoundExceeded:
-            return None
+        return self._answer_at_once(lambda reader: sort(reader, self._ranks, sets, keys))
 
     async def facets(
         self,
@@ -332,10 +305,15 @@ class SqliteCatalogue:
 
     async def _answer(self, question: Callable[[IndexReader], _Answer]) -> _Answer | Diagnostic:
         """Ask here if it costs little, otherwise in a thread."""
+        found = self._answer_at_once(question)
+        return found if found is not None else await self._answer_elsewhere(question)
+
+    def _answer_at_once(self, question: Callable[[IndexReader], _Answer]) -> _Answer | None:
+        """The answer, which is never None itself; None: it would hold up others."""
         try:
             return question(self._begin())
         except BoundExceeded:
-            return await self._answer_elsewhere(question)
+            return None
 
     async def _answer_elsewhere(
         self, question: Callable[[IndexReader], _Answer]

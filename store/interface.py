@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NotRequired, Protocol, TypedDict, Unpack
 
 from protocol.diagnostic import Diagnostic
 from protocol.query import Query, SortSpec
@@ -54,6 +54,15 @@ class FacetList:
     total: int  # distinct values in all
 
 
+class ScanExtent(TypedDict):
+    """Which of the ordered terms a Scan gives; see `store.scan.scan`."""
+
+    count: int
+    position: int
+    step_size: NotRequired[int]  # 0
+    phrases: NotRequired[bool]  # False
+
+
 class Catalogue(Protocol):
     """Reading. Methods are coroutines that mostly finish without suspending."""
 
@@ -93,11 +102,7 @@ class Catalogue(Protocol):
         databases: Sequence[Database],
         access_point: str,
         term: str,
-        *,
-        count: int,
-        position: int,
-        step_size: int = 0,
-        phrases: bool = False,
+        **extent: Unpack[ScanExtent],
     ) -> ScanResult | Diagnostic: ...
 
     def scan_at_once(
@@ -105,11 +110,7 @@ class Catalogue(Protocol):
         databases: Sequence[Database],
         access_point: str,
         term: str,
-        *,
-        count: int,
-        position: int,
-        step_size: int = 0,
-        phrases: bool = False,
+        **extent: Unpack[ScanExtent],
     ) -> ScanResult | Diagnostic | None:
         """As `scan`; None: it would hold up others."""
 

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from protocol.access_point import Kind
 from protocol.access_points import BY_NAME
-from protocol.query import Boolean, Clause, Query, clauses
+from protocol.query import Clause, Query, clauses
 from store import analysis
 from store.analysis import END
 from store.clause import Slot, text_registers
@@ -38,14 +38,9 @@ Parts = list[tuple[Segment, Ids]]  # the ids that each part of the index answers
 
 def is_ranked(query: Query) -> bool:
     """Whether any clause asks for the order of relevance."""
-    todo = [query]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, Boolean):
-            todo += (node.left, node.right)
-        elif isinstance(node, Clause) and node.ranked:
-            return True
-    return False
+    if isinstance(query, Clause):
+        return query.ranked
+    return any(clause.ranked for clause in clauses(query))
 
 
 def by_relevance(reader: IndexReader, query: Query, records: BitMap) -> array[int]:

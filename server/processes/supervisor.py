@@ -22,7 +22,7 @@ from server.live.board import LiveBoard
 from server.live.status import socket_path
 from server.log import Log
 from server.metrics.layout import Level
-from server.processes import worker, writer_process
+from server.processes import eventloop, worker, writer_process
 from server.selfservice.receiving import sweep
 from server.steering import Steering
 from server.z3950.tls import server_context
@@ -142,16 +142,18 @@ class Supervisor:
     def _worker_body(
         self, index: int, listeners: Listeners, board: LiveBoard, steering: Steering
     ) -> Callable[[int], None]:
-        return lambda ready: worker.run(
-            self.config,
-            board,
-            index,
-            listeners.z3950,
-            listeners.http,
-            listeners.z3950s,
-            steering.begin(index),
-            ready,
-            self._lifeline_read,
+        return lambda ready: eventloop.run(
+            worker.serve(
+                self.config,
+                board,
+                index,
+                listeners.z3950,
+                listeners.http,
+                listeners.z3950s,
+                steering.begin(index),
+                ready,
+                self._lifeline_read,
+            )
         )
 
     def _start(self, child: Child) -> int:

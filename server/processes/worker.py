@@ -13,7 +13,6 @@ from server.errors import StartError
 from server.http.server import HttpServer
 from server.live.board import LiveBoard
 from server.log import Log
-from server.processes import eventloop
 from server.service import Service
 from server.steering import Place
 from server.z3950.server import Z3950Server
@@ -22,7 +21,7 @@ from server.z3950.tls import server_context
 log = Log("lianmu.worker")
 
 
-def run(
+async def serve(
     config: Config,
     board: LiveBoard,
     index: int,
@@ -40,25 +39,6 @@ def run(
     TLS again.
     """
     board.recent.keep(f"worker-{index}")
-    eventloop.run(
-        _serve(
-            config, board, index, z3950_listener, http_listener, tls_listener, place,
-            ready, lifeline,
-        )
-    )  # fmt: skip
-
-
-async def _serve(
-    config: Config,
-    board: LiveBoard,
-    index: int,
-    z3950_listener: socket.socket,
-    http_listener: socket.socket,
-    tls_listener: socket.socket | None,
-    place: Place,
-    ready: int,
-    lifeline: int,
-) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
